@@ -1,0 +1,45 @@
+"""A spec at C channels -> an nn.Module; factories for other libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from torch import nn
+
+from attnspace.spec import SpecLike, as_block, resolve
+
+__all__ = ["build", "layer"]
+
+
+def build(spec: SpecLike, channels: int, *, backend: Literal["eager"] = "eager") -> nn.Module:
+    """The module that a spec describes: plain torch modules that know numbers, not specs.
+
+    Parameters and buffers are created in the order of the published reference, so that the same
+    `torch.manual_seed` gives the same initial weights.
+
+    Shape:
+        the module maps (N, channels, H, W) to the same shape.
+
+    Raises:
+        SpecError: the spec is not valid, or not possible at this channel count.
+    """
+    if backend != "eager":
+        raise ValueError(f"backend {backend!r} is not known; allowed: 'eager'")
+    return resolve(spec, channels).build(channels)
+
+
+def layer(spec: SpecLike) -> Callable[..., nn.Module]:
+    """A factory `f(channels, **kwargs)`, as libraries take it: timm's `block_args=dict(attn_layer=f)`.
+
+    `device` and `dtype` are honoured; what else the caller passes (a ratio, an activation) is the spec's to say.
+
+    Raises:
+        SpecError: the spec is not valid.
+    """
+    block = as_block(spec)
+
+    def factory(channels: int, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> nn.Module:
+        return build(block, channels).to(device=device, dtype=dtype)
+
+    return factory

@@ -1,0 +1,61 @@
+"""digits: 1,797 handwritten digits of 8x8 pixels, which scikit-learn carries.
+
+Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998
+(its test set, as scikit-learn ships it).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from attnspace.data.split import Dataset, Split
+
+__all__ = ["DigitsConfig", "load_digits"]
+
+VALIDATION, TEST = 500, 500
+SPLIT_SEED = 20_090
+
+
+class DigitsConfig(BaseModel):
+    """Handwritten digits. 500 images validate and 500 test, always the same; `train_images` of the rest train."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["digits"] = "digits"
+    train_images: Annotated[int, Field(ge=50, le=797)] = 797
+
+
+def load_digits(config: DigitsConfig) -> Dataset:
+    """The digits, split by class in equal shares."""
+    from sklearn import datasets, model_selection  # slow to import, and only this source needs it
+
+    digits = datasets.load_digits()
+    images = np.ascontiguousarray(digits.images, dtype=np.uint8)[:, None]
+    labels = np.asarray(digits.target, dtype=np.int64)
+
+    def halve(indices: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        rest, taken = model_selection.train_test_split(
+            indices, test_size=size, random_state=SPLIT_SEED, stratify=labels[indices]
+        )
+        return rest, taken
+
+    rest, test = halve(np.arange(len(labels)), TEST)
+    rest, validation = halve(rest, VALIDATION)
+    train = rest if config.train_images == len(rest) else halve(rest, config.train_images)[1]
+
+    def split(indices: np.ndarray) -> Split:
+        return Split(torch.from_numpy(images[indices]), torch.from_numpy(labels[indices]))
+
+    pixels = split(train).images.float()
+    return Dataset(
+        train=split(train),
+        validation=split(validation),
+        classes=tuple(str(name) for name in digits.target_names),
+        mean=pixels.mean((0, 2, 3)),
+        std=pixels.std((0, 2, 3)),
+        _test=split(test),
+    )

@@ -1,0 +1,52 @@
+"""What every data source gives: splits of uint8 images, and how to normalise them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+__all__ = ["Dataset", "Split"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and labels.
+
+    Attributes:
+        images: (n, C, H, W) uint8.
+        labels: (n,) int64.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training and a validation split, and what training needs to know of them.
+
+    Attributes:
+        classes: class names, in the order of the labels.
+        mean, std: of each channel over the training images, in units of the pixel values.
+    """
+
+    train: Split
+    validation: Split
+    classes: tuple[str, ...]
+    mean: Tensor
+    std: Tensor
+    _test: Split = field(repr=False)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    def sealed_test(self) -> Split:
+        """The test split. A search never asks for it."""
+        return self._test

@@ -1,0 +1,141 @@
+"""The exceptions of attnspace.
+
+    AttnspaceError                what, where, got, allowed, remedy
+      SpecError      (ValueError)   a block spec that is not valid, or not at these channel counts
+      SpaceError     (ValueError)   a space with a faulty hole, or with nothing left to try
+      PlacementError (ValueError)   a slot that does not exist or cannot take the block
+      StudyError     (ValueError)   a study file with a fault
+      DataError      (ValueError)   images or labels that cannot be used
+      RunError       (RuntimeError) a run directory that cannot be used as asked
+    TrainingDiverged (RuntimeError) the loss of one evaluation is no longer a number
+
+Inner code says the exact cause; outer code adds the path and the file with `within` and `in_file`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = [
+    "AttnspaceError",
+    "DataError",
+    "PlacementError",
+    "RunError",
+    "SpaceError",
+    "SpecError",
+    "StudyError",
+    "TrainingDiverged",
+    "in_file",
+    "join_path",
+    "within",
+]
+
+PathPart = str | int
+
+NOTHING: Any = object()
+
+
+def join_path(at: tuple[PathPart, ...]) -> str:
+    """`("blocks", 0, "squeeze")` -> `blocks.0.squeeze`: how paths are written everywhere."""
+    return ".".join(str(part) for part in at)
+
+
+def shown(value: Any, limit: int = 60) -> str:
+    """A value as the user wrote it, shortened."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+class AttnspaceError(Exception):
+    """A fault that the user can mend.
+
+    Attributes:
+        what: the cause, in words.
+        at: the path inside the document, outermost part first; empty for the whole of it.
+        got: the value that was found, as text.
+        allowed: what would have been accepted.
+        remedy: what to do.
+        file: the file, with `:line` when known.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        at: tuple[PathPart, ...] = (),
+        got: Any = NOTHING,
+        allowed: str | None = None,
+        remedy: str | None = None,
+        file: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.at = at
+        self.got = None if got is NOTHING else shown(got)
+        self.allowed = allowed
+        self.remedy = remedy
+        self.file = file
+
+    def __str__(self) -> str:
+        where = [part for part in (self.file, join_path(self.at)) if part]
+        facts = [
+            self.what,
+            *([f"got {self.got}"] if self.got is not None else []),
+            *([f"allowed: {self.allowed}"] if self.allowed else []),
+            *([self.remedy] if self.remedy else []),
+        ]
+        return ": ".join([*where, "; ".join(facts)])
+
+
+class SpecError(AttnspaceError, ValueError):
+    """A block spec that is not valid, or not at these channel counts."""
+
+
+class SpaceError(AttnspaceError, ValueError):
+    """A space with a faulty hole, or with nothing left to try."""
+
+
+class PlacementError(AttnspaceError, ValueError):
+    """A slot that does not exist or cannot take the block."""
+
+
+class StudyError(AttnspaceError, ValueError):
+    """A study file with a fault."""
+
+
+class DataError(AttnspaceError, ValueError):
+    """Images or labels that cannot be used."""
+
+
+class RunError(AttnspaceError, RuntimeError):
+    """A run directory that cannot be used as asked."""
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss of one evaluation is no longer a number; the search records it and goes on."""
+
+
+@contextmanager
+def within(*at: PathPart) -> Iterator[None]:
+    """Put `at` in front of the path of any AttnspaceError raised inside."""
+    try:
+        yield
+    except AttnspaceError as error:
+        error.at = (*at, *error.at)
+        raise
+
+
+@contextmanager
+def in_file(file: str) -> Iterator[None]:
+    """Name `file` in any AttnspaceError raised inside that names none yet."""
+    try:
+        yield
+    except AttnspaceError as error:
+        error.file = error.file or file
+        raise

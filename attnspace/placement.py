@@ -1,0 +1,212 @@
+"""Where attention goes: the named slots of a backbone, and what is inserted in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from attnspace.build import build
+from attnspace.cost import on_meta
+from attnspace.documents import did_you_mean
+from attnspace.errors import PlacementError, SpecError, within
+from attnspace.primitives import Block
+from attnspace.primitives.node import fault
+from attnspace.spec import SpecLike, as_block, resolve
+
+__all__ = ["Placement", "Position", "Site", "Slot", "insert", "plan", "slots"]
+
+Position = Literal["pre", "conv1", "conv2", "residual", "post_add", "identity"]
+"""Places in a residual block:
+
+pre        its input, seen by the residual branch and the shortcut
+conv1      before the first convolution, in the residual branch only
+conv2      before the second convolution, after the first one's BN and ReLU
+residual   after the last BN, before the addition: where SE, CBAM and ECA stand
+post_add   after the addition and its ReLU
+identity   on the shortcut
+"""
+
+
+class Site(nn.Identity):
+    """A place in a backbone where a block may be inserted; does nothing itself."""
+
+    def __init__(self, stage: int, block: int, position: Position) -> None:
+        super().__init__()
+        self.stage = stage
+        self.block = block
+        self.position = position
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A free place in one model.
+
+    Attributes:
+        name: the path of the submodule that an inserted block replaces.
+        channels: C of the map there.
+        resolution: H and W of the map there.
+        stage: 1-based stage of the backbone.
+        block: 1-based block in its stage.
+        position: where in the block.
+    """
+
+    name: str
+    channels: int
+    resolution: tuple[int, int]
+    stage: int
+    block: int
+    position: Position
+
+
+def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
+    """The free slots of a model for inputs of (C, H, W), in the order of the forward pass.
+
+    Channels and resolutions are read off a run on the meta device.
+    """
+    sites = {module: name for name, module in model.named_modules() if isinstance(module, Site)}
+    found: list[Slot] = []
+
+    def note(site: nn.Module, args: tuple[Tensor, ...]) -> None:
+        assert isinstance(site, Site)
+        _, channels, height, width = args[0].shape
+        found.append(Slot(sites[site], channels, (height, width), site.stage, site.block, site.position))
+
+    hooks = [site.register_forward_pre_hook(note) for site in sites]
+    try:
+        with on_meta(model, input_shape) as (run, x_nchw):
+            run(x_nchw)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def insert(
+    model: nn.Module, blocks: Mapping[str, SpecLike], input_shape: tuple[int, int, int] | None = None
+) -> nn.Module:
+    """Put a block into each named slot of `model`, in place, and return the model.
+
+    Weights are drawn slot by slot in the order of the forward pass. A block that resolves to the identity leaves
+    its slot free.
+
+    Args:
+        input_shape: (C, H, W), to find the channels; by default the model's own `input_shape`.
+
+    Raises:
+        PlacementError: no such slot, or it is taken.
+        SpecError: a block is not possible at its slot's channels; the path begins with the slot's name.
+    """
+    shape = input_shape or getattr(model, "input_shape", None)
+    if shape is None:
+        raise PlacementError("the input shape of this model is not known", remedy="pass input_shape=(C, H, W)")
+    free = {slot.name: slot for slot in slots(model, shape)}
+    for name in blocks:
+        if name not in free:
+            taken = name in dict(model.named_modules())
+            raise PlacementError(
+                f"slot {name!r} is taken or no slot" if taken else f"no slot is named {name!r}",
+                allowed=_some(list(free)),
+                remedy=did_you_mean(name, free),
+            )
+    resolved: dict[str, Block] = {}
+    for name in free:
+        if name in blocks:
+            with within(name):
+                resolved[name] = resolve(as_block(blocks[name]), free[name].channels)
+    for name, block in resolved.items():
+        if block.kind != "identity":
+            model.set_submodule(name, build(block, free[name].channels))
+    return model
+
+
+class Placement(BaseModel):
+    """Which slots: one position, some stages, every k-th block of each stage, counted from the stage's last.
+
+    `stages: null` means all of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    position: Position = "residual"
+    stages: Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...] | None, Field(min_length=1)] = None
+    every: Annotated[int, Field(ge=1, le=1024)] = 1
+
+    @model_validator(mode="after")
+    def _each_stage_once(self) -> Self:
+        if self.stages and len(set(self.stages)) < len(self.stages):
+            raise fault("a stage is listed twice", at=("stages",), remedy="list it once")
+        return self
+
+    def label(self) -> str:
+        """`residual, stages 2+3, every 2nd`."""
+        where = "all stages" if self.stages is None else f"stages {'+'.join(map(str, self.stages))}"
+        if self.stages is not None and len(self.stages) == 1:
+            where = f"stage {self.stages[0]}"
+        return ", ".join([self.position, where, *([f"every {self.every}"] if self.every > 1 else [])])
+
+
+def plan(
+    available: list[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]
+) -> dict[str, Block]:
+    """Slot name -> resolved block, for one block everywhere or one for each stage. Identities are left out.
+
+    Two designs with equal plans are one network.
+
+    Raises:
+        PlacementError: a stage or position that the backbone does not have, or a stage without a block.
+        SpecError: a block is not possible at its slot's channels.
+    """
+    stages = sorted({slot.stage for slot in available})
+    chosen = placement.stages or tuple(stages)
+    for i, stage in enumerate(chosen):
+        if stage not in stages:
+            raise PlacementError(
+                f"stage {stage} does not exist", at=("placement", "stages", i), allowed=", ".join(map(str, stages))
+            )
+    positions = sorted({slot.position for slot in available})
+    if placement.position not in positions:
+        raise PlacementError(
+            f"position {placement.position!r} does not exist", at=("placement", "position"), allowed=", ".join(positions)
+        )
+    per_stage = _per_stage(block, chosen)
+    planned: dict[str, Block] = {}
+    for stage in sorted(chosen):
+        here = [slot for slot in available if slot.stage == stage and slot.position == placement.position]
+        for slot in reversed(here[:: -placement.every]):
+            at, spec = per_stage[stage]
+            with within(*at):
+                try:
+                    resolved = resolve(spec, slot.channels)
+                except SpecError as error:
+                    error.remedy = f"{error.remedy or 'choose another'} (slot {slot.name})"
+                    raise
+            if resolved.kind != "identity":
+                planned[slot.name] = resolved
+    return planned
+
+
+def _per_stage(
+    block: SpecLike | Mapping[int, SpecLike], stages: tuple[int, ...]
+) -> dict[int, tuple[tuple[str, ...], Block]]:
+    """Stage -> (where its block stands in the design, the block)."""
+    if isinstance(block, Mapping) and all(isinstance(stage, int) for stage in block):
+        by_stage = {int(stage): as_block(spec) for stage, spec in block.items()}
+        for stage in stages:
+            if stage not in by_stage:
+                raise PlacementError(
+                    f"no block is given for stage {stage}",
+                    at=("block", "per_stage"),
+                    allowed=f"a block for each of stages {', '.join(map(str, stages))}",
+                )
+        return {stage: (("block", "per_stage", str(stage)), by_stage[stage]) for stage in stages}
+    one = as_block(block)  # type: ignore[arg-type]  # a mapping by stage was handled above
+    return {stage: (("block",), one) for stage in stages}
+
+
+def _some(names: list[str], limit: int = 8) -> str:
+    shown = ", ".join(names[:limit])
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > limit else shown or "none, every slot is taken"

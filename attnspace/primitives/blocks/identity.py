@@ -1,0 +1,23 @@
+"""identity: nothing, the baseline and the empty choice in a space."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from attnspace.primitives.block import Block
+
+__all__ = ["Identity"]
+
+
+class Identity(Block):
+    """x. Where it is placed, nothing is inserted."""
+
+    kind: Literal["identity"] = "identity"
+
+    def resolve(self, channels: int) -> Block:
+        return self
+
+    def build(self, channels: int) -> nn.Module:
+        return nn.Identity()

@@ -1,0 +1,67 @@
+"""norm: batch or group normalisation of a descriptor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from torch import nn
+
+from attnspace.errors import SpecError
+from attnspace.primitives.descriptor import Descriptor
+from attnspace.primitives.layer import Layer, Sharing
+from attnspace.primitives.node import fault
+
+__all__ = ["Norm"]
+
+
+class Norm(Layer):
+    """Normalisation with a learned scale and shift for each channel.
+
+    `batch` uses the statistics of the batch in training and running ones in evaluation; `group` those of each
+    sample, over `groups` groups of channels. `momentum` is torch's: the weight of the newest batch.
+    """
+
+    searched = False
+
+    kind: Literal["norm"] = "norm"
+    type: Literal["batch", "group"] = "batch"
+    groups: Annotated[int | None, Field(ge=1, le=65_536)] = None
+    eps: Annotated[float, Field(gt=0, le=1)] = 1e-5
+    momentum: Annotated[float | None, Field(gt=0, le=1)] = None
+    sharing: Sharing = "joint"
+
+    @model_validator(mode="after")
+    def _fields_of_its_type(self) -> Self:
+        if self.type == "batch" and self.groups is not None:
+            raise fault("batch normalisation has no groups", at=("groups",), remedy="remove it, or use type group")
+        if self.type == "group" and self.momentum is not None:
+            raise fault("group normalisation has no momentum", at=("momentum",), remedy="remove it, or use type batch")
+        return self
+
+    def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
+        if self.type == "group":
+            groups = self.groups or 1
+            if d.maps % groups:
+                raise SpecError(
+                    f"{groups} groups do not divide {d.maps} channels",
+                    at=("groups",),
+                    remedy=f"use a divisor of {d.maps}",
+                )
+            explicit = self.with_(groups=groups)
+        else:
+            explicit = self.with_(momentum=0.1 if self.momentum is None else self.momentum)
+        return (explicit if d.region == "directional" else explicit.with_(sharing="joint"),)
+
+    def build(self, d: Descriptor) -> nn.Module:
+        if self.type == "group":
+            assert self.groups is not None
+            return nn.GroupNorm(self.groups, d.maps, eps=self.eps)
+        return nn.BatchNorm2d(d.maps, eps=self.eps, momentum=self.momentum)
+
+    @property
+    def has_memory(self) -> bool:
+        return self.type == "batch"
+
+    def label(self) -> str:
+        return "bn" if self.type == "batch" else f"gn{self.groups or 1}"

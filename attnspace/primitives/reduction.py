@@ -1,0 +1,116 @@
+"""The reduction rule: how wide the bottleneck is, at C channels."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from attnspace.errors import SpecError
+from attnspace.primitives.node import fault
+
+__all__ = ["Reduction"]
+
+MAX_WIDTH = 65_536
+
+
+class Reduction(BaseModel):
+    """Hidden width at C channels; a bare number n stands for `C // n`.
+
+    With v = C / ratio and d = divisor:
+    `floor`      max(minimum, floor(v / d) * d)
+    `round`      max(minimum, floor(v / d + 1/2) * d)             timm make_divisible, round_limit 0
+    `divisible`  as `round`, and one d more when that is below 0.9 v   torchvision _make_divisible
+    `width`      that many, whatever C is
+
+    Source: CATALOGUE of the published blocks: SE eq. 3 uses floor, official CA max(8, C // 32).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    ratio: Annotated[float | None, Field(gt=0, le=4096)] = None
+    divisor: Annotated[int, Field(ge=1, le=1024)] = 1
+    minimum: Annotated[int, Field(ge=0, le=MAX_WIDTH)] = 0
+    rounding: Literal["floor", "round", "divisible"] = "floor"
+    width: Annotated[int | None, Field(ge=1, le=MAX_WIDTH)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_ratio(cls, value: Any) -> Any:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"ratio": value} if is_number else value
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if (self.ratio is None) == (self.width is None):
+            raise fault(
+                "a reduction is either a ratio or an absolute width",
+                allowed='16, {"ratio": 16, "minimum": 8} or {"width": 8}',
+            )
+        if self.width is not None and self.model_fields_set - {"width"}:
+            raise fault("an absolute width takes no other field", allowed='{"width": 8}')
+        return self
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, handler: SerializerFunctionWrapHandler) -> Any:
+        fields = type(self).model_fields
+        written = {k: v for k, v in handler(self).items() if v != fields[k].default}
+        if "ratio" in written and float(written["ratio"]).is_integer():
+            written["ratio"] = int(written["ratio"])
+        return written["ratio"] if set(written) == {"ratio"} else written
+
+    def at(self, channels: int) -> int:
+        """The hidden width.
+
+        Raises:
+            SpecError: no hidden unit is left.
+        """
+        if self.width is not None:
+            return self.width
+        assert self.ratio is not None
+        wanted = channels / self.ratio
+        steps = wanted / self.divisor
+        width = math.floor(steps if self.rounding == "floor" else steps + 0.5) * self.divisor
+        if self.rounding == "divisible" and width < 0.9 * wanted:
+            width += self.divisor
+        width = max(self.minimum, width)
+        if width < 1:
+            raise SpecError(
+                f"reduction {self.label()[1:]} leaves no hidden unit for {channels} channels",
+                remedy=f"use at most {channels}, or give the rule a minimum width",
+            )
+        if width > MAX_WIDTH:
+            raise SpecError(f"reduction {self.label()[1:]} asks for {width} hidden units", allowed=f"up to {MAX_WIDTH}")
+        return width
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        written_out = handler(schema)
+        bare = {"type": "number", "exclusiveMinimum": 0, "description": "n stands for C // n"}
+        return {"anyOf": [bare, written_out], "description": "How wide the bottleneck is at C channels."}
+
+    @property
+    def absolute(self) -> int:
+        """The width of a resolved rule."""
+        assert self.width is not None
+        return self.width
+
+    def label(self) -> str:
+        """`/16`, or `=8` for an absolute width."""
+        return f"={self.width}" if self.ratio is None else f"/{self.ratio:g}"
+
+    @classmethod
+    def of(cls, width: int) -> Reduction:
+        """The rule that gives `width` whatever C is."""
+        return cls.model_construct(_fields_set={"width"}, width=width)

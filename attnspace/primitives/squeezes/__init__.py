@@ -1,0 +1,1 @@
+"""Squeezes: one file each."""

@@ -1,0 +1,28 @@
+"""channel: each statistic over the channels, (N,C,H,W) -> (N,1,H,W)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from torch import nn
+
+from attnspace.primitives.descriptor import Region
+from attnspace.primitives.node import Grid
+from attnspace.primitives.squeeze import Combine, PoolingSqueeze, SqueezeModule
+
+__all__ = ["Channel"]
+
+
+class Channel(PoolingSqueeze):
+    """One value for each position. Several statistics are stacked as channels.
+
+    Source: CBAM, arXiv 1807.06521, section 3.2.
+    """
+
+    region: ClassVar[Region] = "channel"
+
+    kind: Literal["channel"] = "channel"
+    combine: Annotated[Combine, Grid("stack", "sum")] = "stack"
+
+    def build(self) -> nn.Module:
+        return SqueezeModule([stat.build((1,)) for stat in self.stats], self.combine)

@@ -1,0 +1,23 @@
+"""global: each statistic over the whole map, (N,C,H,W) -> (N,C,1,1)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from attnspace.primitives.descriptor import Region
+from attnspace.primitives.squeeze import PoolingSqueeze, SqueezeModule
+
+__all__ = ["Global"]
+
+
+class Global(PoolingSqueeze):
+    """One value for each channel. Source: SE, arXiv 1709.01507, section 3.1."""
+
+    region: ClassVar[Region] = "global"
+
+    kind: Literal["global"] = "global"
+
+    def build(self) -> nn.Module:
+        return SqueezeModule([stat.build((2, 3)) for stat in self.stats], self.combine)

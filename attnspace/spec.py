@@ -1,0 +1,229 @@
+"""Block specs as files and texts: load, save, label, diff, identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import lru_cache
+from importlib.resources import files
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_jsonable_python
+
+from attnspace.documents import check_limits, did_you_mean, parse_json, read, validate
+from attnspace.errors import AttnspaceError, SpecError, in_file
+from attnspace.primitives import Block, Layer, Node
+from attnspace.primitives.blocks.gate import Gate
+from attnspace.primitives.blocks.sequential import Sequential
+from attnspace.primitives.reduction import Reduction
+
+__all__ = [
+    "SpecFile",
+    "SpecLike",
+    "as_block",
+    "diff",
+    "dump_spec",
+    "identity",
+    "load_spec",
+    "parse_spec",
+    "published",
+    "read_spec",
+    "resolve",
+    "save_spec",
+]
+
+SpecLike = Block | Mapping[str, Any] | str | Path
+"""A block, its JSON data, the path of a spec file, or the name of a published block."""
+
+_PUBLISHED = files("attnspace") / "published"
+
+
+class SpecMeta(BaseModel):
+    """What a spec file may carry at its root besides the block."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str | None = Field(None, max_length=100)
+    doc: str | None = Field(None, max_length=2_000)
+    source: str | None = Field(None, max_length=500)
+    schema_: str | None = Field(None, max_length=500, alias="$schema")
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A block and what its file says of it."""
+
+    block: Block
+    name: str | None = None
+    doc: str | None = None
+    source: str | None = None
+
+
+def published() -> list[str]:
+    """The names of the published blocks: what `attnspace/published/` lists."""
+    return sorted(entry.name.removesuffix(".json") for entry in _PUBLISHED.iterdir() if entry.name.endswith(".json"))
+
+
+def load_spec(path_or_name: str | Path) -> Block:
+    """The block of a spec file, or of a published name.
+
+    Raises:
+        SpecError: with the file and the path in it.
+    """
+    return read_spec(path_or_name).block
+
+
+def read_spec(path_or_name: str | Path) -> SpecFile:
+    """The block with its name, doc and source.
+
+    Raises:
+        SpecError: with the file and the path in it.
+    """
+    text = str(path_or_name)
+    if isinstance(path_or_name, str) and "." not in text and "/" not in text and "\\" not in text:
+        return _read_published(text)
+    document = read(path_or_name, SpecError)
+    try:
+        return _spec_file(document.data)
+    except AttnspaceError as error:
+        raise document.place(error) from None
+
+
+@lru_cache(maxsize=256)
+def _read_published(name: str) -> SpecFile:
+    names = published()
+    if name not in names:
+        raise SpecError(
+            f"no published block is named {name!r}",
+            allowed=", ".join(names),
+            remedy=did_you_mean(name, names) or "give a path ending in .json for a file of your own",
+        )
+    with in_file(f"published/{name}.json"):
+        return _spec_file(parse_json((_PUBLISHED / f"{name}.json").read_text("utf-8"), SpecError))
+
+
+def parse_spec(data: Mapping[str, Any] | str) -> Block:
+    """The block that a dict or a JSON text describes.
+
+    Raises:
+        SpecError: with the path of the fault.
+    """
+    return _spec_file(parse_json(data, SpecError) if isinstance(data, str) else data).block
+
+
+def _spec_file(data: Any) -> SpecFile:
+    check_limits(data, SpecError)
+    if not isinstance(data, Mapping):
+        raise SpecError("a spec is a mapping", got=data, allowed='{"kind": ...}')
+    about = {key: data[key] for key in ("name", "doc", "source", "$schema") if key in data}
+    meta = validate(SpecMeta, about, SpecError)
+    block = validate(Block, {key: value for key, value in data.items() if key not in about}, SpecError)
+    return SpecFile(block, meta.name, meta.doc, meta.source)
+
+
+def as_block(spec: SpecLike) -> Block:
+    """Whatever names a block, as a Block.
+
+    Raises:
+        SpecError: it does not.
+    """
+    if isinstance(spec, Block):
+        return spec
+    return parse_spec(spec) if isinstance(spec, Mapping) else load_spec(spec)
+
+
+def dump_spec(block: Block) -> dict[str, Any]:
+    """The shortest JSON data that parses to this block."""
+    dumped: dict[str, Any] = block.model_dump(mode="json")
+    return dumped
+
+
+def save_spec(block: Block, path: str | Path, **about: str) -> None:
+    """Write a spec file; `about` are its name, doc and source."""
+    meta = validate(SpecMeta, about, SpecError).model_dump(exclude_none=True, by_alias=True)
+    Path(path).write_text(json.dumps({**meta, **dump_spec(block)}, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def resolve(spec: SpecLike, channels: int) -> Block:
+    """The canonical form at C channels, which is what the compiler consumes.
+
+    Raises:
+        SpecError: not possible at this channel count.
+    """
+    if channels < 1:
+        raise SpecError("a block needs at least one channel", got=channels)
+    return as_block(spec).resolve(channels)
+
+
+def identity(spec: SpecLike, channels: int | Iterable[int] = 64) -> str:
+    """A short hash, the same for two specs exactly when they are one design at these channel counts.
+
+    Raises:
+        SpecError: not possible at one of the channel counts.
+    """
+    counts = [channels] if isinstance(channels, int) else sorted(set(channels))
+    forms = [[count, dump_spec(resolve(spec, count))] for count in counts]
+    return hashlib.sha256(json.dumps(forms, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def diff(spec: SpecLike, other: SpecLike) -> list[str]:
+    """In words, what turns `spec` into `other`, gate by gate; empty if they are written alike."""
+    before, after = _steps(as_block(spec)), _steps(as_block(other))
+    shapes = [[_shape(step) for step in steps] for steps in (before, after)]
+    lines: list[str] = []
+    for _, i1, i2, j1, j2 in SequenceMatcher(None, shapes[0], shapes[1], autojunk=False).get_opcodes():
+        paired = min(i2 - i1, j2 - j1)
+        for i, j in zip(range(i1, i1 + paired), range(j1, j1 + paired), strict=True):
+            lines += _changes(before[i], after[j], _shape(before[i]))
+        lines += [f"without {before[i].label()}" for i in range(i1 + paired, i2)]
+        lines += [f"{'then' if j else 'first'} {after[j].label()}" for j in range(j1 + paired, j2)]
+    return lines
+
+
+def _steps(block: Block) -> list[Block]:
+    if isinstance(block, Sequential):
+        return [step for one in block.blocks for step in _steps(one)]
+    return [block]
+
+
+def _shape(block: Block) -> str:
+    return f"{block.squeeze.kind} gate" if isinstance(block, Gate) else block.kind
+
+
+def _changes(before: Any, after: Any, where: str) -> list[str]:
+    if before == after:
+        return []
+    if isinstance(before, Node) and isinstance(after, Node) and before.kind == after.kind:
+        fields = type(before).model_fields
+        return [
+            line
+            for name in fields
+            for line in _changes(getattr(before, name), getattr(after, name), f"{where}, {name}")
+        ]
+    if _has_layers(before) or _has_layers(after):
+        lines = []
+        for i, (old, new) in enumerate(zip_longest(before, after)):
+            if old is None or new is None:
+                lines.append(f"{where}: {f'without {old.label()}' if new is None else f'then {new.label()}'}")
+            else:
+                lines += _changes(old, new, f"{where} {i + 1}")
+        return lines
+    return [f"{where}: {_said(before)} becomes {_said(after)}"]
+
+
+def _has_layers(value: Any) -> bool:
+    return isinstance(value, tuple) and any(isinstance(item, Layer) for item in value)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_said(item) for item in value) or "nothing"
+    if isinstance(value, Node | Reduction):
+        return value.label()
+    return value if isinstance(value, str) else json.dumps(to_jsonable_python(value))

@@ -1,0 +1,165 @@
+"""The ledger: one row for each evaluation, the record from which everything else is derived.
+
+A row is written in one transaction when its evaluation has ended, before the sampler hears of it. Nothing else has to
+survive a crash: the sampler is fed from these rows, tables and reports are read from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from attnspace.errors import RunError
+
+__all__ = ["Evaluation", "Ledger"]
+
+_metadata = sa.MetaData()
+
+_evaluations = sa.Table(
+    "evaluations",
+    _metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("design", sa.String(16), nullable=False),
+    sa.Column("recipe", sa.String(16), nullable=False),
+    sa.Column("seed", sa.Integer, nullable=False),
+    sa.Column("epochs", sa.Integer, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("placement", sa.Text, nullable=False),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("choices", sa.Text, nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("val_accuracy", sa.Float),
+    sa.Column("val_loss", sa.Float),
+    sa.Column("train_loss", sa.Float),
+    sa.Column("history", sa.Text, nullable=False),
+    sa.Column("params", sa.Integer),
+    sa.Column("flops", sa.BigInteger),
+    sa.Column("train_s", sa.Float, nullable=False),
+    sa.Column("total_s", sa.Float, nullable=False),
+    sa.Column("finished", sa.String(32), nullable=False),
+    sa.Column("versions", sa.Text, nullable=False),
+    sa.Column("worker", sa.String(200), nullable=False),
+    sa.UniqueConstraint("design", "recipe", "seed", "epochs"),
+)
+
+_sessions = sa.Table(
+    "sessions",
+    _metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("evaluations", sa.Integer, nullable=False),
+    sa.Column("training_s", sa.Float, nullable=False),
+    sa.Column("total_s", sa.Float, nullable=False),
+    sa.Column("finished", sa.String(32), nullable=False),
+)
+
+_JSON = ("spec", "choices", "history", "versions")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One design, trained once, or why it was not.
+
+    Attributes:
+        role: `baseline` or `trial`.
+        name: of a baseline.
+        design: identity of the network.
+        recipe: hash of data, backbone and training recipe.
+        seed, epochs: of this training.
+        label, placement: in words.
+        spec: `{block, placement}`.
+        choices: hole name -> option.
+        outcome: `done` or `failed`.
+        reason: why it failed.
+        val_accuracy, val_loss, train_loss: of the last epoch.
+        history: one mapping for each epoch.
+        params, flops: of the whole network; flops for one sample.
+        train_s: seconds in the training loop; total_s: with building, costing and bookkeeping.
+        finished: UTC, ISO 8601.
+    """
+
+    role: str
+    name: str
+    design: str
+    recipe: str
+    seed: int
+    epochs: int
+    label: str
+    placement: str
+    spec: dict[str, Any]
+    choices: dict[str, Any]
+    outcome: str
+    reason: str | None
+    val_accuracy: float | None
+    val_loss: float | None
+    train_loss: float | None
+    history: list[dict[str, Any]]
+    params: int | None
+    flops: int | None
+    train_s: float
+    total_s: float
+    finished: str
+    versions: dict[str, str]
+    worker: str
+
+    def metric(self, name: str) -> float | None:
+        """The value of an objective's metric."""
+        value = getattr(self, name)
+        return None if value is None else float(value)
+
+
+class Ledger:
+    """The tables of one run, in the SQLite file `path`.
+
+    Raises:
+        RunError: the file cannot be opened or written, or is no ledger.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine = sa.create_engine(f"sqlite:///{path}")
+        with self._faults():
+            _metadata.create_all(self._engine)
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Write one row, durably."""
+        row = asdict(evaluation)
+        row |= {name: json.dumps(row[name]) for name in _JSON}
+        with self._faults(), self._engine.begin() as connection:
+            connection.execute(_evaluations.insert().values(**row))
+
+    def rows(self) -> list[Evaluation]:
+        """All evaluations, in the order in which they ended."""
+        columns = [_evaluations.c[f.name] for f in fields(Evaluation)]
+        with self._faults(), self._engine.connect() as connection:
+            found = connection.execute(sa.select(*columns).order_by(_evaluations.c.number)).mappings().all()
+        return [Evaluation(**{**row, **{name: json.loads(row[name]) for name in _JSON}}) for row in found]
+
+    def add_session(self, *, evaluations: int, training_s: float, total_s: float, finished: str) -> None:
+        """Note one sitting of the search: how long it took, and how much of that was training."""
+        values = {"evaluations": evaluations, "training_s": training_s, "total_s": total_s, "finished": finished}
+        with self._faults(), self._engine.begin() as connection:
+            connection.execute(_sessions.insert().values(**values))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as cause:
+            raise RunError(
+                f"the ledger cannot be used: {cause.orig}",
+                file=str(self.path),
+                remedy="check free space and permissions; what was finished before is kept",
+            ) from cause

@@ -1,0 +1,143 @@
+"""What a search says while it runs: live bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from attnspace.study.design import Design, Study
+from attnspace.study.ledger import Evaluation
+from attnspace.train import Epoch
+
+__all__ = ["LiveWatcher", "Watcher", "watcher_for"]
+
+
+class Watcher:
+    """Hears of every step of a search. This one says one line for each design; `quiet` ones nothing."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(quiet=True)
+        self.epochs = 1
+        self.metric = ""
+        self.sign = 1.0
+        self.total = 0
+        self.ended = 0
+        self.best: Evaluation | None = None
+        self.best_baseline: Evaluation | None = None
+        self.began = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    def begin(self, study: Study, done: Sequence[Evaluation], missing: int) -> None:
+        """A sitting begins: `done` are the evaluations of earlier ones, `missing` those to come."""
+        self.epochs = study.config.train.epochs
+        self.metric = study.config.objective.metric
+        self.sign = 1.0 if study.config.objective.direction == "maximize" else -1.0
+        self.total = missing
+        self.began = time.perf_counter()
+        for row in done:
+            self._compare(row)
+        if done:
+            self.console.print(f"{study.config.name}: resuming after {len(done)} evaluations, {missing} to go")
+        else:
+            self.console.print(f"{study.config.name}: {missing} evaluations of {self.epochs} epochs")
+
+    def design_begins(self, design: Design) -> None:
+        """A design is about to be built."""
+
+    def epoch_ends(self, epoch: Epoch) -> None:
+        """An epoch of the current design has ended."""
+
+    def design_ends(self, row: Evaluation) -> None:
+        """An evaluation is in the ledger."""
+        self.ended += 1
+        self._compare(row)
+        value = row.metric(self.metric)
+        result = f"{self.metric} {value:.4f}" if value is not None else f"failed: {row.reason}"
+        name = row.name or row.label
+        where = f" [{row.placement}]" if row.role == "trial" else ""
+        line = f"{self.ended}/{self.total}  {result}  {name}{where}  ({self.standing()}; {self.time_left()})"
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def standing(self) -> str:
+        """The best trial so far against the best baseline."""
+        parts = [
+            f"best {self._value(self.best)}" if self.best else "no trial yet",
+            f"best baseline {self.best_baseline.name} {self._value(self.best_baseline)}" if self.best_baseline else "",
+        ]
+        return ", ".join(filter(None, parts))
+
+    def time_left(self) -> str:
+        """An estimate from the evaluations of this sitting."""
+        if not self.ended:
+            return "time left unknown"
+        seconds = (time.perf_counter() - self.began) / self.ended * (self.total - self.ended)
+        return f"{int(seconds // 60)}:{int(seconds % 60):02d} left"
+
+    def _value(self, row: Evaluation) -> str:
+        value = row.metric(self.metric)
+        assert value is not None
+        return f"{value:.4f}"
+
+    def _compare(self, row: Evaluation) -> None:
+        value = row.metric(self.metric)
+        if value is None:
+            return
+        standing = "best_baseline" if row.role == "baseline" else "best"
+        leader: Evaluation | None = getattr(self, standing)
+        led = leader.metric(self.metric) if leader else None
+        if led is None or self.sign * value > self.sign * led:
+            setattr(self, standing, row)
+
+
+class LiveWatcher(Watcher):
+    """Two bars: designs of the study, epochs of the current design."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[say]}"))
+        self._progress = Progress(*columns, console=console)
+        self._designs = self._progress.add_task("designs", total=None, say="")
+        self._epochs = self._progress.add_task("epochs", total=None, say="")
+        self._live = Live(Group(self._progress), console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def begin(self, study: Study, done: Sequence[Evaluation], missing: int) -> None:
+        super().begin(study, done, missing)
+        self._progress.update(self._designs, total=missing, say=escape(self.standing()))
+
+    def design_begins(self, design: Design) -> None:
+        self._progress.update(self._epochs, total=self.epochs, completed=0, say=escape(design.name or design.label))
+
+    def epoch_ends(self, epoch: Epoch) -> None:
+        self._progress.update(self._epochs, completed=epoch.epoch)
+
+    def design_ends(self, row: Evaluation) -> None:
+        super().design_ends(row)
+        self._progress.update(self._designs, completed=self.ended, say=escape(f"{self.standing()}; {self.time_left()}"))
+
+
+def watcher_for(console: Console) -> Watcher:
+    """Bars if the console is a terminal, else lines."""
+    return LiveWatcher(console) if console.is_terminal else Watcher(console)
