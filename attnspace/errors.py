@@ -7,6 +7,7 @@
       StudyError     (ValueError)   a study file with a fault
       DataError      (ValueError)   images or labels that cannot be used
       RunError       (RuntimeError) a run directory that cannot be used as asked
+        RunFailed                   a search or report that began and could not be finished
     TrainingDiverged (RuntimeError) the loss of one evaluation is no longer a number
 
 Inner code says the exact cause; outer code adds the path and the file with `within` and `in_file`.
@@ -24,6 +25,7 @@ __all__ = [
     "DataError",
     "PlacementError",
     "RunError",
+    "RunFailed",
     "SpaceError",
     "SpecError",
     "StudyError",
@@ -115,6 +117,10 @@ class DataError(AttnspaceError, ValueError):
 
 class RunError(AttnspaceError, RuntimeError):
     """A run directory that cannot be used as asked."""
+
+
+class RunFailed(RunError):
+    """A search or report that began and could not be finished; what was finished before is kept."""
 
 
 class TrainingDiverged(RuntimeError):

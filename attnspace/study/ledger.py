@@ -10,14 +10,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from attnspace.errors import RunError
+from attnspace.errors import RunFailed
 
-__all__ = ["Evaluation", "Ledger"]
+__all__ = ["Evaluation", "Ledger", "timestamp"]
 
 _metadata = sa.MetaData()
 
@@ -116,11 +117,16 @@ class Evaluation:
         return None if value is None else float(value)
 
 
+def timestamp() -> str:
+    """Now, in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 class Ledger:
     """The tables of one run, in the SQLite file `path`.
 
     Raises:
-        RunError: the file cannot be opened or written, or is no ledger.
+        RunFailed: the file cannot be opened or written, or is no ledger.
     """
 
     def __init__(self, path: Path) -> None:
@@ -158,7 +164,7 @@ class Ledger:
         try:
             yield
         except sa.exc.DBAPIError as cause:
-            raise RunError(
+            raise RunFailed(
                 f"the ledger cannot be used: {cause.orig}",
                 file=str(self.path),
                 remedy="check free space and permissions; what was finished before is kept",

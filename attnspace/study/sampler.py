@@ -69,6 +69,5 @@ class Suggester:
                 multivariate=True,
                 group=True,
                 constant_liar=False,
-                warn_independent_sampling=False,
                 seed=seed,
             )

@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import torch
 
 from attnspace.errors import PlacementError, SpecError, TrainingDiverged
 from attnspace.study.design import Design, Study
-from attnspace.study.ledger import Evaluation, Ledger
+from attnspace.study.ledger import Evaluation, Ledger, timestamp
 from attnspace.study.progress import Watcher
 from attnspace.study.sampler import Suggester
 from attnspace.train import Epoch, train
@@ -161,7 +160,7 @@ def evaluate(study: Study, design: Design, on_epoch: Callable[[Epoch], None]) ->
         flops=costs.flops if costs else None,
         train_s=training_ended - training_began if training_began else 0.0,
         total_s=time.perf_counter() - started,
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        finished=timestamp(),
         versions=_versions(),
         worker=f"{socket.gethostname()}:{os.getpid()}",
     )

@@ -74,7 +74,7 @@ class Gate(Block):
         excite, d = _resolve_layers("excite", self.excite, d)
         keep_order = any(layer.has_memory for layer in excite)
         squeeze = self.squeeze.resolve(keep_order=keep_order)
-        merge = self._canonical_merge(squeeze)
+        merge = self._canonical_merge()
         if merge == "logit_sum" and isinstance(squeeze, PoolingSqueeze) and squeeze.runs > 1 and not excite:
             squeeze = squeeze.with_(combine="sum").resolve(keep_order=False)
         tail, d = _resolve_layers("tail", self.tail, self._before_tail(d))
@@ -87,8 +87,12 @@ class Gate(Block):
             )
         return self.with_(squeeze=squeeze, excite=excite, merge=merge, tail=tail)
 
-    def _canonical_merge(self, squeeze: Squeeze) -> Merge:
-        if squeeze.region != "directional" and squeeze.runs == 1:
+    @property
+    def _merges(self) -> bool:
+        return self.squeeze.region == "directional" or self.squeeze.runs > 1
+
+    def _canonical_merge(self) -> Merge:
+        if not self._merges:
             return "logit_sum"
         if self.activation == "identity" and self.merge in ("gate_sum", "gate_product"):
             return "logit_sum" if self.merge == "gate_sum" else "logit_product"
@@ -110,7 +114,7 @@ class Gate(Block):
         steps = [
             self.squeeze.label(),
             *(layer.label() for layer in self.excite),
-            *([self.merge] if self.merge != "logit_sum" else []),
+            *([self.merge] if self.merge != "logit_sum" and self._merges else []),
             *(layer.label() for layer in self.tail),
             *([self.activation] if self.activation != "sigmoid" else []),
             *(["add"] if self.apply == "add" else []),

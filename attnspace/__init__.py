@@ -1,0 +1,84 @@
+"""Which attention block, placed where, helps your network: specs, modules, spaces and searches."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attnspace.build import build, layer
+    from attnspace.cost import Cost, cost
+    from attnspace.errors import (
+        AttnspaceError,
+        DataError,
+        PlacementError,
+        RunError,
+        RunFailed,
+        SpaceError,
+        SpecError,
+        StudyError,
+        TrainingDiverged,
+    )
+    from attnspace.placement import Placement, Slot, insert, plan, slots
+    from attnspace.primitives import Block
+    from attnspace.results import frame
+    from attnspace.space import Space, load_space
+    from attnspace.spec import diff, identity, load_spec, parse_spec, published, save_spec
+
+__all__ = [
+    "AttnspaceError",
+    "Block",
+    "Cost",
+    "DataError",
+    "Placement",
+    "PlacementError",
+    "RunError",
+    "RunFailed",
+    "Slot",
+    "Space",
+    "SpaceError",
+    "SpecError",
+    "StudyError",
+    "TrainingDiverged",
+    "build",
+    "cost",
+    "diff",
+    "frame",
+    "identity",
+    "insert",
+    "layer",
+    "load_space",
+    "load_spec",
+    "parse_spec",
+    "plan",
+    "published",
+    "save_spec",
+    "slots",
+]
+
+__version__ = "0.1.0"
+
+# Loaded when first asked for: `attnspace --help` must not wait for torch.
+_HOME = {
+    "build": ("build", "layer"),
+    "cost": ("Cost", "cost"),
+    "errors": tuple(name for name in __all__ if name.endswith(("Error", "Failed", "Diverged"))),
+    "placement": ("Placement", "Slot", "insert", "plan", "slots"),
+    "primitives": ("Block",),
+    "results": ("frame",),
+    "space": ("Space", "load_space"),
+    "spec": ("diff", "identity", "load_spec", "parse_spec", "published", "save_spec"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

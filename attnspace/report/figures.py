@@ -1,0 +1,115 @@
+"""Frames into plotly figures."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from attnspace.report.compute import curves, edf, front
+from attnspace.results import Results
+
+__all__ = ["curves_figure", "edf_figure", "front_figure"]
+
+TRIAL, BASELINE, WINNER, FRONT = "#3d6fb6", "#c8553d", "#2a9d5c", "#8a8a8a"
+PALETTE = ("#c8553d", "#e09f3e", "#8a5a83", "#5a5a5a", "#a98467", "#d4a5a5", "#6d597a")
+NAMES = {"val_accuracy": "validation accuracy", "val_loss": "validation loss"}
+
+
+def front_figure(results: Results) -> go.Figure:
+    """Metric against parameters: trials, baselines and the Pareto front."""
+    board = front(results)
+    figure = _figure("trainable parameters", NAMES[results.metric])
+    on_front = board[board["pareto"]]
+    figure.add_scatter(
+        x=on_front["params"],
+        y=on_front[results.metric],
+        mode="lines",
+        name="Pareto front",
+        line={"color": FRONT, "shape": "hv" if results.direction == "maximize" else "vh", "dash": "dot"},
+        hoverinfo="skip",
+    )
+    for role, colour, symbol in (("trial", TRIAL, "circle"), ("baseline", BASELINE, "diamond")):
+        part = board[board["role"] == role]
+        figure.add_scatter(
+            x=part["params"],
+            y=part[results.metric],
+            mode="markers+text" if role == "baseline" else "markers",
+            name=f"{role}s",
+            text=part["name"],
+            textposition="bottom center",
+            marker={"color": colour, "symbol": symbol, "size": 9, "opacity": 0.8},
+            customdata=[[*row] for row in part[["rank", "label", "placement"]].itertuples(index=False)],
+            hovertemplate="#%{customdata[0]} %{customdata[1]}<br>%{customdata[2]}"
+            "<br>%{x:,} parameters, %{y:.4f}<extra></extra>",
+        )
+    return figure
+
+
+def curves_figure(results: Results) -> go.Figure:
+    """Learning curves of the baselines (dashed) and the best trials."""
+    table = curves(results)
+    figure = _figure("epoch", NAMES[results.metric])
+    blues = ("#12407a", "#2f6db5", "#5b93d2", "#8bb6e5", "#b6d2f0")
+    seen = {"trial": 0, "baseline": 0}
+    for name, part in table.groupby("curve", sort=False):
+        role = part["role"].iloc[0]
+        colours = blues if role == "trial" else PALETTE
+        colour = colours[seen[role] % len(colours)]
+        seen[role] += 1
+        figure.add_scatter(
+            x=part["epoch"],
+            y=part["value"],
+            mode="lines",
+            name=_short(str(name)),
+            line={"color": colour, "width": 2, "dash": "solid" if role == "trial" else "dash"},
+        )
+    figure.update_yaxes(range=_zoomed(table))
+    return figure
+
+
+def edf_figure(results: Results) -> go.Figure:
+    """Share of the space's designs that are no better than a value; baselines as vertical lines."""
+    table = edf(results)
+    figure = _figure(NAMES[results.metric], "share of designs no better")
+    figure.add_scatter(
+        x=table["value"], y=table["share"], mode="lines", name="trials", line={"color": TRIAL, "shape": "hv", "width": 2}
+    )
+    baselines = results.ranked().query("role == 'baseline'")
+    for i, (_, row) in enumerate(baselines.iterrows()):
+        value = row[results.metric]
+        figure.add_scatter(
+            x=[value, value],
+            y=[0, 1],
+            mode="lines",
+            name=f"{row['name']} {value:.4f}",
+            line={"color": PALETTE[i % len(PALETTE)], "dash": "dash", "width": 1.5},
+        )
+    figure.update_yaxes(range=[0, 1.02])
+    return figure
+
+
+def _figure(x: str, y: str) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        template="plotly_white",
+        height=430,
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        font={"family": "system-ui, sans-serif", "size": 13},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "font": {"size": 11}},
+        xaxis_title=x,
+        yaxis_title=y,
+    )
+    return figure
+
+
+def _short(name: str, limit: int = 44) -> str:
+    return name if len(name) <= limit else name[: limit - 1] + "…"
+
+
+def _zoomed(table: pd.DataFrame) -> list[float] | None:
+    """The range of the later half of the epochs: the first ones would flatten everything that matters."""
+    late = table.loc[table["epoch"] > table["epoch"].max() / 2, "value"]
+    if late.empty:
+        return None
+    margin = max(1e-6, 0.08 * float(late.max() - late.min()))
+    return [float(late.min()) - margin, float(late.max()) + margin]

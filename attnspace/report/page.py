@@ -1,0 +1,105 @@
+"""The report as one HTML file that needs no other file and no internet."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import plotly.graph_objects as go
+import yaml
+from plotly.offline import get_plotlyjs
+
+from attnspace.report.compute import leaderboard, summary
+from attnspace.report.drawing import draw
+from attnspace.report.figures import curves_figure, edf_figure, front_figure
+from attnspace.results import Results, write_text
+from attnspace.spec import diff, dump_spec, load_spec, parse_spec
+
+__all__ = ["render", "write_report"]
+
+SHOWN = 25
+"""Rows of the leaderboard besides the baselines."""
+
+
+def write_report(results: Results) -> Path:
+    """Write `report.html` into the run directory.
+
+    Raises:
+        RunFailed: it cannot be written.
+    """
+    path = results.path / "report.html"
+    write_text(path, render(results))
+    return path
+
+
+def render(results: Results) -> str:
+    """The report's HTML."""
+    board = leaderboard(results)
+    facts = summary(results)
+    shown = board[(board["rank"] <= SHOWN) | (board["role"] == "baseline")]
+    failed = results.frame[results.frame["outcome"] == "failed"]
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = (files("attnspace.report") / "page.html").read_text("utf-8")
+    return environment.from_string(page).render(
+        study=results.study,
+        metric=results.metric,
+        sentence=facts.sentence(results.metric),
+        facts=facts,
+        rows=[_row(row, results.metric) for _, row in shown.iterrows()],
+        hidden=len(board) - len(shown),
+        failed=[{"name": r["name"] or r["label"], "placement": r["placement"], "reason": r["reason"]} for _, r in failed.iterrows()],
+        winner=_winner(facts.best) if facts.best is not None else None,
+        front=_html(front_figure(results)) if len(board) else "",
+        curves=_html(curves_figure(results)) if len(board) else "",
+        edf=_html(edf_figure(results)) if facts.trials else "",
+        study_text=yaml.safe_dump(dict(results.study), sort_keys=False, allow_unicode=True),
+        versions=results.frame["versions"].iloc[-1] if len(results.frame) else {},
+        training_s=float(results.frame["train_s"].sum()),
+        plotly=get_plotlyjs(),
+    )
+
+
+def _row(row: pd.Series[Any], metric: str) -> dict[str, Any]:
+    added = row["params_added"]
+    return {
+        "rank": row["rank"],
+        "role": row["role"],
+        "name": row["name"] or row["label"],
+        "placement": row["placement"],
+        "value": f"{row[metric]:.4f}",
+        "gain": "" if pd.isna(row["gain"]) else f"{row['gain']:+.4f}",
+        "params": f"{int(row['params']):,}",
+        "added": "" if pd.isna(added) else f"{int(added):+,}",
+        "flops": f"{row['flops'] / 1e6:.2f}",
+        "train_s": f"{row['train_s']:.1f}",
+        "design": row["design"],
+    }
+
+
+def _winner(row: pd.Series[Any]) -> dict[str, Any]:
+    block = row["spec"]["block"]
+    stages = block.get("per_stage")
+    parts = [("", block)] if stages is None else [(f"stage {stage}", spec) for stage, spec in stages.items()]
+    reference = load_spec("se")
+    return {
+        "label": row["label"],
+        "placement": row["placement"],
+        "parts": [
+            {
+                "title": title,
+                "drawing": draw(parse_spec(spec)),
+                "spec": json.dumps(dump_spec(parse_spec(spec)), indent=2),
+                "diff": diff(reference, spec),
+            }
+            for title, spec in parts
+        ],
+    }
+
+
+def _html(figure: go.Figure) -> str:
+    html: str = figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+    return html

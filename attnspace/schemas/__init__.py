@@ -1,0 +1,126 @@
+"""JSON Schemas of specs and studies, for editors.
+
+`spec.json` and `study.json` beside this file are what the functions return; a test keeps them current.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from attnspace.primitives import Block, refresh
+
+__all__ = ["spec_schema", "study_schema"]
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def spec_schema() -> dict[str, Any]:
+    """The schema of a spec file: a block, with its name, doc and source at the root."""
+    blocks, definitions = _blocks()
+    about = _about()
+    for option in blocks:
+        name = option["$ref"].rsplit("/", 1)[1]
+        root = deepcopy(definitions[name])
+        root["properties"] = {**about, **root["properties"]}
+        definitions[f"{name}File"] = root
+    return {
+        "$schema": DRAFT,
+        "title": "attnspace block spec",
+        "oneOf": [{"$ref": f"{option['$ref']}File"} for option in blocks],
+        "$defs": definitions,
+    }
+
+
+def study_schema() -> dict[str, Any]:
+    """The schema of a study file; under `space`, every value may be a hole."""
+    from attnspace.study.config import StudyConfig
+
+    blocks, definitions = _blocks()
+    study = StudyConfig.model_json_schema()
+    own = study.pop("$defs")
+    with_holes = {name: _with_holes(schema) for name, schema in definitions.items()}
+    placement = deepcopy(own["Placement"])
+    anything = {"anyOf": [*blocks, {"$ref": "#/$defs/Hole"}]}
+    own["SpaceConfig"]["properties"]["block"] = {
+        "description": "A block spec with holes, or per_stage: one for each stage.",
+        "anyOf": [
+            *anything["anyOf"],
+            {
+                "type": "object",
+                "properties": {"per_stage": {"type": "object", "additionalProperties": anything}},
+                "required": ["per_stage"],
+                "additionalProperties": False,
+            },
+        ],
+    }
+    own["SpaceConfig"]["properties"]["placement"] = {
+        "description": "Position, stages and every k-th block, with holes.",
+        **_with_holes(placement),
+    }
+    return {"$schema": DRAFT, **study, "title": "attnspace study", "$defs": {**own, **with_holes, "Hole": _hole()}}
+
+
+def _blocks() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Every kind of block, and the definitions they refer to; kind is required, as in the parser."""
+    refresh()
+    schema = Block.model_json_schema()
+    definitions: dict[str, Any] = schema["$defs"]
+    for definition in definitions.values():
+        if "kind" in definition.get("properties", {}):
+            definition["required"] = ["kind", *definition.get("required", [])]
+            definition["properties"]["kind"].pop("default", None)
+    return schema["oneOf"], definitions
+
+
+def _about() -> dict[str, Any]:
+    from attnspace.spec import SpecMeta
+
+    properties: dict[str, Any] = SpecMeta.model_json_schema(by_alias=True)["properties"]
+    return properties
+
+
+def _with_holes(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same model, where each value may be a hole."""
+    properties = schema.get("properties")
+    if not properties:
+        return schema
+    opened = {
+        name: value if name == "kind" else {"anyOf": [_items_with_holes(value), {"$ref": "#/$defs/Hole"}]}
+        for name, value in properties.items()
+    }
+    return {**schema, "properties": opened}
+
+
+def _items_with_holes(schema: Any) -> Any:
+    """Lists inside a value may hold holes too."""
+    if isinstance(schema, list):
+        return [_items_with_holes(option) for option in schema]
+    if not isinstance(schema, dict):
+        return schema
+    opened = {key: _items_with_holes(value) for key, value in schema.items()}
+    if isinstance(schema.get("items"), dict):
+        opened["items"] = {"anyOf": [opened["items"], {"$ref": "#/$defs/Hole"}]}
+    return opened
+
+
+def _hole() -> dict[str, Any]:
+    from attnspace.primitives import families
+    from attnspace.spec import published
+
+    numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+    kinds = sorted([*families(), *Block.members, "excite"])
+    forms = {
+        "$choice": {"type": "array", "minItems": 1, "description": "One of these; they may hold holes."},
+        "$int": {**numbers, "description": "A whole number from the first to the second, both included."},
+        "$subset": {"type": "array", "minItems": 1, "description": "A non-empty sub-list, in this order."},
+        "$published": {"enum": published(), "description": "A published block."},
+        "$any": {"enum": kinds, "description": "Everything registered, with the grids that it declares."},
+    }
+    return {
+        "description": "A hole: what the search fills.",
+        "oneOf": [
+            {"type": "object", "properties": {mark: form}, "required": [mark], "additionalProperties": False}
+            for mark, form in forms.items()
+        ],
+    }
