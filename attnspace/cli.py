@@ -249,7 +249,14 @@ def _summary_table(results: Results) -> Table:
     for _, row in shown.iterrows():
         name = f"{row['name']} (baseline)" if row["role"] == "baseline" else row["label"]
         gain = "" if row["gain"] != row["gain"] else f"{row['gain']:+.4f}"
-        cells = (str(row["rank"]), name, row["placement"], f"{row[results.metric]:.4f}", gain, f"{int(row['params']):,}")
+        cells = (
+            str(row["rank"]),
+            name,
+            row["placement"],
+            f"{row[results.metric]:.4f}",
+            gain,
+            f"{int(row['params']):,}",
+        )
         table.add_row(*cells, style="red" if row["role"] == "baseline" else None)
     table.caption = summary(results).sentence(results.metric)
     table.caption_justify = "left"

@@ -24,7 +24,7 @@ from pydantic_core import ErrorDetails
 from attnspace.errors import AttnspaceError, PathPart
 from attnspace.primitives.node import Node, is_family, refresh
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Document", "check_limits", "parse_json", "read", "validate"]
+__all__ = ["Document", "MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "check_limits", "parse_json", "read", "validate"]
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
@@ -236,9 +236,7 @@ def validate(model: type[Model], data: Any, error: type[AttnspaceError]) -> Mode
         raise _explain(model, data, found, error) from None
 
 
-def _explain(
-    model: type[BaseModel], data: Any, found: ValidationError, error: type[AttnspaceError]
-) -> AttnspaceError:
+def _explain(model: type[BaseModel], data: Any, found: ValidationError, error: type[AttnspaceError]) -> AttnspaceError:
     faults: dict[tuple[PathPart, ...], list[ErrorDetails]] = {}
     for detail in found.errors(include_url=False):
         if detail["type"] == "too_short" and detail["input"]:
@@ -253,7 +251,7 @@ def _explain(
 
 
 def _document_path(data: Any, detail: ErrorDetails) -> tuple[PathPart, ...]:
-    """pydantic's location without the tags and union members that it weaves in."""
+    """Pydantic's location without the tags and union members that it weaves in."""
     at: list[PathPart] = []
     here = data
     location = list(detail["loc"])
@@ -301,7 +299,9 @@ def _explain_one(
     if kind == "extra_forbidden":
         allowed = [name for name in _fields_at(model, data, at[:-1]) if name != "kind"]
         remedy = did_you_mean(str(at[-1]), allowed)
-        return error(f"unknown key {str(at[-1])!r}", at=at, got=value, allowed=", ".join(allowed) or "none", remedy=remedy)
+        return error(
+            f"unknown key {str(at[-1])!r}", at=at, got=value, allowed=", ".join(allowed) or "none", remedy=remedy
+        )
     if kind == "missing":
         return error("is missing", at=at, remedy=f"add {at[-1]!r}")
     if kind == "union_tag_not_found":
@@ -357,9 +357,7 @@ def _fields_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> l
 
 
 def _kinds_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> list[str]:
-    return sorted(
-        kind for m in _models_at(model, data, at) if issubclass(m, Node) for kind in m.family().members  # type: ignore[attr-defined]
-    )
+    return sorted(kind for m in _models_at(model, data, at) if issubclass(m, Node) for kind in m.family().members)
 
 
 def _models_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> list[type[BaseModel]]:
@@ -367,13 +365,9 @@ def _models_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> l
     here: list[Any] = [_member(model, data)]
     for part in at:
         steps = [_step(annotation, part) for annotation in here]
-        data = data[part] if isinstance(data, Mapping | list) and _has(data, part) else None
+        data = _value_at(data, (part,))
         here = [_member(found, data) for step in steps for found in _alternatives(step)]
     return [found for found in here if isinstance(found, type) and issubclass(found, BaseModel)]
-
-
-def _has(data: Any, part: PathPart) -> bool:
-    return part in data if isinstance(data, Mapping) else isinstance(part, int) and part < len(data)
 
 
 def _member(annotation: Any, data: Any) -> Any:

@@ -93,8 +93,7 @@ def insert(
     Weights are drawn slot by slot in the order of the forward pass. A block that resolves to the identity leaves
     its slot free.
 
-    Args:
-        input_shape: (C, H, W), to find the channels; by default the model's own `input_shape`.
+    The channels of each slot are found with `input_shape`, (C, H, W); by default the model's own `input_shape`.
 
     Raises:
         PlacementError: no such slot, or it is taken.
@@ -149,9 +148,7 @@ class Placement(BaseModel):
         return ", ".join([self.position, where, *([f"every {self.every}"] if self.every > 1 else [])])
 
 
-def plan(
-    available: list[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]
-) -> dict[str, Block]:
+def plan(available: list[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]) -> dict[str, Block]:
     """Slot name -> resolved block, for one block everywhere or one for each stage. Identities are left out.
 
     Two designs with equal plans are one network.
@@ -170,7 +167,9 @@ def plan(
     positions = sorted({slot.position for slot in available})
     if placement.position not in positions:
         raise PlacementError(
-            f"position {placement.position!r} does not exist", at=("placement", "position"), allowed=", ".join(positions)
+            f"position {placement.position!r} does not exist",
+            at=("placement", "position"),
+            allowed=", ".join(positions),
         )
     per_stage = _per_stage(block, chosen)
     planned: dict[str, Block] = {}
@@ -204,7 +203,7 @@ def _per_stage(
                 )
         return {stage: (("block", "per_stage", str(stage)), by_stage[stage]) for stage in stages}
     one = as_block(block)  # type: ignore[arg-type]  # a mapping by stage was handled above
-    return {stage: (("block",), one) for stage in stages}
+    return dict.fromkeys(stages, (("block",), one))
 
 
 def _some(names: list[str], limit: int = 8) -> str:

@@ -85,7 +85,9 @@ def load(run: str | Path) -> Results:
     ledger, study_file = path / "ledger.db", path / "study.yaml"
     for file in (ledger, study_file):
         if not file.is_file():
-            raise RunError(f"is no run: it has no {file.name}", file=str(path), allowed="a directory that `search` wrote")
+            raise RunError(
+                f"is no run: it has no {file.name}", file=str(path), allowed="a directory that `search` wrote"
+            )
     try:
         study = yaml.safe_load(study_file.read_text("utf-8"))
         with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:

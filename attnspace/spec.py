@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_jsonable_python
 
 from attnspace.documents import check_limits, did_you_mean, parse_json, read, validate
-from attnspace.errors import AttnspaceError, SpecError, in_file
+from attnspace.errors import AttnspaceError, SpecError, in_file, within
 from attnspace.primitives import Block, Layer, Node
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.sequential import Sequential
@@ -123,8 +123,27 @@ def _spec_file(data: Any) -> SpecFile:
         raise SpecError("a spec is a mapping", got=data, allowed='{"kind": ...}')
     about = {key: data[key] for key in ("name", "doc", "source", "$schema") if key in data}
     meta = validate(SpecMeta, about, SpecError)
-    block = validate(Block, {key: value for key, value in data.items() if key not in about}, SpecError)
+    rest = {key: value for key, value in data.items() if key not in about}
+    is_design = "block" in rest and "kind" not in rest
+    block = _block_of_design(rest) if is_design else _validated(rest)
     return SpecFile(block, meta.name, meta.doc, meta.source)
+
+
+def _block_of_design(data: Mapping[str, Any]) -> Block:
+    """The block of a design, `{block, placement}`, as a search writes it to winner.json."""
+    for key in data:
+        if key not in ("block", "placement"):
+            raise SpecError(f"unknown key {key!r}", at=(key,), allowed="block, placement, name, doc, source")
+    if isinstance(data["block"], Mapping) and "per_stage" in data["block"]:
+        raise SpecError(
+            "this design has a block for each stage", at=("block", "per_stage"), remedy="take out the one you want"
+        )
+    with within("block"):
+        return _validated(data["block"])
+
+
+def _validated(data: Any) -> Block:
+    return validate(Block, data, SpecError)  # type: ignore[type-abstract]  # pydantic gives a member of the family
 
 
 def as_block(spec: SpecLike) -> Block:

@@ -8,13 +8,12 @@ with the same seed see the same images in the same order with the same shifts.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812  # torch's own name for it
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -111,7 +110,7 @@ def train(
             loss.backward()
             optimizer.step()
             total += loss.detach()
-            lr = scheduler.get_last_lr()[0]
+            lr = float(scheduler.get_last_lr()[0])
             scheduler.step()
         train_loss = total.item() / steps_per_epoch
         if not math.isfinite(train_loss):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+
 from torch import nn
 
 from attnspace.primitives.node import Node

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["REGIONS", "Descriptor", "Region"]
+__all__ = ["Descriptor", "REGIONS", "Region"]
 
 Region = Literal["global", "channel", "directional", "none"]
 REGIONS: frozenset[Region] = frozenset({"global", "channel", "directional", "none"})

@@ -48,5 +48,5 @@ class Layer(Node):
 
     @property
     def has_memory(self) -> bool:
-        """Whether a resolved layer keeps statistics of what it has seen, so that the order of its applications matters."""
+        """Whether a resolved layer remembers what it has seen, so that the order of its applications matters."""
         return False

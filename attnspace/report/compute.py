@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,8 @@ class Summary:
     trials: int
     baselines: int
     failed: int
-    best: pd.Series | None  # type: ignore[type-arg]
-    best_baseline: pd.Series | None  # type: ignore[type-arg]
+    best: pd.Series[Any] | None
+    best_baseline: pd.Series[Any] | None
     gain: float | None
     above: int
 
@@ -46,7 +47,7 @@ class Summary:
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
-    """Finished evaluations, the best first, with their `rank`; `gain` against the best baseline, positive when better."""
+    """Finished evaluations, the best first: `rank`, and `gain` against the best baseline, positive when better."""
     ranked = results.ranked().copy()
     ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
     sign = 1.0 if results.direction == "maximize" else -1.0

@@ -13,6 +13,7 @@ from attnspace.primitives.squeeze import PoolingSqueeze
 
 __all__ = ["draw"]
 
+TIMES = "\N{MULTIPLICATION SIGN}"
 LANE, GAP, PAD, BOX, CHAR, TOP = 40, 22, 12, 28, 7.2, 46
 COLOURS = {
     "squeeze": ("#dbe8f8", "#3d6fb6"),
@@ -21,7 +22,7 @@ COLOURS = {
     "other": ("#eeeeee", "#777777"),
 }
 POOLED = {"global": ("H, W",), "channel": ("C",), "directional": ("W", "H")}
-SYMBOLS = {"sum": "+", "product": "×", "mean": "mean", "max": "max"}
+SYMBOLS = {"sum": "+", "product": TIMES, "mean": "mean", "max": "max"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def draw(block: Block) -> str:
     title = f"<title>{escape(block.label())}</title>"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {y:.0f}" width="{width:.0f}" '
-        f'height="{y:.0f}" font-family="system-ui, sans-serif" font-size="12" role="img">{title}{_ARROW}{"".join(rows)}</svg>'
+        f'height="{y:.0f}" font-family="system-ui, sans-serif" font-size="12" role="img">'
+        f"{title}{_ARROW}{''.join(rows)}</svg>"
     )
 
 
@@ -120,7 +122,7 @@ def _row(block: Block, y: float, name: str, last: bool, number: int) -> tuple[st
             x += GAP
     join = x + 24
     parts.append(f'<path d="M{x} {middle}H{join}V{main + 9}" fill="none" stroke="#555" marker-end="url(#tip)"/>')
-    symbol = "+" if isinstance(block, Gate) and block.apply == "add" else "×"
+    symbol = "+" if isinstance(block, Gate) and block.apply == "add" else TIMES
     parts.append(_line(36, main, join - 9, main))
     parts.append(f'<circle cx="{join}" cy="{main}" r="9" fill="#fff" stroke="#2a9d5c"/>')
     parts.append(f'<text x="{join}" y="{main + 4}" text-anchor="middle">{symbol}</text>')

@@ -72,7 +72,11 @@ def edf_figure(results: Results) -> go.Figure:
     table = edf(results)
     figure = _figure(NAMES[results.metric], "share of designs no better")
     figure.add_scatter(
-        x=table["value"], y=table["share"], mode="lines", name="trials", line={"color": TRIAL, "shape": "hv", "width": 2}
+        x=table["value"],
+        y=table["share"],
+        mode="lines",
+        name="trials",
+        line={"color": TRIAL, "shape": "hv", "width": 2},
     )
     baselines = results.ranked().query("role == 'baseline'")
     for i, (_, row) in enumerate(baselines.iterrows()):

@@ -51,7 +51,10 @@ def render(results: Results) -> str:
         facts=facts,
         rows=[_row(row, results.metric) for _, row in shown.iterrows()],
         hidden=len(board) - len(shown),
-        failed=[{"name": r["name"] or r["label"], "placement": r["placement"], "reason": r["reason"]} for _, r in failed.iterrows()],
+        failed=[
+            {"name": r["name"] or r["label"], "placement": r["placement"], "reason": r["reason"]}
+            for _, r in failed.iterrows()
+        ],
         winner=_winner(facts.best) if facts.best is not None else None,
         front=_html(front_figure(results)) if len(board) else "",
         curves=_html(curves_figure(results)) if len(board) else "",
@@ -101,5 +104,7 @@ def _winner(row: pd.Series[Any]) -> dict[str, Any]:
 
 
 def _html(figure: go.Figure) -> str:
-    html: str = figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+    html: str = figure.to_html(
+        full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True}
+    )
     return html

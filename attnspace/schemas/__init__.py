@@ -8,7 +8,9 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from attnspace.primitives import Block, refresh
+from attnspace.primitives import Block, families, refresh
+from attnspace.spec import SpecMeta, published
+from attnspace.study.config import StudyConfig
 
 __all__ = ["spec_schema", "study_schema"]
 
@@ -34,8 +36,6 @@ def spec_schema() -> dict[str, Any]:
 
 def study_schema() -> dict[str, Any]:
     """The schema of a study file; under `space`, every value may be a hole."""
-    from attnspace.study.config import StudyConfig
-
     blocks, definitions = _blocks()
     study = StudyConfig.model_json_schema()
     own = study.pop("$defs")
@@ -74,8 +74,6 @@ def _blocks() -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def _about() -> dict[str, Any]:
-    from attnspace.spec import SpecMeta
-
     properties: dict[str, Any] = SpecMeta.model_json_schema(by_alias=True)["properties"]
     return properties
 
@@ -105,9 +103,6 @@ def _items_with_holes(schema: Any) -> Any:
 
 
 def _hole() -> dict[str, Any]:
-    from attnspace.primitives import families
-    from attnspace.spec import published
-
     numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
     kinds = sorted([*families(), *Block.members, "excite"])
     forms = {

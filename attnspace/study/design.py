@@ -149,15 +149,16 @@ def _design(
         where = validate(Placement, placement, PlacementError)
     with within("block"):
         stages = _per_stage(block)
-        parsed: SpecLike | dict[int, SpecLike]
-        if stages is None:
-            parsed = parse_spec(_mapping(block))
-        else:
-            parsed = {}
-            for stage, spec in stages.items():
-                with within("per_stage", str(stage)):
-                    parsed[stage] = parse_spec(_mapping(spec))
+        parsed = parse_spec(_mapping(block)) if stages is None else _parse_stages(stages)
     return Design(role, name, block, where, plan(list(available), where, parsed), choices)
+
+
+def _parse_stages(stages: Mapping[int, Any]) -> dict[int, SpecLike]:
+    parsed: dict[int, SpecLike] = {}
+    for stage, spec in stages.items():
+        with within("per_stage", str(stage)):
+            parsed[stage] = parse_spec(_mapping(spec))
+    return parsed
 
 
 def _mapping(block: Any) -> Mapping[str, Any]:
@@ -172,7 +173,9 @@ def _per_stage(block: Any) -> dict[int, Any] | None:
         return None
     stages = block["per_stage"]
     if len(block) > 1 or not isinstance(stages, Mapping) or not stages:
-        raise SpecError("takes one block for each stage and no other key", at=("per_stage",), allowed="{1: ..., 2: ...}")
+        raise SpecError(
+            "takes one block for each stage and no other key", at=("per_stage",), allowed="{1: ..., 2: ...}"
+        )
     for stage in stages:
         if not str(stage).isdecimal():
             raise SpecError(f"{stage!r} is no stage", at=("per_stage", stage), allowed="1, 2, ...")

@@ -108,7 +108,12 @@ class LiveWatcher(Watcher):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[say]}"))
+        columns = (
+            TextColumn("{task.description:<8}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[say]}"),
+        )
         self._progress = Progress(*columns, console=console)
         self._designs = self._progress.add_task("designs", total=None, say="")
         self._epochs = self._progress.add_task("epochs", total=None, say="")

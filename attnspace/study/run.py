@@ -103,9 +103,7 @@ class Run:
             raise RunError(f"cannot be written: {cause.strerror}", file=str(self.study_file)) from None
 
 
-def _differences(
-    earlier: Any, now: Any, at: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+def _differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     if at in (("search", "trials"), ("doc",)):
         return
     if isinstance(earlier, Mapping) and isinstance(now, Mapping):

@@ -43,9 +43,7 @@ class Suggester:
     def tell(self, choices: Mapping[str, Any], value: float) -> None:
         """Report the value of a finished trial."""
         distributions = {name: self._distributions[name] for name in choices}
-        self._study.add_trial(
-            optuna.trial.create_trial(params=dict(choices), distributions=distributions, value=value)
-        )
+        self._study.add_trial(optuna.trial.create_trial(params=dict(choices), distributions=distributions, value=value))
 
     def ask(self, trial: int, attempt: int) -> Filling:
         """A suggestion for the trial of this number; the same question after the same reports has the same answer."""

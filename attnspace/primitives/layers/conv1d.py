@@ -16,6 +16,9 @@ from attnspace.primitives.node import Grid, fault
 __all__ = ["AdaptiveKernel", "ChannelConv1d", "Conv1d", "OddKernel"]
 
 
+Padding = Literal["zeros", "circular"]
+
+
 def _odd(kernel: int) -> int:
     if kernel % 2 == 0:
         raise fault(f"kernel {kernel} is even", allowed="odd sizes, which keep the map's size")
@@ -61,7 +64,7 @@ class Conv1d(Layer):
 
     kind: Literal["conv1d"] = "conv1d"
     kernel: Annotated[OddKernel | AdaptiveKernel, BeforeValidator(_adaptive), Grid(3, 5, 7)] = 3
-    padding: Literal["zeros", "circular"] = "zeros"
+    padding: Padding = "zeros"
     bias: bool = True
     depthwise: bool = True
     sharing: Literal["shared", "separate"] = "shared"
@@ -99,7 +102,7 @@ class ChannelConv1d(nn.Module):
         (N, stacked * C, 1, 1) -> (N, C, 1, 1)
     """
 
-    def __init__(self, stacked: int, kernel: int, bias: bool, padding_mode: str) -> None:
+    def __init__(self, stacked: int, kernel: int, bias: bool, padding_mode: Padding) -> None:
         super().__init__()
         self.stacked = stacked
         self.conv = nn.Conv1d(stacked, 1, kernel, padding=kernel // 2, bias=bias, padding_mode=padding_mode)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from attnspace.errors import within
 from attnspace.primitives.activation import Activation
 from attnspace.primitives.descriptor import Descriptor
-from attnspace.primitives.layer import Layer
+from attnspace.primitives.layer import Layer, Sharing
 from attnspace.primitives.layers.act import Act
 from attnspace.primitives.layers.norm import Norm
 from attnspace.primitives.layers.project import Project
@@ -38,7 +38,7 @@ class Fc(Layer):
         """The layers that it stands for, resolved: there is no module of its own."""
         with within("reduction"):
             hidden = Reduction.of(self.reduction.at(d.channels))
-        head_sharing = "separate" if d.region == "directional" else "joint"
+        head_sharing: Sharing = "separate" if d.region == "directional" else "joint"
         layers = (
             Project(out=hidden, bias=self.bias),
             *([Norm(type=self.norm)] if self.norm else []),

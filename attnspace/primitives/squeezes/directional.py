@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from attnspace.primitives.descriptor import Region
+from attnspace.primitives.node import Grid
 from attnspace.primitives.squeeze import Combine, PoolingSqueeze, combined
 
 __all__ = ["Directional", "DirectionalModule"]
@@ -21,6 +22,7 @@ class Directional(PoolingSqueeze):
     region: ClassVar[Region] = "directional"
 
     kind: Literal["directional"] = "directional"
+    combine: Annotated[Combine, Grid("shared", "sum")] = "shared"
 
     def build(self) -> nn.Module:
         return DirectionalModule(

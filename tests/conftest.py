@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+torch.set_num_threads(2)
+
+TINY = {
+    "name": "tiny",
+    "data": {"kind": "digits", "train_images": 60},
+    "backbone": {"kind": "resnet", "depth": 8, "width": 16},
+    "space": {
+        "block": {
+            "kind": "gate",
+            "squeeze": {"kind": "global", "stats": {"$subset": ["avg", "max"]}},
+            "excite": [{"kind": "fc", "reduction": {"$choice": [2, 4, 8]}}],
+        },
+        "placement": {"stages": {"$subset": [1, 2, 3]}},
+    },
+    "train": {"epochs": 1, "batch_size": 30, "lr": 0.02},
+    "search": {"trials": 3},
+}
+
+
+@pytest.fixture
+def tiny() -> dict:
+    """A study of a second, to be changed and written."""
+    return yaml.safe_load(yaml.safe_dump(TINY))
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    """Writes data as a YAML file and returns its path."""
+
+    def writer(data, name: str = "study.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(data if isinstance(data, str) else yaml.safe_dump(data, sort_keys=False))
+        return path
+
+    return writer
