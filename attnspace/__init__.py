@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnspace.build import build, layer
-    from attnspace.cost import Cost, cost
+    from attnspace.compiler import build, layer
+    from attnspace.costing import Cost, cost
     from attnspace.errors import (
         AttnspaceError,
         DataError,
@@ -58,10 +58,11 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-# Loaded when first asked for: `attnspace --help` must not wait for torch.
+# Loaded when first asked for: `attnspace --help` must not wait for torch. No module may be called like a public name,
+# or importing it would hide the name.
 _HOME = {
-    "build": ("build", "layer"),
-    "cost": ("Cost", "cost"),
+    "compiler": ("build", "layer"),
+    "costing": ("Cost", "cost"),
     "errors": tuple(name for name in __all__ if name.endswith(("Error", "Failed", "Diverged"))),
     "placement": ("Placement", "Slot", "insert", "plan", "slots"),
     "primitives": ("Block",),

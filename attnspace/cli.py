@@ -109,7 +109,7 @@ def show(
     resolution: Annotated[int, typer.Option(min=1, help="H and W of the map.")] = 56,
 ) -> None:
     """Show a block as a tree, with its parameters and FLOPs."""
-    from attnspace.cost import cost
+    from attnspace.costing import cost
     from attnspace.spec import diff as difference
     from attnspace.spec import identity, read_spec
 
@@ -185,7 +185,7 @@ def list_() -> None:
     """List the published blocks, and the primitives they are made of."""
     from rich.table import Table
 
-    from attnspace.build import build
+    from attnspace.compiler import build
     from attnspace.primitives import families
     from attnspace.spec import published, read_spec
 

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from attnspace.build import build
-from attnspace.cost import on_meta
+from attnspace.compiler import build
+from attnspace.costing import on_meta
 from attnspace.documents import did_you_mean
 from attnspace.errors import PlacementError, SpecError, within
 from attnspace.primitives import Block

@@ -154,23 +154,22 @@ class Space:
         """Each option of each hole with a few random fillings that take it, to check that it can be used at all."""
         for hole in self.holes():
             for index, label in enumerate(hole.labels):
-                yield hole, label, (self._with(hole, index, rng) for _ in range(tries))
+                yield hole, label, self._taking(hole, index, rng, tries)
 
-    def _with(self, hole: Hole, index: int, rng: random.Random) -> Filling:
-        params: dict[str, Any] = {}
-        ancestors = _ancestors(self.template, hole)
+    def _taking(self, hole: Hole, index: int, rng: random.Random, tries: int) -> Iterator[Filling]:
+        """Random fillings that take one option of one hole."""
+        settled = {id(hole): index, **_ancestors(self.template, hole)}
+        for _ in range(tries):
+            params: dict[str, Any] = {}
 
-        def pick(asked: Hole) -> int:
-            if asked is hole:
-                chosen = index
-            elif id(asked) in ancestors:
-                chosen = ancestors[id(asked)]
-            else:
-                chosen = rng.randrange(len(asked.options))
-            params[asked.name] = asked.labels[chosen]
-            return chosen
+            def pick(asked: Hole, params: dict[str, Any] = params) -> int:
+                chosen = settled.get(id(asked))
+                if chosen is None:
+                    chosen = rng.randrange(len(asked.options))
+                params[asked.name] = asked.labels[chosen]
+                return chosen
 
-        return Filling(self.template.fill(pick), params)
+            yield Filling(self.template.fill(pick), params)
 
 
 def load_space(path_or_data: str | Path | Mapping[str, Any]) -> Space:
@@ -208,9 +207,9 @@ def _compile(data: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) ->
         parts = tuple(_compile(value, (*at, i), (*name, i)) for i, value in enumerate(data))
     else:
         return Fixed(data)
-    if all(isinstance(part, Fixed) for part in parts):
-        return Fixed(data)
-    return Record(keys, parts, not isinstance(data, Mapping))
+    record = Record(keys, parts, not isinstance(data, Mapping))
+    # A part may be fixed by now though a hole was written there: {"$published": ...}.
+    return Fixed(record.fill(lambda hole: 0)) if all(isinstance(part, Fixed) for part in parts) else record
 
 
 def _compile_hole(
@@ -315,6 +314,8 @@ def _listed(value: Any, at: tuple[PathPart, ...], what: str) -> Sequence[Any]:
 def _labels(options: Sequence[Any]) -> tuple[Any, ...]:
     """A short, distinct name for each option: scalars stand for themselves, nodes for their kind."""
     names = [_label(option) for option in options]
+    if len({json.dumps(name) for name in names}) > len(set(names)):  # True and 1 are equal, and so one key to Optuna
+        names = [json.dumps(name) for name in names]
     return tuple(
         name if names.count(name) == 1 else f"{name}#{1 + names[:i].count(name)}" for i, name in enumerate(names)
     )

@@ -15,8 +15,8 @@ LAYERS = (
     ("primitives",),
     ("documents",),
     ("spec",),
-    ("build",),
-    ("cost",),
+    ("compiler",),
+    ("costing",),
     ("placement", "space"),
     ("backbones", "data"),
     ("train",),
@@ -100,6 +100,13 @@ def test_public_names_are_the_contract():
     promised = "load_spec parse_spec published build layer slots insert cost load_space frame"
     assert set(promised.split(" ")) <= set(attnspace.__all__)
     assert set(attnspace.__all__) <= set(dir(attnspace))
+
+
+def test_no_module_hides_a_public_name():
+    for module in MODULES:
+        importlib.import_module(module)
+    assert not {part(module) for module in MODULES} & set(attnspace.__all__)
+    assert all(callable(getattr(attnspace, name)) for name in attnspace.__all__)
 
 
 def test_every_file_is_reachable_as_a_module():

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from attnspace import backbones, data
-from attnspace.cost import Cost, cost
+from attnspace.costing import Cost, cost
 from attnspace.data import Dataset
 from attnspace.documents import validate
 from attnspace.errors import AttnspaceError, PlacementError, SpecError, within

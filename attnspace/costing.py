@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnspace.build import build
+from attnspace.compiler import build
 from attnspace.errors import SpecError
 from attnspace.spec import SpecLike
 

@@ -1,0 +1,31 @@
+import pytest
+import torch
+
+from attnspace.backbones import ResNet, ResNetConfig, make
+from attnspace.documents import validate
+from attnspace.errors import StudyError
+
+
+@pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (56, 0.85), (110, 1.7)])
+def test_parameters_are_those_of_the_paper(depth, millions):
+    """He et al., table 6, within what 1x1 shortcuts add."""
+    params = sum(p.numel() for p in ResNet(depth).parameters())
+    assert abs(params / 1e6 - millions) < 0.04
+
+
+@pytest.mark.parametrize("depth", [8, 14, 20, 56])
+def test_depth_counts_convolutions_of_the_main_path_and_the_classifier(depth):
+    main = [n for n, m in ResNet(depth).named_modules() if isinstance(m, torch.nn.Conv2d) and "shortcut" not in n]
+    assert len(main) + 1 == depth
+
+
+@pytest.mark.parametrize("depth", [9, 10, 21])
+def test_other_depths_are_refused(depth):
+    with pytest.raises(StudyError, match=f"depth: depth {depth} is not 6n\\+2"):
+        validate(ResNetConfig, {"depth": depth}, StudyError)
+
+
+def test_width_and_classes_are_fields():
+    model = make(ResNetConfig(depth=8, width=5), in_channels=2, num_classes=7)
+    assert model(torch.zeros(3, 2, 8, 8)).shape == (3, 7)
+    assert model.fc.in_features == 20

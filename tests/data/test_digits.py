@@ -1,0 +1,40 @@
+import numpy as np
+import torch
+from sklearn.datasets import load_digits as sklearn_digits
+
+from attnspace.data import DigitsConfig, load, load_test
+
+
+def keys(split) -> list[bytes]:
+    return [image.numpy().tobytes() for image in split.images]
+
+
+def test_splits_are_disjoint_and_cover_the_set():
+    data, test = load(DigitsConfig()), load_test(DigitsConfig())
+    assert (len(data.train), len(data.validation), len(test)) == (797, 500, 500)
+    whole = np.ascontiguousarray(sklearn_digits().images, dtype=np.uint8)
+    assert sorted(keys(data.train) + keys(data.validation) + keys(test)) == sorted(image.tobytes() for image in whole)
+
+
+def test_splits_are_always_the_same_and_stratified():
+    one, other = load(DigitsConfig()), load(DigitsConfig())
+    assert torch.equal(one.validation.images, other.validation.images)
+    counts = torch.bincount(one.validation.labels)
+    assert counts.max() - counts.min() <= 2
+
+
+def test_fewer_training_images_leave_validation_and_test_alone():
+    few, all_ = load(DigitsConfig(train_images=100)), load(DigitsConfig())
+    assert len(few.train) == 100
+    assert set(keys(few.train)) <= set(keys(all_.train))
+    assert torch.equal(few.validation.images, all_.validation.images)
+
+
+def test_normalisation_is_that_of_the_training_images():
+    data = load(DigitsConfig(train_images=200))
+    pixels = data.train.images.float()
+    torch.testing.assert_close(data.mean, pixels.mean((0, 2, 3)))
+    torch.testing.assert_close(data.std, pixels.std((0, 2, 3)))
+    assert data.train.images.dtype == torch.uint8
+    assert data.input_shape == (1, 8, 8)
+    assert data.classes == tuple("0123456789")

@@ -1,0 +1,106 @@
+import pytest
+
+from attnspace.errors import AttnspaceError, StudyError
+from attnspace.study import load_config, prepare
+
+
+def put(study: dict, path: str, value):
+    *parents, last = path.split(".")
+    here = study
+    for name in parents:
+        here = here.setdefault(name, {})
+    here[last] = value
+    return study
+
+
+def test_defaults_are_written_out(tiny, write):
+    config, _ = load_config(write(tiny))
+    plain = config.plain()
+    assert plain["objective"] == {"maximize": "val_accuracy", "minimize": None}
+    assert plain["train"]["momentum"] == 0.9
+    assert load_config(write(plain, "again.yaml"))[0] == config
+
+
+def test_a_prepared_study_has_the_five_baselines(tiny, write):
+    study = prepare(write(tiny))
+    assert [b.name for b in study.baselines] == ["none", "se", "cbam", "eca", "ca"]
+    assert len(study.slots) == 18
+    assert study.space.size() == 3 * 3 * 7
+
+
+def test_further_baselines_may_be_published_or_files(tiny, write):
+    write('{"kind": "gate", "squeeze": {"kind": "none"}}', "mine.json")
+    study = prepare(write(put(tiny, "baselines.extra", ["ese", "mine.json"])))
+    assert [b.name for b in study.baselines][5:] == ["ese", "mine"]
+
+
+def test_the_recipe_hash_tells_trainings_apart_but_not_budgets(tiny, write):
+    one = prepare(write(tiny)).recipe
+    assert prepare(write(put(tiny, "search.trials", 9))).recipe == one
+    assert prepare(write(put(tiny, "train.epochs", 9))).recipe == one
+    assert prepare(write(put(tiny, "train.lr", 0.3))).recipe != one
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("serch", {"trials": 3}, r"serch: unknown key 'serch'; .*did you mean 'search'"),
+        ("train.epoch", 3, r"train\.epoch: unknown key 'epoch'; .*did you mean 'epochs'"),
+        ("search.trials", "many", r'search\.trials: should be a whole number; got "many"'),
+        ("search.trials", 0, r"search\.trials: should be at least 1; got 0"),
+        ("search.trials", True, r"search\.trials: should be a whole number; got true"),
+        ("search.sampler", "tp", r"search\.sampler: should be tpe or random"),
+        ("name", "a/b", r"name: .*got \"a/b\""),
+        ("data.kind", "mnist", r"data\.kind: should be digits; got \"mnist\""),
+        ("backbone.depth", 9, r"backbone\.depth: depth 9 is not 6n\+2"),
+        ("objective", {"maximize": "val_loss"}, r"objective: a loss is minimized"),
+        ("objective", {}, r"objective: names one metric"),
+        ("space.placement.stages", [5], r"space\.placement\.stages\.0: stage 5 does not exist; allowed: 1, 2, 3"),
+        ("space.placement.stages", [1, 1], r"space\.placement\.stages: a stage is listed twice"),
+        ("space.placement.position", "midle", r"space\.placement\.position: should be pre, conv1"),
+        ("space.placement.where", 1, r"space\.placement\.where: unknown key"),
+        ("space.block", 3, r"space\.block: a block is a mapping"),
+        ("space.block.excite", [{"kind": "fc", "reduction": 40}], r"space\.block\.excite\.0\.reduction: .*16 channels"),
+        (
+            "space.block.excite",
+            [{"kind": "fc", "reduction": {"$choice": [4, 80]}}],
+            r"with block\.excite\.0\.reduction = 80",
+        ),
+        ("space.block.excite", [{"kind": {"$choice": ["fc", "conv2d"]}}], r"with block\.excite\.0\.kind = conv2d"),
+        ("space.block.squeeze", {"$chioce": [1]}, r"space\.block\.squeeze: unknown hole"),
+        ("space.block", {"per_stage": {1: {"$published": "se"}}}, r"per_stage: .*no block is given for stage 2"),
+        ("space.block", {"per_stage": {"one": {"$published": "se"}}}, r"per_stage\.one: 'one' is no stage"),
+        ("backbone.width", 8, r"baselines\.se\.block|baselines\.se\.excite|baselines\.se"),
+        ("baselines.extra", ["sse2"], r"baselines\.sse2: no published block is named 'sse2'"),
+        ("baselines.extra", ["gone.json"], r"gone\.json: .*no such file|no such file"),
+    ],
+)
+def test_faults_are_found_before_anything_runs(tiny, write, path, value, message):
+    with pytest.raises(AttnspaceError, match=message) as caught:
+        prepare(write(put(tiny, path, value)))
+    assert ".yaml" in str(caught.value) or "gone.json" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just text\n", "3\n"])
+def test_a_study_that_is_no_mapping_is_refused(write, text):
+    with pytest.raises(StudyError, match=r"study\.yaml: a study is a mapping; got"):
+        load_config(write(text))
+
+
+def test_a_fault_names_its_line(write):
+    with pytest.raises(StudyError, match=r"study\.yaml:4: train\.lr: should be more than 0\.0; got -1"):
+        load_config(write("name: a\nspace: {block: {kind: identity}}\ntrain:\n  lr: -1\n"))
+
+
+def test_options_valid_only_in_some_combinations_are_accepted(tiny, write):
+    put(tiny, "space.block.squeeze", {"kind": {"$choice": ["global", "channel"]}, "stats": ["avg"]})
+    put(tiny, "space.block.excite", [{"kind": {"$choice": ["conv1d", "conv2d"]}}])
+    assert prepare(write(tiny)).space.size() == 4 * 7
+
+
+def test_one_block_for_each_stage(tiny, write):
+    stages = {stage: {"$choice": [{"kind": "identity"}, {"$published": "eca"}]} for stage in (1, 2, 3)}
+    study = prepare(write(put(tiny, "space.block", {"per_stage": stages})))
+    assert study.space.size() == 8 * 7
+    design = study.design(next(f for f in study.space.enumerate() if len(f.data["placement"]["stages"]) == 3))
+    assert design.label in ("none", design.label)

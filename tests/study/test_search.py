@@ -1,0 +1,204 @@
+import random
+
+import pytest
+import torch
+
+from attnspace.errors import RunError, RunFailed
+from attnspace.study import Ledger, Run, Watcher, prepare
+from attnspace.study import search as run_search
+from attnspace.study import search as search_function
+from attnspace.study.design import Study
+from attnspace.study.sampler import Suggester
+
+SECONDS = ("train_s", "total_s", "finished", "worker")
+
+
+def run(study: Study, path, watcher: Watcher | None = None):
+    place = Run(path)
+    with place.opened(study.config):
+        ledger = Ledger(place.ledger_file)
+        outcome = run_search(study, ledger, watcher or Watcher())
+        rows = ledger.rows()
+        ledger.close()
+    return outcome, rows
+
+
+def facts(rows):
+    return [{k: v for k, v in vars(row).items() if k not in SECONDS} for row in rows]
+
+
+class StopAfter(Watcher):
+    """Ctrl-C while the evaluation after the n-th is running."""
+
+    def __init__(self, evaluations: int) -> None:
+        super().__init__()
+        self.left = evaluations
+
+    def epoch_ends(self, epoch) -> None:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+
+
+def test_baselines_come_first_and_every_design_is_new(tiny, write, tmp_path):
+    outcome, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert [row.name for row in rows[:5]] == ["none", "se", "cbam", "eca", "ca"]
+    assert [row.role for row in rows] == ["baseline"] * 5 + ["trial"] * 3
+    assert len({row.design for row in rows}) == 8
+    assert outcome.evaluations == 8
+    assert not outcome.exhausted
+    assert all(row.outcome == "done" and len(row.history) == 1 for row in rows)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_search_stopped_and_resumed_is_the_search_not_stopped(tiny, write, tmp_path, sampler):
+    tiny["search"] = {"trials": 14, "sampler": sampler}
+    study = prepare(write(tiny))
+    _, whole = run(study, tmp_path / "whole")
+    for evaluations in (3, 4, 8):
+        with pytest.raises(KeyboardInterrupt):
+            run(study, tmp_path / "parts", StopAfter(evaluations))
+    outcome, parts = run(study, tmp_path / "parts")
+    assert outcome.evaluations == 19 - 15
+    assert facts(parts) == facts(whole)
+
+
+def test_more_trials_may_be_asked_for_later(tiny, write, tmp_path):
+    _, first = run(prepare(write(tiny)), tmp_path / "run")
+    tiny["search"]["trials"] = 5
+    outcome, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert outcome.evaluations == 2
+    assert facts(rows[:8]) == facts(first)
+
+
+def test_a_finished_search_does_nothing_more(tiny, write, tmp_path):
+    study = prepare(write(tiny))
+    run(study, tmp_path / "run")
+    assert run(study, tmp_path / "run")[0].evaluations == 0
+
+
+def test_designs_that_are_one_network_are_trained_once(tiny, write, tmp_path):
+    """Ways of writing SE at C/16, at placements that name the same slots, are the baseline."""
+    tiny["space"] = {
+        "block": {
+            "$choice": [
+                {"$published": "se"},
+                {"kind": "sequential", "blocks": [{"kind": "identity"}, {"$published": "se"}]},
+                {"kind": "identity"},
+                {"$published": "pixel"},
+            ]
+        },
+        "placement": {"stages": {"$choice": [None, [1, 2, 3], [3, 2, 1]]}, "every": {"$int": [1, 4]}},
+    }
+    tiny["search"]["trials"] = 40
+    outcome, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert outcome.exhausted
+    assert [row.label for row in rows if row.role == "trial"] == ["none > 1x1->C"]
+
+
+def test_an_exception_in_one_trial_is_recorded_and_the_search_goes_on(tiny, write, tmp_path, monkeypatch):
+    study = prepare(write(tiny))
+    real = Study.network
+
+    def sometimes(self, design):
+        if design.name == "cbam" or design.choices.get("block.excite.0.reduction") == 2:
+            raise RuntimeError("out of memory")
+        return real(self, design)
+
+    monkeypatch.setattr(Study, "network", sometimes)
+    tiny["search"]["trials"] = 6
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    failed = [row for row in rows if row.outcome == "failed"]
+    assert len(rows) == 11
+    assert "cbam" in [row.name for row in failed]
+    assert all(row.reason == "RuntimeError: out of memory" and row.val_accuracy is None for row in failed)
+    assert study.config.search.trials == 3
+
+
+def test_a_loss_that_is_no_number_is_recorded_and_the_search_goes_on(tiny, write, tmp_path, monkeypatch):
+    real = Study.network
+
+    def poisoned(self, design):
+        model = real(self, design)
+        if design.name == "eca":
+            torch.nn.init.constant_(model.fc.weight, float("nan"))
+        return model
+
+    monkeypatch.setattr(Study, "network", poisoned)
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    (failed,) = [row for row in rows if row.outcome == "failed"]
+    assert failed.name == "eca"
+    assert failed.reason == "the training loss became nan in epoch 1 of 1"
+
+
+def test_designs_share_seed_data_order_and_backbone_weights(tiny, write):
+    study = prepare(write(tiny))
+    torch.manual_seed(0)
+    plain = study.network(study.baselines[0]).state_dict()
+    torch.manual_seed(0)
+    with_se = study.network(study.baselines[1]).state_dict()
+    assert all(torch.equal(plain[name], with_se[name]) for name in plain)
+
+
+def test_a_directory_of_another_study_is_refused_untouched(tiny, write, tmp_path):
+    run(prepare(write(tiny)), tmp_path / "run")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
+    for change, message in (
+        ({"train": {**tiny["train"], "lr": 0.5}}, r"belongs to another study: train\.lr is 0\.02 there and 0\.5 here"),
+        ({"space": {"block": {"$any": "gate"}}}, r"belongs to another study: space\.block"),
+        ({"name": "other"}, r"belongs to another study: name is \"tiny\" there"),
+    ):
+        with pytest.raises(RunError, match=message):
+            run(prepare(write({**tiny, **change})), tmp_path / "run")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
+
+
+def test_a_directory_with_other_files_is_refused(tiny, write, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("")
+    with pytest.raises(RunError, match="holds other files and no study"):
+        run(prepare(write(tiny)), tmp_path / "run")
+
+
+def test_a_directory_in_use_is_refused(tiny, write, tmp_path):
+    study = prepare(write(tiny))
+    with Run(tmp_path / "run").opened(study.config), pytest.raises(RunError, match=r"is in use by process \d+"):
+        run(study, tmp_path / "run")
+
+
+def test_a_ledger_that_cannot_be_written_ends_the_search_with_its_reason(tiny, write, tmp_path):
+    study = prepare(write(tiny))
+    place = Run(tmp_path / "run")
+    with place.opened(study.config):
+        place.ledger_file.write_text("not a database, and longer than the header of one " * 4)
+        with pytest.raises(RunFailed, match=r"ledger\.db: the ledger cannot be used: file is not a database"):
+            Ledger(place.ledger_file)
+
+
+def test_the_same_question_has_the_same_answer(tiny, write):
+    study = prepare(write(tiny))
+
+    def asked():
+        suggester = Suggester(study.space, "tpe", 0, "maximize")
+        rng = random.Random(0)
+        for _ in range(15):
+            suggester.tell(study.space.sample(rng).params, rng.random())
+        suggester.ask(1, 0)
+        return [suggester.ask(number, 0).params for number in range(5)]
+
+    assert asked() == asked()
+
+
+def test_tpe_prefers_what_was_good(tiny, write):
+    study = prepare(write(tiny))
+    suggester = Suggester(study.space, "tpe", 0, "maximize")
+    rng = random.Random(0)
+    for _ in range(60):
+        params = study.space.sample(rng).params
+        suggester.tell(params, float(params["block.excite.0.reduction"] == 4))
+    asked = [suggester.ask(number, 0).params["block.excite.0.reduction"] for number in range(40)]
+    assert asked.count(4) > 25
+
+
+def test_search_is_offered_by_the_package():
+    assert search_function is run_search

@@ -1,0 +1,172 @@
+import pytest
+import torch
+from torch import nn
+
+from attnspace import Placement, PlacementError, SpecError, build, insert, load_spec, plan, slots
+from attnspace.backbones import ResNet
+from attnspace.costing import cost
+
+SHAPE = (3, 32, 32)
+POSITIONS = ("pre", "conv1", "conv2", "residual", "post_add", "identity")
+
+
+@pytest.fixture
+def model() -> ResNet:
+    torch.manual_seed(0)
+    return ResNet(depth=14, width=16)
+
+
+def test_every_block_of_every_stage_has_every_position(model):
+    found = [(s.stage, s.block, s.position) for s in slots(model, SHAPE)]
+    assert sorted(found) == sorted((s, b, p) for s in (1, 2, 3) for b in (1, 2) for p in POSITIONS)
+
+
+def test_channels_and_resolutions_are_those_of_a_real_run(model):
+    seen = {}
+    for slot in slots(model, SHAPE):
+        site = model.get_submodule(slot.name)
+        site.register_forward_hook(lambda m, a, o, name=slot.name: seen.__setitem__(name, tuple(o.shape[1:])))
+    model(torch.zeros(1, *SHAPE))
+    assert {s.name: (s.channels, *s.resolution) for s in slots(model, SHAPE)} == seen
+
+
+def test_looking_for_slots_leaves_the_model_as_it_was(model):
+    model.train()
+    model.stage1.eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    slots(model, SHAPE)
+    cost(model, SHAPE)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert model.training
+    assert not model.stage1.training
+    assert model.stage2.training
+    assert not [m for m in model.modules() if m._forward_pre_hooks]
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_block_acts_where_it_is_placed(model, position):
+    """A gate of 1 at a position changes nothing; one of 0 does what cutting that path does."""
+    x = torch.randn(2, *SHAPE)
+    model.eval()
+    plain = model(x)
+    name = next(s.name for s in slots(model, SHAPE) if (s.stage, s.block, s.position) == (2, 2, position))
+
+    class Times(nn.Module):
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x):
+            return x * self.factor
+
+    model.set_submodule(name, Times(1.0))
+    assert torch.equal(model(x), plain)
+    seen = {}
+    block = model.stage2.block2
+    block.register_forward_hook(lambda m, a, o: seen.update(x=a[0], y=o))
+    model.set_submodule(name, Times(0.0))
+    model(x)
+
+    def branch(inner):
+        return block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(inner)))))
+
+    x0, relu = seen["x"], torch.relu
+    zero = torch.zeros_like(x0)
+    expected = {
+        "pre": relu(branch(zero)),
+        "conv1": relu(branch(zero) + x0),
+        "conv2": relu(block.bn2(block.conv2(zero)) + x0),
+        "residual": relu(x0),
+        "post_add": zero,
+        "identity": relu(branch(x0)),
+    }[position]
+    torch.testing.assert_close(seen["y"], expected)
+
+
+def test_inserted_blocks_are_those_that_build_makes(model):
+    torch.manual_seed(3)
+    insert(model, {"stage3.block1.residual": "cbam"})
+    torch.manual_seed(3)
+    expected = build("cbam", 64)
+    found = model.stage3.block1.residual
+    assert all(torch.equal(a, b) for a, b in zip(found.parameters(), expected.parameters(), strict=True))
+
+
+def test_weights_are_drawn_in_the_order_of_the_forward_pass():
+    def with_order(names):
+        torch.manual_seed(0)
+        return insert(ResNet(8), dict.fromkeys(names, "se")).state_dict()
+
+    names = ["stage1.block1.residual", "stage3.block1.residual"]
+    one, other = with_order(names), with_order(names[::-1])
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_any_number_of_input_channels(channels):
+    model = insert(ResNet(8, width=16, in_channels=channels), {"stage1.block1.pre": "eca"})
+    assert model(torch.zeros(2, channels, 9, 7)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("stage9.block1.pre", "no slot is named 'stage9.block1.pre'; allowed: stage1.block1.pre, .*; did you mean"),
+        ("stage1.block1.conv1", "is taken or no slot"),
+    ],
+)
+def test_a_slot_that_does_not_exist_is_refused(model, name, message):
+    with pytest.raises(PlacementError, match=message):
+        insert(model, {name: "se"})
+
+
+def test_a_slot_is_taken_once(model):
+    insert(model, {"stage1.block1.pre": "se"})
+    with pytest.raises(PlacementError, match="is taken or no slot"):
+        insert(model, {"stage1.block1.pre": "eca"})
+
+
+def test_nothing_is_inserted_when_one_block_is_impossible():
+    model = ResNet(8, width=8)
+    with pytest.raises(SpecError, match=r"stage1\.block1\.residual\.excite\.0\.reduction: reduction 16 leaves"):
+        insert(model, {"stage3.block1.residual": "se", "stage1.block1.residual": "se"})
+    assert len(slots(model, SHAPE)) == 18
+
+
+def test_a_model_of_unknown_input_shape_asks_for_it():
+    with pytest.raises(PlacementError, match=r"pass input_shape=\(C, H, W\)"):
+        insert(nn.Sequential(), {"0": "se"})
+
+
+@pytest.mark.parametrize(
+    ("placement", "expected"),
+    [
+        (Placement(), [f"stage{s}.block{b}.residual" for s in (1, 2, 3) for b in (1, 2)]),
+        (Placement(stages=(3,)), ["stage3.block1.residual", "stage3.block2.residual"]),
+        (Placement(stages=(3, 1), every=2), ["stage1.block2.residual", "stage3.block2.residual"]),
+        (Placement(position="pre", every=5), [f"stage{s}.block2.pre" for s in (1, 2, 3)]),
+    ],
+)
+def test_a_placement_chooses_position_stages_and_every_kth_block(model, placement, expected):
+    assert list(plan(slots(model, SHAPE), placement, "se")) == expected
+
+
+def test_one_spec_for_each_stage(model):
+    chosen = plan(slots(model, SHAPE), Placement(every=2), {1: "se", 2: {"kind": "identity"}, 3: "cbam"})
+    assert {name: block.kind for name, block in chosen.items()} == {
+        "stage1.block2.residual": "gate",
+        "stage3.block2.residual": "sequential",
+    }
+
+
+@pytest.mark.parametrize(
+    ("placement", "block", "message"),
+    [
+        (Placement(stages=(4,)), "se", r"placement\.stages\.0: stage 4 does not exist; allowed: 1, 2, 3"),
+        (Placement(), {1: "se", 2: "se"}, r"block\.per_stage: no block is given for stage 3"),
+        (Placement(), {**load_spec("se").model_dump(), "excite": [{"kind": "fc", "reduction": 40}]}, "slot stage1"),
+    ],
+)
+def test_impossible_placements_are_refused(model, placement, block, message):
+    with pytest.raises((PlacementError, SpecError), match=message):
+        plan(slots(model, SHAPE), placement, block)
