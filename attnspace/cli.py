@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from attnspace.primitives import Block
     from attnspace.results import Results
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
 
 STARTED = time.perf_counter()
 
@@ -47,7 +47,9 @@ class SchemaOf(StrEnum):
 @app.command()
 def search(
     study: Annotated[Path, typer.Argument(help="The study, a YAML file.")],
-    run: Annotated[Path | None, typer.Option(help="Run directory; runs/<name of the study> by default.")] = None,
+    run_: Annotated[
+        Path | None, typer.Option("--run", help="Run directory; runs/<name of the study> by default.")
+    ] = None,
 ) -> None:
     """Search, and write the report. The same command goes on where an earlier one was stopped."""
     from attnspace.study import Ledger, Run, prepare
@@ -56,7 +58,7 @@ def search(
     from attnspace.study.progress import watcher_for
 
     prepared = prepare(study)
-    place = Run(run or Path("runs") / prepared.config.name)
+    place = Run(run_ or Path("runs") / prepared.config.name)
     console = _console()
     with place.opened(prepared.config):
         ledger = Ledger(place.ledger_file)
@@ -65,7 +67,7 @@ def search(
                 outcome = run_search(prepared, ledger, watcher)
         except KeyboardInterrupt:
             kept = len(ledger.rows())
-            again = f"attnspace search {study}" + (f" --run {run}" if run else "")
+            again = f"attnspace search {study}" + (f" --run {run_}" if run_ else "")
             print(f"stopped; {kept} finished evaluations are kept. Go on with: {again}", file=sys.stderr)
             raise typer.Exit(130) from None
         results = _write_report(place.path)
@@ -302,7 +304,7 @@ def _branch(tree: Any, node: Any) -> None:
 def main() -> None:
     """Run the command line and exit."""
     gc.disable()  # importing torch makes a million objects and no garbage
-    status = _run()
+    status = run()
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -310,7 +312,8 @@ def main() -> None:
     sys.exit(status)
 
 
-def _run() -> int:
+def run() -> int:
+    """Run the command that `sys.argv` holds; its exit status."""
     try:
         outcome = app(standalone_mode=False)
     except typer.Exit as stop:

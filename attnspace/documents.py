@@ -295,7 +295,8 @@ def _explain_one(
     kind, context = detail["type"], detail.get("ctx", {})
     value = _value_at(data, at)
     if kind == "fault":
-        return error(context["what"], at=at, allowed=context["allowed"], remedy=context["remedy"])
+        got = {"got": value} if isinstance(value, str | int | float) else {}
+        return error(context["what"], at=at, allowed=context["allowed"], remedy=context["remedy"], **got)
     if kind == "extra_forbidden":
         allowed = [name for name in _fields_at(model, data, at[:-1]) if name != "kind"]
         remedy = did_you_mean(str(at[-1]), allowed)

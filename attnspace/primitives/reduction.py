@@ -23,6 +23,7 @@ from attnspace.primitives.node import fault
 __all__ = ["Reduction"]
 
 MAX_WIDTH = 65_536
+EXAMPLES = '16, {"ratio": 16, "minimum": 8} or {"width": 8}'
 
 
 class Reduction(BaseModel):
@@ -48,15 +49,16 @@ class Reduction(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _bare_ratio(cls, value: Any) -> Any:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return {"ratio": value} if is_number else value
+        if isinstance(value, bool) or not isinstance(value, int | float | dict | Reduction):
+            raise fault("should be a number or a mapping", allowed=EXAMPLES)
+        return {"ratio": value} if isinstance(value, int | float) else value
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
         if (self.ratio is None) == (self.width is None):
             raise fault(
                 "a reduction is either a ratio or an absolute width",
-                allowed='16, {"ratio": 16, "minimum": 8} or {"width": 8}',
+                allowed=EXAMPLES,
             )
         if self.width is not None and self.model_fields_set - {"width"}:
             raise fault("an absolute width takes no other field", allowed='{"width": 8}')

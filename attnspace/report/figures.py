@@ -99,14 +99,14 @@ def _figure(x: str, y: str) -> go.Figure:
         height=430,
         margin={"l": 60, "r": 20, "t": 20, "b": 50},
         font={"family": "system-ui, sans-serif", "size": 13},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "font": {"size": 11}},
+        legend={"x": 1.01, "y": 1, "font": {"size": 11}},
         xaxis_title=x,
         yaxis_title=y,
     )
     return figure
 
 
-def _short(name: str, limit: int = 44) -> str:
+def _short(name: str, limit: int = 34) -> str:
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 

@@ -1,0 +1,275 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from attnspace import cli, frame
+from tests.made_run import made_run
+
+ATTNSPACE = [sys.executable, "-c", "from attnspace.cli import main; main()"]
+SE = {"kind": "gate", "squeeze": {"kind": "global", "stats": ["avg"]}, "excite": [{"kind": "fc", "reduction": 16}]}
+
+
+@pytest.fixture
+def call(capsys, monkeypatch, tmp_path):
+    """Runs a command in this process: exit status, output, messages."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["attnspace", *map(str, arguments)])
+        status = cli.run()
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def spec(**changes):
+    return {**SE, **changes}
+
+
+WRONG_SPECS = {
+    "unknown key": (spec(excite=[{"kind": "fc", "reducton": 16}]), "excite.0.reducton: unknown key 'reducton'; got 16; allowed: reduction, bias, norm, act; did you mean 'reduction'?"),
+    "wrong type": (spec(excite=[{"kind": "fc", "reduction": "16"}]), 'excite.0.reduction: should be a number or a mapping; got "16"; allowed: 16,'),
+    "reduction larger than channels": (spec(excite=[{"kind": "fc", "reduction": 65}]), "excite.0.reduction: reduction 65 leaves no hidden unit for 64 channels; use at most 64, or give the rule a minimum width"),
+    "spatial conv on a global descriptor": (spec(excite=[{"kind": "conv2d"}]), "excite.0: conv2d cannot be applied to what squeeze global leaves, one value for each channel; allowed: conv2d on squeeze channel, none; use fc, conv1d or project, or squeeze channel or none"),
+    "unknown statistic": (spec(squeeze={"kind": "global", "stats": ["mean"]}), "squeeze.stats.0: unknown kind 'mean'; allowed: amax, avg, max"),
+    "no kind": ({"block": 3, "kind": None}, "kind"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_SPECS)
+def test_a_wrong_spec_is_one_message(call, write, case):
+    data, message = WRONG_SPECS[case]
+    path = write(json.dumps(data), "mine.json")
+    status, out, err = call("check", path)
+    assert (status, out) == (2, "") or case == "reduction larger than channels"
+    assert status == 2
+    assert err.startswith(f"error: {path}: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def change(study: dict, path: str, value) -> dict:
+    *parents, last = path.split(".")
+    here = study
+    for name in parents:
+        here = here[name]
+    here[last] = value
+    return study
+
+
+WRONG_STUDIES = {
+    "unknown key": ("train.epoch", 3, r"study\.yaml:\d+: train\.epoch: unknown key 'epoch'; got 3; allowed: epochs, .*; did you mean 'epochs'\?"),
+    "wrong type": ("search.trials", "many", r'study\.yaml:\d+: search\.trials: should be a whole number; got "many"'),
+    "reduction larger than channels": ("space.block.excite", [{"kind": "fc", "reduction": 99}], r"space\.block\.excite\.0\.reduction: reduction 99 leaves no hidden unit for \d+ channels"),
+    "no such published name": ("space.block", {"$published": "cbm"}, r"space\.block\.\$published: no published block is named 'cbm'; allowed: .*; did you mean 'cbam'\?"),
+    "a slot that does not exist": ("space.placement.position", "middle", r"space\.placement\.position: should be pre, conv1, conv2, residual, post_add or identity; got \"middle\""),
+    "a stage that does not exist": ("space.placement.stages", [4], r"space\.placement\.stages\.0: stage 4 does not exist; allowed: 1, 2, 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_STUDIES)
+def test_a_wrong_study_is_one_message_and_writes_nothing(call, tiny, write, tmp_path, case):
+    path, value, message = WRONG_STUDIES[case]
+    study = write(change(tiny, path, value))
+    status, out, err = call("search", study)
+    assert (status, out) == (2, "")
+    assert re.search(message, err), err
+    assert err.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["study.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("- a\n", "a study is a mapping; got"), ("a: [\n", "is not YAML"), ("", "is empty"), (None, "no such file")],
+)
+def test_a_study_that_is_no_mapping_writes_nothing(call, write, tmp_path, text, message):
+    path = write(text) if text is not None else tmp_path / "gone.yaml"
+    status, _, err = call("search", path)
+    assert status == 2
+    assert message in err
+    assert "runs" not in {p.name for p in tmp_path.iterdir()}
+
+
+def test_a_run_of_another_study_is_refused_untouched(call, tiny, write, tmp_path):
+    study = write(tiny)
+    assert call("search", study)[0] == 0
+    before = {p: p.read_bytes() for p in (tmp_path / "runs/tiny").iterdir()}
+    for path, value, at in (("train.lr", 0.3, "train.lr"), ("space.placement.stages", [2], "space.placement.stages")):
+        other = write(change(yaml.safe_load(study.read_text()), path, value), "other.yaml")
+        status, _, err = call("search", other)
+        assert status == 2
+        assert f"belongs to another study: {at}" in err
+        assert "give the changed study a name of its own" in err
+    assert {p: p.read_bytes() for p in (tmp_path / "runs/tiny").iterdir()} == before
+
+
+def test_search_ends_in_a_table_a_report_and_files(call, tiny, write, tmp_path):
+    status, out, err = call("search", write(tiny))
+    assert (status, err) == (0, "")
+    assert re.search(r"8/8  val_accuracy 0\.\d{4}  global:", out)
+    assert "se (baseline)" in out
+    assert re.search(r"\d+ s in all, \d+ s of it training; .*%\) for everything else", re.sub(r"\s+", " ", out))
+    names = {p.name for p in (tmp_path / "runs/tiny").iterdir()}
+    assert names == {".lock", "ledger.db", "report.html", "study.yaml", "trials.parquet", "winner.json"}
+    assert len(frame(tmp_path / "runs/tiny")) == 8
+    status, out, _ = call("search", tmp_path / "study.yaml")
+    assert status == 0
+    assert "resuming after 8 evaluations, 0 to go" in out
+
+
+def test_a_search_in_which_everything_fails_exits_with_1(call, tiny, write, monkeypatch):
+    from attnspace.study.design import Study
+
+    monkeypatch.setattr(Study, "network", lambda self, design: 1 / 0)
+    status, out, err = call("search", write(tiny))
+    assert status == 1
+    assert "failed: ZeroDivisionError" in out
+    assert "every evaluation failed" in err
+
+
+def test_report_writes_the_files_again(call, tmp_path):
+    path = made_run(tmp_path / "run", trials=3)
+    status, out, _ = call("report", path)
+    assert status == 0
+    assert str(path / "report.html") in out.replace("\n", "")
+    assert (path / "report.html").exists()
+    status, _, err = call("report", tmp_path)
+    assert status == 2
+    assert "is no run" in err
+
+
+def test_show_prints_tree_parameters_and_flops(call):
+    status, out, _ = call("show", "cbam", "--channels", 32, "--resolution", 8, "--diff", "se")
+    assert status == 0
+    assert "at C=32, 8x8: 227 parameters" in out
+    assert "without channel:max,avg > conv7" in out
+    assert "stats: max, avg" in out
+
+
+def test_check_tells_spec_space_and_study_apart(call, tiny, write):
+    assert "a block, global:avg > fc/16" in call("check", write(json.dumps(SE), "a.json"))[1]
+    assert (
+        "a space of 3 fillings"
+        in call("check", write({**SE, "squeeze": {"kind": "global", "stats": {"$subset": ["avg", "max"]}}}))[1]
+    )
+    assert "a study: 5 baselines, 3 trials" in call("check", write(tiny))[1]
+    status, _, err = call("check", write({"nmae": 1}))
+    assert status == 2
+    assert "is neither a spec nor a study" in err
+
+
+def test_list_names_blocks_and_primitives(call):
+    out = call("list")[1]
+    for word in ("cbam-timm", "global:avg > fc/16", "conv1d", "directional", "amax"):
+        assert word in out
+
+
+@pytest.mark.parametrize("of", ["spec", "study"])
+def test_schema_prints_json(call, of):
+    assert json.loads(call("schema", of)[1])["$schema"].startswith("https://json-schema.org")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["sho"], ["show"], ["show", "se", "--chanels", "3"], ["show", "se", "--channels", "0"]]
+)
+def test_wrong_usage_exits_with_2(call, arguments):
+    status, _, err = call(*arguments)
+    assert status == 2
+    assert "Traceback" not in err
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys, attnspace.cli as c; sys.argv = ['attnspace', '--help']; c.run(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "search" in done.stdout
+    assert not {"torch", "optuna", "pandas", "plotly", "sklearn", "numpy"} & loaded
+
+
+def test_output_may_be_cut_off():
+    script = "import sys; sys.argv = ['attnspace', 'schema', 'study']; from attnspace.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(10)
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
+    process.wait()
+
+
+class Search:
+    """A search in a process of its own."""
+
+    def __init__(self, study: Path, folder: Path) -> None:
+        self.process = subprocess.Popen(
+            [*ATTNSPACE, "search", str(study)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def wait_for_evaluations(self, database: Path, number: int) -> None:
+        deadline = time.monotonic() + 120
+        while evaluations(database) < number:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def end(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=180)
+        return self.process.returncode, out, err
+
+
+def evaluations(database: Path) -> int:
+    import sqlite3
+
+    try:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+            found = connection.execute("SELECT count(*) FROM evaluations").fetchone()[0]
+        connection.close()
+    except sqlite3.OperationalError:
+        return 0
+    return found
+
+
+def outcome(run: Path):
+    return frame(run)[["role", "name", "design", "val_accuracy", "val_loss", "history"]].to_dict("records")
+
+
+def test_kill_9_at_any_moment_loses_no_finished_trial(tiny, write, tmp_path):
+    tiny["search"]["trials"] = 8
+    tiny["train"]["epochs"] = 3
+    study = write(tiny)
+    (tmp_path / "whole").mkdir()
+    assert Search(study, tmp_path / "whole").end()[0] == 0
+    database = tmp_path / "runs/tiny/ledger.db"
+    for number in (1, 6, 9):
+        search = Search(study, tmp_path)
+        search.wait_for_evaluations(database, number)
+        os.kill(search.process.pid, signal.SIGKILL)
+        search.end()
+        assert evaluations(database) >= number
+    status, out, _ = Search(study, tmp_path).end()
+    assert status == 0
+    assert "resuming after" in out
+    rows = outcome(tmp_path / "runs/tiny")
+    assert len(rows) == 13
+    assert len({row["design"] for row in rows}) == 13
+    assert rows == outcome(tmp_path / "whole/runs/tiny")
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tiny, write, tmp_path):
+    tiny["search"]["trials"] = 40
+    tiny["train"]["epochs"] = 20
+    study = write(tiny)
+    search = Search(study, tmp_path)
+    search.wait_for_evaluations(tmp_path / "runs/tiny/ledger.db", 2)
+    os.kill(search.process.pid, signal.SIGINT)
+    status, _, err = search.end()
+    assert status == 130
+    assert re.fullmatch(rf"stopped; \d+ finished evaluations are kept\. Go on with: attnspace search {study}\n", err)

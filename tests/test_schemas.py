@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+import attnspace
+from attnspace.schemas import spec_schema, study_schema
+
+PACKAGE = Path(attnspace.__file__).parent
+STUDIES = PACKAGE.parent / "studies"
+SPEC, STUDY = Draft202012Validator(spec_schema()), Draft202012Validator(study_schema())
+
+
+@pytest.mark.parametrize(("name", "schema"), [("spec", spec_schema()), ("study", study_schema())])
+def test_the_shipped_schema_is_current_and_valid(name, schema):
+    """If this fails: `attnspace schema NAME > attnspace/schemas/NAME.json`."""
+    assert json.loads((PACKAGE / "schemas" / f"{name}.json").read_text()) == schema
+    Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((PACKAGE / "published").glob("*.json")) + sorted((STUDIES / "specs").glob("*.json")),
+    ids=lambda p: p.stem,
+)
+def test_every_shipped_spec_is_valid_and_refers_to_its_schema(path):
+    data = json.loads(path.read_text())
+    SPEC.validate(data)
+    assert (path.parent / data["$schema"]).resolve() == PACKAGE / "schemas" / "spec.json"
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_study_is_valid_and_refers_to_its_schema(path):
+    STUDY.validate(yaml.safe_load(path.read_text()))
+    first = path.read_text().splitlines()[0]
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert (path.parent / first.split("=", 1)[1]).resolve() == PACKAGE / "schemas" / "study.json"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"kind": "gat"},
+        {"kind": "gate"},
+        {"kind": "gate", "squeeze": {"kind": "none"}, "colour": 1},
+        {"kind": "gate", "squeeze": {"kind": "global", "stats": ["avgg"]}},
+        {"kind": "gate", "squeeze": {"kind": "none"}, "excite": [{"kind": "fc", "reduction": "16"}]},
+    ],
+)
+def test_the_schema_refuses_what_the_parser_refuses(data):
+    assert list(SPEC.iter_errors(data))
+    with pytest.raises(attnspace.SpecError):
+        attnspace.parse_spec(data)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"$any": "gate"},
+        {"$published": "se"},
+        {"kind": "gate", "squeeze": {"kind": "global", "stats": {"$subset": ["avg", "max"]}}},
+        {
+            "kind": "gate",
+            "squeeze": {"kind": "none"},
+            "excite": [{"$choice": [{"kind": "fc", "reduction": {"$int": [2, 8]}}]}],
+        },
+        {"per_stage": {"1": {"$any": "block"}, "2": {"kind": "identity"}}},
+    ],
+)
+def test_a_study_may_have_holes_anywhere_in_its_space(block):
+    STUDY.validate({"name": "a", "space": {"block": block, "placement": {"stages": {"$subset": [1, 2]}}}})
+
+
+@pytest.mark.parametrize(
+    "change", [{"trian": {}}, {"name": 3}, {"search": {"trials": 0}}, {"space": {"block": {"$chioce": [1]}}}]
+)
+def test_the_study_schema_refuses_what_the_parser_refuses(change):
+    assert list(STUDY.iter_errors({"name": "a", "space": {"block": {"kind": "identity"}}, **change}))
+
+
+def test_every_field_is_described_by_its_model():
+    definitions = spec_schema()["$defs"]
+    assert all(definition.get("description") for definition in definitions.values())
