@@ -47,9 +47,7 @@ class SchemaOf(StrEnum):
 @app.command()
 def search(
     study: Annotated[Path, typer.Argument(help="The study, a YAML file.")],
-    run_: Annotated[
-        Path | None, typer.Option("--run", help="Run directory; runs/<name of the study> by default.")
-    ] = None,
+    run_: Annotated[Path | None, typer.Option("--run", help="Run directory; by default runs/NAME.")] = None,
 ) -> None:
     """Search, and write the report. The same command goes on where an earlier one was stopped."""
     from attnspace.study import Ledger, Run, prepare

@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from attnspace.errors import AttnspaceError, PathPart
+from attnspace.errors import NOTHING, AttnspaceError, PathPart
 from attnspace.primitives.node import Node, is_family, refresh
 
 __all__ = ["Document", "MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "check_limits", "parse_json", "read", "validate"]
@@ -295,8 +295,8 @@ def _explain_one(
     kind, context = detail["type"], detail.get("ctx", {})
     value = _value_at(data, at)
     if kind == "fault":
-        got = {"got": value} if isinstance(value, str | int | float) else {}
-        return error(context["what"], at=at, allowed=context["allowed"], remedy=context["remedy"], **got)
+        got = value if isinstance(value, str | int | float) else NOTHING
+        return error(context["what"], at=at, got=got, allowed=context["allowed"], remedy=context["remedy"])
     if kind == "extra_forbidden":
         allowed = [name for name in _fields_at(model, data, at[:-1]) if name != "kind"]
         remedy = did_you_mean(str(at[-1]), allowed)

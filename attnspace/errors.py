@@ -23,6 +23,8 @@ from typing import Any
 __all__ = [
     "AttnspaceError",
     "DataError",
+    "NOTHING",
+    "PathPart",
     "PlacementError",
     "RunError",
     "RunFailed",
@@ -32,12 +34,14 @@ __all__ = [
     "TrainingDiverged",
     "in_file",
     "join_path",
+    "shown",
     "within",
 ]
 
 PathPart = str | int
 
 NOTHING: Any = object()
+"""Said of `got` where no value was found."""
 
 
 def join_path(at: tuple[PathPart, ...]) -> str:

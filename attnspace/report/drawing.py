@@ -113,12 +113,14 @@ def _row(block: Block, y: float, name: str, last: bool, number: int) -> tuple[st
     x = 46.0
     parts = [f'<text x="8" y="{main + 4}" font-style="italic">{name}</text>']
     parts.append(_line(24, main, 36, main, tip=False))
-    parts.append(f'<path d="M36 {main}V{middle}H{x}" fill="none" stroke="#555"/>')
-    for i, column in enumerate(columns):
+    for lane in _centres(len(columns[0].texts), first, lanes):
+        parts.append(f'<path d="M36 {main}V{lane}H{x}" fill="none" stroke="#555"/>')
+    for column, following in zip(columns, [*columns[1:], None], strict=True):
         parts += _boxes(column, x, first, lanes)
         x += column.width
-        if i < len(columns) - 1:
-            parts.append(_line(x, middle, x + GAP, middle))
+        if following is not None:
+            streams = max(len(column.texts), len(following.texts))
+            parts += [_line(x, lane, x + GAP, lane) for lane in _centres(streams, first, lanes)]
             x += GAP
     join = x + 24
     parts.append(f'<path d="M{x} {middle}H{join}V{main + 9}" fill="none" stroke="#555" marker-end="url(#tip)"/>')
@@ -130,6 +132,12 @@ def _row(block: Block, y: float, name: str, last: bool, number: int) -> tuple[st
     out = "y" if last else f"x{_subscript(number)}"
     parts.append(f'<text x="{join + 42}" y="{main + 4}" font-style="italic">{out}</text>')
     return "".join(parts), join + 66, height
+
+
+def _centres(streams: int, first: float, lanes: int) -> list[float]:
+    """The heights at which so many streams run."""
+    share = lanes * LANE / streams
+    return [first + (i + 0.5) * share for i in range(streams)]
 
 
 def _boxes(column: Column, x: float, first: float, lanes: int) -> list[str]:

@@ -41,7 +41,7 @@ def test_the_page_shows_every_section(tmp_path):
     ):
         assert f"<h2>{heading}</h2>" in page
     assert "Difference from SE" in page
-    assert "5 more are in trials.parquet" in page or "more are in trials.parquet" in page
+    assert re.search(r"\d+ more are in trials\.parquet", page)
 
 
 def test_reasons_are_text_not_markup(tmp_path):
@@ -70,7 +70,7 @@ def test_a_design_with_a_block_for_each_stage_is_drawn_stage_by_stage(tmp_path):
 def test_every_published_block_can_be_drawn(name):
     svg = ElementTree.fromstring(draw(load_spec(name)))
     _, _, width, height = map(float, svg.attrib["viewBox"].split())
-    boxes = [r for r in svg.iter("{http://www.w3.org/2000/svg}rect")]
+    boxes = list(svg.iter("{http://www.w3.org/2000/svg}rect"))
     assert boxes
     for box in boxes:
         x, y, w, h = (float(box.attrib[a]) for a in ("x", "y", "width", "height"))
@@ -99,4 +99,4 @@ def test_the_page_opens_in_a_browser_without_an_error(tmp_path):
     assert opened.returncode == 0
     assert re.findall(r".*CONSOLE.*", opened.stderr) == []
     assert opened.stdout.count('class="main-svg"') >= 3
-    assert opened.stdout.count("<tr") > 30
+    assert opened.stdout.count("<tr") > 25

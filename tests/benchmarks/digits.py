@@ -1,0 +1,57 @@
+"""The digits study from a new process: seconds, peak memory, and time outside the training loops.
+
+python -m tests.benchmarks.digits
+"""
+
+import json
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from attnspace import frame
+from tests.benchmarks.machine import machine
+
+STUDY = Path(__file__).parents[2] / "studies" / "digits.yaml"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        command = [
+            sys.executable,
+            "-c",
+            "from attnspace.cli import main; main()",
+            "search",
+            str(STUDY),
+            "--run",
+            str(run),
+        ]
+        began = time.perf_counter()
+        subprocess.run(command, check=True)
+        wall_s = time.perf_counter() - began
+        memory_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        table = frame(run)
+        with sqlite3.connect(run / "ledger.db") as connection:
+            training_s, total_s = connection.execute("SELECT training_s, total_s FROM sessions").fetchone()
+    result = {
+        "machine": machine(),
+        "n": 1,
+        "wall_s": wall_s,
+        "peak_memory_mb": memory_mb,
+        "training_s": training_s,
+        "outside_training": 1 - training_s / wall_s,
+        "outside_training_as_printed": 1 - training_s / total_s,
+        "designs": int((table["role"] == "trial").sum()),
+        "distinct_designs": int(table["design"].nunique()),
+        "baselines": int((table["role"] == "baseline").sum()),
+    }
+    print(json.dumps(result, indent=1))
+    (Path(__file__).parent / "results" / "digits.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Whatever text arrives, parsing ends in a block or in a SpecError. Longer runs: --hypothesis-profile fuzz."""
+
+import copy
+import json
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from attnspace import Block, SpecError, build, load_spec, parse_spec, published
+from attnspace.primitives import families
+from attnspace.spec import dump_spec
+
+settings.register_profile("fuzz", max_examples=100_000, deadline=None)
+QUICK = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+KINDS = sorted({kind for family in families().values() for kind in family.members})
+FIELDS = sorted({f for family in families().values() for m in family.members.values() for f in m.model_fields})
+words = st.sampled_from([*KINDS, *FIELDS, "", "C", "adaptive", "batch", "$schema", "name"])
+scalars = st.none() | st.booleans() | st.integers(-5, 300) | st.floats() | words | st.text(max_size=5)
+trees = st.recursive(scalars, lambda t: st.lists(t, max_size=4) | st.dictionaries(words, t, max_size=5), max_leaves=20)
+blocks = st.sampled_from([dump_spec(load_spec(name)) for name in published()])
+
+
+def places(data, at=()):
+    yield at
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield from places(value, (*at, key))
+
+
+@st.composite
+def mutated(draw):
+    """A published block with one to three places overwritten, dropped or added."""
+    data = copy.deepcopy(draw(blocks))
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.sampled_from(list(places(data))))
+        if not at:
+            continue
+        parent = data
+        for key in at[:-1]:
+            parent = parent[key]
+        how = draw(st.sampled_from(["put", "drop", "add"]))
+        if how == "drop":
+            del parent[at[-1]]
+        elif how == "add" and isinstance(parent, dict):
+            parent[draw(words)] = draw(trees)
+        else:
+            parent[at[-1]] = draw(trees)
+    return data
+
+
+def check(data) -> None:
+    try:
+        block = parse_spec(data)
+    except SpecError as error:
+        assert "\n" not in str(error)
+        return
+    assert isinstance(block, Block)
+    assert parse_spec(json.dumps(dump_spec(block))) == block
+    try:
+        build(block, 16)
+    except SpecError as error:
+        assert str(error)
+
+
+@QUICK
+@given(trees)
+def test_any_tree_parses_or_is_a_spec_error(data):
+    check(data)
+
+
+@QUICK
+@given(mutated())
+def test_any_mutated_block_parses_or_is_a_spec_error(data):
+    check(data)
+
+
+@QUICK
+@given(st.text(max_size=200))
+def test_any_text_parses_or_is_a_spec_error(text):
+    check(text)
