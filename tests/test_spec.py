@@ -53,6 +53,14 @@ SAME = {
         gate(stats=("avg", "max"), excite=[]),
         gate({"kind": "global", "stats": ["max", "avg"], "combine": "sum"}, excite=[]),
     ),
+    "strips without layers, whatever their merge": (
+        gate("directional", ("avg", "max"), [], merge="gate_product"),
+        gate({"kind": "directional", "stats": ["max", "avg"], "combine": "sum"}, excite=[], merge="gate_product"),
+    ),
+    "padding of a kernel that needs none": (
+        gate(excite=[{"kind": "conv1d", "kernel": 1, "padding": "circular"}]),
+        gate(excite=[{"kind": "conv1d", "kernel": 1}]),
+    ),
     "gates that are their logits": (
         gate("directional", merge="gate_product", activation="identity"),
         gate("directional", merge="logit_product", activation="identity"),

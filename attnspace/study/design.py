@@ -188,7 +188,12 @@ def _baseline(name: str, placement: Placement, available: tuple[Slot, ...], fold
     spec = folder / name if "/" in name or name.endswith(".json") else name
     with within(name):
         block = load_spec(spec)
-        return Design("baseline", Path(name).stem, dump_spec(block), placement, plan(list(available), placement, block))
+        try:
+            planned = plan(list(available), placement, block)
+        except SpecError as error:
+            error.remedy = "widen the backbone, or choose other stages in baselines.placement"
+            raise
+        return Design("baseline", Path(name).stem, dump_spec(block), placement, planned)
 
 
 def _check_options(space: Space, available: tuple[Slot, ...]) -> None:

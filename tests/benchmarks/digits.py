@@ -21,17 +21,9 @@ STUDY = Path(__file__).parents[2] / "studies" / "digits.yaml"
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        command = [
-            sys.executable,
-            "-c",
-            "from attnspace.cli import main; main()",
-            "search",
-            str(STUDY),
-            "--run",
-            str(run),
-        ]
+        attnspace = [sys.executable, "-c", "from attnspace.cli import main; main()"]
         began = time.perf_counter()
-        subprocess.run(command, check=True)
+        subprocess.run([*attnspace, "search", str(STUDY), "--run", str(run)], check=True)
         wall_s = time.perf_counter() - began
         memory_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         table = frame(run)

@@ -70,7 +70,11 @@ def test_the_recipe_hash_tells_trainings_apart_but_not_budgets(tiny, write):
         ("space.block.squeeze", {"$chioce": [1]}, r"space\.block\.squeeze: unknown hole"),
         ("space.block", {"per_stage": {1: {"$published": "se"}}}, r"per_stage: .*no block is given for stage 2"),
         ("space.block", {"per_stage": {"one": {"$published": "se"}}}, r"per_stage\.one: 'one' is no stage"),
-        ("backbone.width", 8, r"baselines\.se\.block|baselines\.se\.excite|baselines\.se"),
+        (
+            "backbone.width",
+            8,
+            r"baselines\.se\.block\.excite\.0\.reduction: .* widen the backbone, or choose other stages",
+        ),
         ("baselines.extra", ["sse2"], r"baselines\.sse2: no published block is named 'sse2'"),
         ("baselines.extra", ["gone.json"], r"gone\.json: .*no such file|no such file"),
     ],

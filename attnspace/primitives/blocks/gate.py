@@ -75,7 +75,8 @@ class Gate(Block):
         keep_order = any(layer.has_memory for layer in excite)
         squeeze = self.squeeze.resolve(keep_order=keep_order)
         merge = self._canonical_merge()
-        if merge == "logit_sum" and isinstance(squeeze, PoolingSqueeze) and squeeze.runs > 1 and not excite:
+        sums_logits = merge == "logit_sum" or squeeze.region == "directional"
+        if sums_logits and isinstance(squeeze, PoolingSqueeze) and squeeze.runs > 1 and not excite:
             squeeze = squeeze.with_(combine="sum").resolve(keep_order=False)
         tail, d = _resolve_layers("tail", self.tail, self._before_tail(d))
         if d.maps not in (1, channels):

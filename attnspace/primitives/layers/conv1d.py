@@ -77,7 +77,8 @@ class Conv1d(Layer):
             return (self.with_(kernel=kernel),)
         if self.padding == "circular" and kernel // 2 > d.maps // d.stacked:
             raise SpecError(f"kernel {kernel} wraps more than once around {d.channels} channels", at=("kernel",))
-        return (self.with_(kernel=kernel, depthwise=True, sharing="shared"),)
+        padding = self.padding if kernel > 1 else "zeros"
+        return (self.with_(kernel=kernel, padding=padding, depthwise=True, sharing="shared"),)
 
     def after(self, d: Descriptor) -> Descriptor:
         return d.to(d.maps if d.region == "directional" else d.maps // d.stacked)
