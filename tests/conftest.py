@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # tests run side by side
 
 TINY = {
     "name": "tiny",
@@ -19,7 +19,7 @@ TINY = {
         "placement": {"stages": {"$subset": [1, 2, 3]}},
     },
     "train": {"epochs": 1, "batch_size": 30, "lr": 0.02},
-    "search": {"trials": 3},
+    "search": {"trials": 3, "threads": 1},
 }
 
 

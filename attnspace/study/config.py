@@ -69,11 +69,16 @@ class Objective(Part):
 
 
 class SearchConfig(Part):
-    """How many designs, suggested by what. `seed` draws suggestions, weights, order and augmentation."""
+    """How many designs, suggested by what. `seed` draws suggestions, weights, order and augmentation.
+
+    `threads` is the number of CPU threads that training may use; null leaves it to torch. Small networks hardly gain by
+    a second one, and suffer when other programs want the cores.
+    """
 
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     sampler: Literal["tpe", "random"] = "tpe"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    threads: Annotated[int | None, Field(ge=1, le=1024)] = None
 
 
 class StudyConfig(Part):

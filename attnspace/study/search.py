@@ -7,7 +7,8 @@ import platform
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +49,23 @@ def search(study: Study, ledger: Ledger, watcher: Watcher) -> Outcome:
     """Evaluate what is still missing: baselines, then trials up to the number asked for.
 
     Raises:
-        RunError: the ledger cannot be written.
+        RunFailed: the ledger cannot be written.
     """
+    with _threads(study.config.search.threads):
+        return _search(study, ledger, watcher)
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _search(study: Study, ledger: Ledger, watcher: Watcher) -> Outcome:
     config = study.config
     done = [row for row in ledger.rows() if row.recipe == study.recipe]
     seen = {row.design for row in done}

@@ -6,7 +6,6 @@ import torch
 from attnspace.errors import RunError, RunFailed
 from attnspace.study import Ledger, Run, Watcher, prepare
 from attnspace.study import search as run_search
-from attnspace.study import search as search_function
 from attnspace.study.design import Study
 from attnspace.study.sampler import Suggester
 
@@ -52,7 +51,7 @@ def test_baselines_come_first_and_every_design_is_new(tiny, write, tmp_path):
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_a_search_stopped_and_resumed_is_the_search_not_stopped(tiny, write, tmp_path, sampler):
-    tiny["search"] = {"trials": 14, "sampler": sampler}
+    tiny["search"] |= {"trials": 14, "sampler": sampler}
     study = prepare(write(tiny))
     _, whole = run(study, tmp_path / "whole")
     for evaluations in (3, 4, 8):
@@ -200,5 +199,10 @@ def test_tpe_prefers_what_was_good(tiny, write):
     assert asked.count(4) > 25
 
 
-def test_search_is_offered_by_the_package():
-    assert search_function is run_search
+@pytest.mark.parametrize("threads", [None, 1, 2])
+def test_training_uses_the_threads_of_the_study(tiny, write, tmp_path, threads):
+    before = torch.get_num_threads()
+    tiny["search"] |= {"trials": 1, "threads": threads}
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert {row.versions["threads"] for row in rows} == {str(threads or before)}
+    assert torch.get_num_threads() == before
