@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from attnspace.compiler import build
 from attnspace.costing import on_meta
-from attnspace.documents import did_you_mean
 from attnspace.errors import PlacementError, SpecError, within
 from attnspace.primitives import Block
 from attnspace.primitives.node import fault
 from attnspace.spec import SpecLike, as_block, resolve
+from attnspace.validation import did_you_mean
 
 __all__ = ["Placement", "Position", "Site", "Slot", "insert", "plan", "slots"]
 

@@ -24,10 +24,11 @@ from typing import Any
 
 from optuna.trial import BaseTrial
 
-from attnspace.documents import check_limits, did_you_mean, read
+from attnspace.documents import check_limits, read
 from attnspace.errors import AttnspaceError, PathPart, SpaceError, join_path, within
 from attnspace.primitives import Block, families, refresh
 from attnspace.spec import dump_spec, load_spec
+from attnspace.validation import did_you_mean
 
 __all__ = ["Filling", "Hole", "Space", "load_space"]
 

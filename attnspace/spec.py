@@ -16,12 +16,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_jsonable_python
 
-from attnspace.documents import check_limits, did_you_mean, parse_json, read, validate
+from attnspace.documents import check_limits, parse_json, read
 from attnspace.errors import AttnspaceError, SpecError, in_file, within
 from attnspace.primitives import Block, Layer, Node
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.sequential import Sequential
 from attnspace.primitives.reduction import Reduction
+from attnspace.validation import did_you_mean, validate
 
 __all__ = [
     "SpecFile",

@@ -13,7 +13,7 @@ ROOT = Path(attnspace.__file__).parent
 LAYERS = (
     ("errors",),
     ("primitives",),
-    ("documents",),
+    ("documents", "validation"),
     ("spec",),
     ("compiler",),
     ("costing",),

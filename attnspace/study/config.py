@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attnspace.backbones import BackboneConfig, ResNetConfig
 from attnspace.data import DataConfig, DigitsConfig
-from attnspace.documents import Document, check_limits, read, validate
+from attnspace.documents import Document, check_limits, read
 from attnspace.errors import AttnspaceError, StudyError
 from attnspace.placement import Placement
 from attnspace.primitives.node import fault
 from attnspace.train import Recipe
+from attnspace.validation import validate
 
 __all__ = ["BASELINES", "StudyConfig", "load_config"]
 

@@ -16,13 +16,13 @@ from torch import nn
 from attnspace import backbones, data
 from attnspace.costing import Cost, cost
 from attnspace.data import Dataset
-from attnspace.documents import validate
 from attnspace.errors import AttnspaceError, PlacementError, SpecError, within
 from attnspace.placement import Placement, Slot, insert, plan, slots
 from attnspace.primitives import Block
 from attnspace.space import Filling, Space
 from attnspace.spec import SpecLike, dump_spec, load_spec, parse_spec
 from attnspace.study.config import BASELINES, StudyConfig, load_config
+from attnspace.validation import validate
 
 __all__ = ["Design", "Study", "prepare"]
 

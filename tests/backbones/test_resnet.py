@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from attnspace.backbones import ResNet, ResNetConfig, make
-from attnspace.documents import validate
 from attnspace.errors import StudyError
+from attnspace.validation import validate
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (56, 0.85), (110, 1.7)])
