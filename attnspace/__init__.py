@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         StudyError,
         TrainingDiverged,
     )
-    from attnspace.placement import Placement, Slot, insert, plan, slots
+    from attnspace.placement import Placement, Site, Slot, insert, insert_design, plan, slots
     from attnspace.primitives import Block
     from attnspace.results import frame
     from attnspace.space import Space, load_space
@@ -34,6 +34,7 @@ __all__ = [
     "PlacementError",
     "RunError",
     "RunFailed",
+    "Site",
     "Slot",
     "Space",
     "SpaceError",
@@ -46,6 +47,7 @@ __all__ = [
     "frame",
     "identity",
     "insert",
+    "insert_design",
     "layer",
     "load_space",
     "load_spec",
@@ -56,15 +58,13 @@ __all__ = [
     "slots",
 ]
 
-__version__ = "0.1.0"
-
 # Loaded when first asked for: `attnspace --help` must not wait for torch. No module may be called like a public name,
 # or importing it would hide the name.
 _HOME = {
     "compiler": ("build", "layer"),
     "costing": ("Cost", "cost"),
     "errors": tuple(name for name in __all__ if name.endswith(("Error", "Failed", "Diverged"))),
-    "placement": ("Placement", "Slot", "insert", "plan", "slots"),
+    "placement": ("Placement", "Site", "Slot", "insert", "insert_design", "plan", "slots"),
     "primitives": ("Block",),
     "results": ("frame",),
     "space": ("Space", "load_space"),
@@ -74,6 +74,8 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version(__name__)
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

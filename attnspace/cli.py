@@ -7,7 +7,10 @@ What a command needs is imported when it runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import gc
+import json
+import math
 import os
+import shlex
 import sys
 import time
 from enum import StrEnum
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnspace.errors import AttnspaceError, RunFailed, SpecError, StudyError
+from attnspace.errors import AttnspaceError, RunFailed, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,12 +47,28 @@ class SchemaOf(StrEnum):
     study = "study"
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"attnspace {version('attnspace')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+) -> None:
+    """Search which attention block, placed where, helps your network."""
+
+
 @app.command()
 def search(
     study: Annotated[Path, typer.Argument(help="The study, a YAML file.")],
     run_: Annotated[Path | None, typer.Option("--run", help="Run directory; by default runs/NAME.")] = None,
 ) -> None:
     """Search, and write the report. The same command goes on where an earlier one was stopped."""
+    _import_torch()
     from attnspace.study import Ledger, Run, prepare
     from attnspace.study import search as run_search
     from attnspace.study.ledger import timestamp
@@ -58,14 +77,14 @@ def search(
     prepared = prepare(study)
     place = Run(run_ or Path("runs") / prepared.config.name)
     console = _console()
-    with place.opened(prepared.config):
+    with place.opened(prepared):
         ledger = Ledger(place.ledger_file)
         try:
             with watcher_for(console) as watcher:
                 outcome = run_search(prepared, ledger, watcher)
         except KeyboardInterrupt:
             kept = len(ledger.rows())
-            again = f"attnspace search {study}" + (f" --run {run_}" if run_ else "")
+            again = shlex.join(["attnspace", "search", str(study), *(["--run", str(run_)] if run_ else [])])
             print(f"stopped; {kept} finished evaluations are kept. Go on with: {again}", file=sys.stderr)
             raise typer.Exit(130) from None
         results = _write_report(place.path)
@@ -94,7 +113,11 @@ def search(
 @app.command()
 def report(runs: Annotated[list[Path], typer.Argument(help="Run directories.")]) -> None:
     """Write report.html, trials.parquet and winner.json again from what a run has recorded."""
+    from attnspace.results import load
+
     console = _console()
+    for run in runs:
+        load(run)  # none is written if one of them is no run
     for run in runs:
         results = _write_report(run)
         console.print(_summary_table(results))
@@ -105,29 +128,38 @@ def report(runs: Annotated[list[Path], typer.Argument(help="Run directories.")])
 def show(
     spec: Annotated[str, typer.Argument(help="A spec file, or the name of a published block.")],
     diff: Annotated[str | None, typer.Option(help="Another one: say what changes from SPEC to it.")] = None,
-    channels: Annotated[int, typer.Option(min=1, help="C of the map.")] = 64,
-    resolution: Annotated[int, typer.Option(min=1, help="H and W of the map.")] = 56,
+    channels: Annotated[int, typer.Option(min=1, max=65_536, help="C of the map.")] = 64,
+    resolution: Annotated[int, typer.Option(min=1, max=65_536, help="H and W of the map.")] = 56,
 ) -> None:
     """Show a block as a tree, with its parameters and FLOPs."""
     from attnspace.costing import cost
     from attnspace.spec import diff as difference
     from attnspace.spec import identity, read_spec
 
-    found = read_spec(spec)
-    other = read_spec(diff) if diff else None
+    found, other = read_spec(spec), read_spec(diff) if diff else None
+    if isinstance(found.blocks, dict) and other is None:
+        console = _console()
+        for stage, block in sorted(found.blocks.items()):
+            console.print(_tree(block, f"stage {stage}"))
+        console.print(f"placement {found.placement}", highlight=False)
+        return
+    with in_file(spec):
+        costs = cost(found.block, (channels, resolution, resolution))
+        design = identity(found.block, channels)
+    with in_file(diff or ""):
+        lines = difference(found.block, other.block) if other else []
+        same = other is not None and identity(other.block, channels) == design
     console = _console()
-    costs = cost(found.block, (channels, resolution, resolution))
     console.print(_tree(found.block, found.name or spec))
-    for line in filter(None, (found.doc, found.source)):
+    placed = f"placement {found.placement}" if found.placement else None
+    for line in filter(None, (found.doc, found.source, placed)):
         console.print(line, style="dim", highlight=False, markup=False)
     at = f"at C={channels}, {resolution}x{resolution}"
     console.print(f"{at}: {costs.params:,} parameters, {costs.flops:,} FLOPs ({costs.macs:,} MACs)", highlight=False)
-    console.print(f"design {identity(found.block, channels)} at C={channels}", highlight=False)
+    console.print(f"design {design} at C={channels}", highlight=False)
     if other is not None:
-        lines = difference(found.block, other.block)
-        same = identity(found.block, channels) == identity(other.block, channels)
         console.print(f"\nfrom {found.name or spec} to {other.name or diff}:", highlight=False, markup=False)
-        for line in lines or ["written alike"]:
+        for line in lines or ["no gate differs"]:
             console.print(f"  {line}", highlight=False, markup=False)
         if same:
             console.print(f"  one design at C={channels}", highlight=False)
@@ -136,10 +168,11 @@ def show(
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="A spec, a space or a study.")],
-    channels: Annotated[int, typer.Option(min=1, help="C at which a spec must be possible.")] = 64,
+    channels: Annotated[int, typer.Option(min=1, max=65_536, help="C at which a spec must be possible.")] = 64,
 ) -> None:
     """Check a file without running anything."""
-    from attnspace.documents import read
+    _import_torch()
+    from attnspace.documents import has_holes, read
     from attnspace.spec import identity, read_spec
 
     document = read(file, SpecError)
@@ -149,13 +182,19 @@ def check(
 
         study = prepare(file)
         print(f"{file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
-        print(f"a space of {study.space.size():,} fillings, a backbone with {len(study.slots)} slots")
+        print(f"a space of {_many(study.space.size())} fillings, a backbone with {len(study.slots)} slots")
+        if study.space.size() < study.config.search.trials:
+            print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
         return
-    if _has_holes(data):
-        from attnspace.space import load_space
+    if has_holes(data):
+        from attnspace.space import Space
 
-        space = load_space(file)
-        print(f"{file}: a space of {space.size():,} fillings, {len(space.holes())} holes")
+        try:
+            space = Space(data)
+            space.check(lambda filling: identity(filling.data, channels))
+        except AttnspaceError as error:
+            raise document.place(error) from None
+        print(f"{file}: a space of {_many(space.size())} fillings, {len(space.holes())} holes")
         return
     if isinstance(data, dict) and not {"kind", "block"} & data.keys():
         raise StudyError(
@@ -165,19 +204,19 @@ def check(
             allowed="a spec has 'kind', a study 'space'",
         )
     found = read_spec(file)
-    print(f"{file}: a block, {found.block.label()}")
+    blocks = found.blocks if isinstance(found.blocks, dict) else {0: found.blocks}
     try:
-        print(f"design {identity(found.block, channels)} at C={channels}")
+        designs = {stage: identity(block, channels) for stage, block in blocks.items()}
     except AttnspaceError as error:
         raise document.place(error) from None
+    for stage, block in sorted(blocks.items()):
+        print(f"{file}: {f'stage {stage}' if stage else 'a block'}, {block.label()}")
+        print(f"design {designs[stage]} at C={channels}")
 
 
-def _has_holes(data: Any) -> bool:
-    if isinstance(data, dict):
-        return any(key.startswith("$") and key != "$schema" for key in map(str, data)) or any(
-            map(_has_holes, data.values())
-        )
-    return isinstance(data, list) and any(map(_has_holes, data))
+def _many(number: int) -> str:
+    """A count for people: exact up to twelve digits."""
+    return f"{number:,}" if number < 10**12 else f"about 10^{int(math.log10(number))}"
 
 
 @app.command("list")
@@ -200,21 +239,41 @@ def list_() -> None:
     for family, base in families().items():
         console.print(f"\n[bold]{family}[/bold]: {base.__doc__.splitlines()[0] if base.__doc__ else ''}")
         for kind, member in sorted(base.members.items()):
-            fields = [field for field in member.model_fields if field != "kind"]
+            fields = [_field(name, about) for name, about in member.model_fields.items() if name != "kind"]
             said = (member.__doc__ or "").splitlines()[0]
             console.print(f"  {kind:<12} {said}", highlight=False, markup=False)
             if fields:
-                console.print(f"  {'':<12} fields: {', '.join(fields)}", style="dim", highlight=False, markup=False)
+                console.print(f"  {'':<12} {', '.join(fields)}", style="dim", highlight=False, markup=False)
 
 
 @app.command()
 def schema(of: Annotated[SchemaOf, typer.Argument(help="spec or study")]) -> None:
     """Print the JSON Schema, with which editors complete and check a file."""
-    import json
-
     from attnspace.schemas import spec_schema, study_schema
 
     print(json.dumps(spec_schema() if of is SchemaOf.spec else study_schema(), indent=1))
+
+
+def _import_torch() -> None:
+    """Importing torch makes a million objects and no garbage: a tenth of its time is looking for some."""
+    gc.disable()
+    import torch  # noqa: F401
+
+    gc.enable()
+
+
+def _field(name: str, about: Any) -> str:
+    """`merge: logit_sum | gate_sum = logit_sum`: choices where there are few words, and the default."""
+    from typing import get_args
+
+    from pydantic_core import to_jsonable_python
+
+    words = [str(word) for word in get_args(about.annotation) if isinstance(word, str | int)]
+    choices = f": {' | '.join(words)}" if len(words) > 1 else ""
+    if about.is_required():
+        return f"{name}{choices}"
+    default = to_jsonable_python(about.default)
+    return f"{name}{choices} = {default if isinstance(default, str) else json.dumps(default)}"
 
 
 def _console() -> Console:
@@ -222,7 +281,8 @@ def _console() -> Console:
 
     console = Console()
     if not console.is_terminal:
-        console.width = int(os.environ.get("COLUMNS", "160"))
+        columns = os.environ.get("COLUMNS", "")
+        console.width = int(columns) if columns.isdecimal() else 160
     return console
 
 
@@ -246,6 +306,7 @@ def _summary_table(results: Results) -> Table:
         table.columns[column].justify = "right"
     board = leaderboard(results)
     shown = board[(board["rank"] <= 5) | (board["role"] == "baseline")]
+    hidden = len(board) - len(shown)
     for _, row in shown.iterrows():
         name = f"{row['name']} (baseline)" if row["role"] == "baseline" else row["label"]
         gain = "" if row["gain"] != row["gain"] else f"{row['gain']:+.4f}"
@@ -258,7 +319,8 @@ def _summary_table(results: Results) -> Table:
             f"{int(row['params']):,}",
         )
         table.add_row(*cells, style="red" if row["role"] == "baseline" else None)
-    table.caption = summary(results).sentence(results.metric)
+    more = f"{hidden} more designs are in the report. " if hidden else ""
+    table.caption = more + summary(results).sentence(results.metric)
     table.caption_justify = "left"
     return table
 
@@ -301,7 +363,6 @@ def _branch(tree: Any, node: Any) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
-    gc.disable()  # importing torch makes a million objects and no garbage
     status = run()
     try:
         sys.stdout.flush()

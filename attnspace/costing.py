@@ -42,13 +42,21 @@ def cost(spec_or_model: SpecLike | nn.Module, input_shape: tuple[int, int, int])
     Raises:
         SpecError: the input shape is not (C, H, W), or the spec is not possible at C channels.
     """
-    if len(input_shape) != 3 or min(input_shape) < 1:
-        raise SpecError("the input shape is not (C, H, W)", got=list(input_shape), remedy="leave out the batch axis")
-    model = spec_or_model if isinstance(spec_or_model, nn.Module) else build(spec_or_model, input_shape[0])
+    _check_shape(input_shape)
+    if isinstance(spec_or_model, nn.Module):
+        model = spec_or_model
+    else:
+        with torch.device("meta"):
+            model = build(spec_or_model, input_shape[0])
     with on_meta(model, input_shape) as (run, x_nchw), FlopCounterMode(display=False) as counter:
         run(x_nchw)
     params = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return Cost(params, counter.get_total_flops())
+
+
+def _check_shape(shape: object) -> None:
+    if not (isinstance(shape, tuple | list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
+        raise SpecError("the input shape is not (C, H, W)", got=shape, remedy="give three numbers, without the batch")
 
 
 class _Run:
@@ -66,6 +74,7 @@ class _Run:
 @contextmanager
 def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tuple[_Run, Tensor]]:
     """A way to run `model` for its shapes alone, in evaluation mode; the model is left as it was."""
+    _check_shape(input_shape)
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -1,10 +1,11 @@
-"""Text files into plain data: JSON and YAML, within limits, with faults that name their place.
+"""Files: JSON and YAML into plain data, within limits, with faults that name their place; and whole files out.
 
 Duplicate keys are refused, and so is what exceeds the limits of size, depth and number of nodes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
@@ -14,9 +15,20 @@ from typing import Any
 
 import yaml
 
-from attnspace.errors import AttnspaceError, PathPart
+from attnspace.errors import AttnspaceError, PathPart, RunFailed
 
-__all__ = ["Document", "MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "check_limits", "parse_json", "read"]
+__all__ = [
+    "Document",
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "check_limits",
+    "has_holes",
+    "parse_json",
+    "read",
+    "write_bytes",
+    "write_text",
+]
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
@@ -43,7 +55,7 @@ class Document:
             at = error.at
             while at and at not in self.lines:
                 at = at[:-1]
-            line = self.lines.get(at) if error.at else None
+            line = self.lines.get(at) if at else None
             error.file = f"{self.file}:{line}" if line else self.file
         return error
 
@@ -142,6 +154,10 @@ def _read_yaml(text: str, file: str, error: type[AttnspaceError]) -> Document:
         raise error(f"is not YAML: {cause.problem or cause}", file=where) from None
     except yaml.YAMLError as cause:
         raise error(f"is not YAML: {cause}", file=file) from None
+    except AttnspaceError:
+        raise
+    except (ValueError, KeyError, AttributeError, TypeError) as cause:  # how PyYAML reports a scalar it cannot read
+        raise error(f"holds a value that cannot be read: {cause}", file=file) from None
     except RecursionError:
         raise error("is nested too deep", file=file, allowed=f"up to {MAX_DEPTH} levels") from None
     return Document(data, file, lines)
@@ -207,3 +223,35 @@ def check_limits(data: Any, error: type[AttnspaceError]) -> None:
             if not isinstance(key, Hashable) or not isinstance(key, str | int):
                 raise error(f"key {key!r} is no text", at=at)
             pending.append((item, (*at, key), depth, lists))
+
+
+def has_holes(data: Any) -> bool:
+    """Whether any mapping inside has a key that begins with `$`, `$schema` apart."""
+    if isinstance(data, Mapping):
+        return any(str(key).startswith("$") and key != "$schema" for key in data) or any(map(has_holes, data.values()))
+    return isinstance(data, list | tuple) and any(map(has_holes, data))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none of it.
+
+    Raises:
+        RunFailed: it cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file or none of it.
+
+    Raises:
+        RunFailed: it cannot be written.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as cause:
+        with contextlib.suppress(OSError):  # what matters is why it could not be written
+            partial.unlink(missing_ok=True)
+        raise RunFailed(f"cannot be written: {cause.strerror}", file=str(path)) from None

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from attnspace.compiler import build
 from attnspace.costing import on_meta
-from attnspace.errors import PlacementError, SpecError, within
+from attnspace.errors import NOTHING, PlacementError, SpecError, in_file, within
 from attnspace.primitives import Block
 from attnspace.primitives.node import fault
-from attnspace.spec import SpecLike, as_block, resolve
-from attnspace.validation import did_you_mean
+from attnspace.spec import SpecLike, as_block, read_spec, resolve
+from attnspace.validation import did_you_mean, validate
 
-__all__ = ["Placement", "Position", "Site", "Slot", "insert", "plan", "slots"]
+__all__ = [
+    "Placement",
+    "Position",
+    "Site",
+    "Slot",
+    "insert",
+    "insert_design",
+    "plan",
+    "same_map",
+    "slots",
+    "used_blocks",
+]
 
 Position = Literal["pre", "conv1", "conv2", "residual", "post_add", "identity"]
 """Places in a residual block:
@@ -85,6 +98,15 @@ def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
     return found
 
 
+def same_map(available: Sequence[Slot]) -> dict[str, str]:
+    """Slot name -> the first slot that reads the same map: `pre` sees what the block before it left at `post_add`."""
+    first = {slot.name: slot.name for slot in available}
+    for before, after in pairwise(available):
+        if (before.position, after.position) == ("post_add", "pre"):
+            first[after.name] = first[before.name]
+    return first
+
+
 def insert(
     model: nn.Module, blocks: Mapping[str, SpecLike], input_shape: tuple[int, int, int] | None = None
 ) -> nn.Module:
@@ -99,17 +121,16 @@ def insert(
         PlacementError: no such slot, or it is taken.
         SpecError: a block is not possible at its slot's channels; the path begins with the slot's name.
     """
-    shape = input_shape or getattr(model, "input_shape", None)
-    if shape is None:
-        raise PlacementError("the input shape of this model is not known", remedy="pass input_shape=(C, H, W)")
-    free = {slot.name: slot for slot in slots(model, shape)}
+    free = {slot.name: slot for slot in slots(model, _shape_of(model, input_shape))}
+    modules = dict(model.named_modules())
     for name in blocks:
         if name not in free:
-            taken = name in dict(model.named_modules())
+            is_module = name in modules
             raise PlacementError(
-                f"slot {name!r} is taken or no slot" if taken else f"no slot is named {name!r}",
+                f"{name!r} is not a free slot" if is_module else f"no slot is named {name!r}",
+                got=type(modules[name]).__name__ if is_module else NOTHING,
                 allowed=_some(list(free)),
-                remedy=did_you_mean(name, free),
+                remedy=None if is_module else did_you_mean(name, free),
             )
     resolved: dict[str, Block] = {}
     for name in free:
@@ -122,6 +143,14 @@ def insert(
     return model
 
 
+Stages = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1)]
+
+
+def _as_tuple(stages: Any) -> Any:
+    """Lists, as JSON data has them, are welcome in Python too."""
+    return tuple(stages) if isinstance(stages, list) else stages
+
+
 class Placement(BaseModel):
     """Which slots: one position, some stages, every k-th block of each stage, counted from the stage's last.
 
@@ -131,7 +160,7 @@ class Placement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     position: Position = "residual"
-    stages: Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...] | None, Field(min_length=1)] = None
+    stages: Annotated[Stages | None, BeforeValidator(_as_tuple)] = None
     every: Annotated[int, Field(ge=1, le=1024)] = 1
 
     @model_validator(mode="after")
@@ -148,7 +177,7 @@ class Placement(BaseModel):
         return ", ".join([self.position, where, *([f"every {self.every}"] if self.every > 1 else [])])
 
 
-def plan(available: list[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]) -> dict[str, Block]:
+def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]) -> dict[str, Block]:
     """Slot name -> resolved block, for one block everywhere or one for each stage. Identities are left out.
 
     Two designs with equal plans are one network.
@@ -188,6 +217,34 @@ def plan(available: list[Slot], placement: Placement, block: SpecLike | Mapping[
     return planned
 
 
+def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, int, int] | None = None) -> nn.Module:
+    """Put a design, as a search writes it to `winner.json`, into a model like the one searched; return the model.
+
+    Raises:
+        SpecError, PlacementError: the file is no design, or not one that this model can take.
+    """
+    with in_file(str(design)):
+        found = read_spec(design)
+        with within("placement"):
+            placement = validate(Placement, found.placement or {}, PlacementError)
+        shape = _shape_of(model, input_shape)
+        return insert(model, plan(slots(model, shape), placement, found.blocks), shape)
+
+
+def used_blocks(block: Any, placement: Placement) -> Any:
+    """A design's block, as JSON data, without those of stages where nothing is placed."""
+    if placement.stages is None or not isinstance(block, Mapping) or "per_stage" not in block:
+        return block
+    return {"per_stage": {str(s): spec for s, spec in block["per_stage"].items() if int(s) in placement.stages}}
+
+
+def _shape_of(model: nn.Module, input_shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    shape = input_shape or getattr(model, "input_shape", None)
+    if shape is None:
+        raise PlacementError("the input shape of this model is not known", remedy="pass input_shape=(C, H, W)")
+    return shape
+
+
 def _per_stage(
     block: SpecLike | Mapping[int, SpecLike], stages: tuple[int, ...]
 ) -> dict[int, tuple[tuple[str, ...], Block]]:
@@ -199,6 +256,7 @@ def _per_stage(
                 raise PlacementError(
                     f"no block is given for stage {stage}",
                     at=("block", "per_stage"),
+                    got=sorted(by_stage),
                     allowed=f"a block for each of stages {', '.join(map(str, stages))}",
                 )
         return {stage: (("block", "per_stage", str(stage)), by_stage[stage]) for stage in stages}

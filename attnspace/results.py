@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import yaml
 
-from attnspace.errors import RunError, RunFailed
+from attnspace.documents import read, write_bytes, write_text
+from attnspace.errors import RunError
 
 __all__ = ["Results", "frame", "load", "write_tables"]
 
@@ -88,13 +88,15 @@ def load(run: str | Path) -> Results:
             raise RunError(
                 f"is no run: it has no {file.name}", file=str(path), allowed="a directory that `search` wrote"
             )
+    study = read(study_file, RunError).data
+    if not isinstance(study, Mapping) or not {"name", "objective"} <= study.keys():
+        raise RunError("is no study", file=str(study_file), remedy="restore it, or search again elsewhere")
     try:
-        study = yaml.safe_load(study_file.read_text("utf-8"))
         with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             table = pd.read_sql_query("SELECT * FROM evaluations ORDER BY number", connection)
         for column in _JSON:
             table[column] = pd.Series(map(json.loads, table[column]), index=table.index, dtype=object)
-    except (sqlite3.Error, pd.errors.DatabaseError, yaml.YAMLError, json.JSONDecodeError) as cause:
+    except (sqlite3.Error, pd.errors.DatabaseError, KeyError, TypeError, ValueError) as cause:
         raise RunError(f"is damaged: {cause}", file=str(path), remedy="restore it, or search again elsewhere") from None
     plain = table[(table["name"] == "none") & (table["outcome"] == "done")]
     for column in ("params", "flops"):
@@ -116,20 +118,13 @@ def write_tables(results: Results) -> list[Path]:
     flat = results.frame.copy()
     for column in _JSON:
         flat[column] = flat[column].map(json.dumps)
-    parquet = results.path / "trials.parquet"
-    written = [parquet]
-    try:
-        partial = parquet.with_suffix(".partial")
-        flat.to_parquet(partial, index=False)
-        partial.replace(parquet)
-        winner = results.winner()
-        if winner is not None:
-            target = results.path / "winner.json"
-            write_text(target, json.dumps(winner_data(results, winner), indent=2, ensure_ascii=False) + "\n")
-            written.append(target)
-    except OSError as cause:
-        raise RunFailed(f"cannot be written: {cause.strerror}", file=str(results.path)) from None
-    return written
+    parquet, winner_file = results.path / "trials.parquet", results.path / "winner.json"
+    write_bytes(parquet, flat.to_parquet(index=False))
+    winner = results.winner()
+    if winner is None:
+        return [parquet]
+    write_text(winner_file, json.dumps(winner_data(results, winner), indent=2, ensure_ascii=False) + "\n")
+    return [parquet, winner_file]
 
 
 def winner_data(results: Results, winner: pd.Series[Any]) -> dict[str, Any]:
@@ -141,18 +136,3 @@ def winner_data(results: Results, winner: pd.Series[Any]) -> dict[str, Any]:
         "placement": winner["spec"]["placement"],
         "block": winner["spec"]["block"],
     }
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none of it.
-
-    Raises:
-        RunFailed: it cannot be written.
-    """
-    partial = path.with_suffix(".partial")
-    try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
-    except OSError as cause:
-        partial.unlink(missing_ok=True)
-        raise RunFailed(f"cannot be written: {cause.strerror}", file=str(path)) from None

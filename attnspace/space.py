@@ -24,7 +24,7 @@ from typing import Any
 
 from optuna.trial import BaseTrial
 
-from attnspace.documents import check_limits, read
+from attnspace.documents import check_limits, has_holes, read
 from attnspace.errors import AttnspaceError, PathPart, SpaceError, join_path, within
 from attnspace.primitives import Block, families, refresh
 from attnspace.spec import dump_spec, load_spec
@@ -33,6 +33,8 @@ from attnspace.validation import did_you_mean
 __all__ = ["Filling", "Hole", "Space", "load_space"]
 
 MAX_OPTIONS = 1_024
+EXHAUSTED = 500
+TRIES = 200
 Pick = Callable[["Hole"], int]
 
 
@@ -151,11 +153,31 @@ class Space:
         """All fillings, in order of index."""
         return (self.at(index) for index in range(self.size()))
 
-    def covering(self, rng: random.Random, tries: int) -> Iterator[tuple[Hole, Any, Iterator[Filling]]]:
-        """Each option of each hole with a few random fillings that take it, to check that it can be used at all."""
+    def check(self, use: Callable[[Filling], object]) -> None:
+        """Try that each option of each hole is part of some filling that `use` accepts.
+
+        All fillings are tried where there are up to 500 of them, else up to 200 random ones for each option.
+
+        Raises:
+            AttnspaceError: the first refusal of an option of which no filling that was tried is accepted.
+        """
+        rng = random.Random(0)
+        small = self.size() <= EXHAUSTED
+        tried = [(filling, _refusal(use, filling)) for filling in self.enumerate()] if small else []
+        if tried and all(refusal for _, refusal in tried) and tried[0][1]:
+            raise tried[0][1]
         for hole in self.holes():
             for index, label in enumerate(hole.labels):
-                yield hole, label, self._taking(hole, index, rng, tries)
+                refusals = (
+                    (r for f, r in tried if hole.name in f.params and _same(f.params[hole.name], label))
+                    if small
+                    else (_refusal(use, filling) for filling in self._taking(hole, index, rng, TRIES))
+                )
+                first = next(refusals)
+                if first is not None and all(refusals):
+                    how_many = "no design is valid" if small else f"none of {TRIES} random designs is valid; the first"
+                    first.what = f"with {hole.name} = {label}, {how_many}: {first.what}"
+                    raise first
 
     def _taking(self, hole: Hole, index: int, rng: random.Random, tries: int) -> Iterator[Filling]:
         """Random fillings that take one option of one hole."""
@@ -186,13 +208,6 @@ def load_space(path_or_data: str | Path | Mapping[str, Any]) -> Space:
         return Space(document.data)
     except AttnspaceError as error:
         raise document.place(error) from None
-
-
-def has_holes(data: Any) -> bool:
-    """Whether any mapping inside has a key that begins with `$`, `$schema` apart."""
-    if isinstance(data, Mapping):
-        return any(str(key).startswith("$") and key != "$schema" for key in data) or any(map(has_holes, data.values()))
-    return isinstance(data, list | tuple) and any(map(has_holes, data))
 
 
 def _compile(data: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) -> Template:
@@ -273,6 +288,8 @@ def _published(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...])
 def _any(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) -> Template:
     known = families()
     kinds = Block.members
+    if not isinstance(value, str):
+        raise SpaceError("should be the name of a family or a kind of block", at=at, got=value)
     if value in kinds:
         return _compile(kinds[value].any_of(), at, name)
     if value == "excite":
@@ -333,6 +350,14 @@ def _label(option: Any) -> Any:
     if isinstance(option, list | tuple):
         return "+".join(str(_label(item)) for item in option) or "empty"
     return option
+
+
+def _refusal(use: Callable[[Filling], object], filling: Filling) -> AttnspaceError | None:
+    try:
+        use(filling)
+    except AttnspaceError as error:
+        return error
+    return None
 
 
 def _same(option: Any, label: Any) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import lru_cache
 from importlib.resources import files
@@ -32,6 +33,7 @@ __all__ = [
     "dump_spec",
     "identity",
     "load_spec",
+    "parse_blocks",
     "parse_spec",
     "published",
     "read_spec",
@@ -58,12 +60,35 @@ class SpecMeta(BaseModel):
 
 @dataclass(frozen=True)
 class SpecFile:
-    """A block and what its file says of it."""
+    """A block, or one for each stage, and what the file says of it.
 
-    block: Block
+    Attributes:
+        blocks: the block, or stage -> block.
+        placement: of a design file such as winner.json, JSON data.
+    """
+
+    blocks: Block | dict[int, Block]
+    placement: Any = None
     name: str | None = None
     doc: str | None = None
     source: str | None = None
+    file: str | None = None
+
+    @property
+    def block(self) -> Block:
+        """The block.
+
+        Raises:
+            SpecError: there is one for each stage.
+        """
+        if isinstance(self.blocks, dict):
+            raise SpecError(
+                "this design has a block for each stage",
+                at=("block", "per_stage"),
+                file=self.file,
+                remedy="use insert_design, or take out the one you want",
+            )
+        return self.blocks
 
 
 def published() -> list[str]:
@@ -91,7 +116,7 @@ def read_spec(path_or_name: str | Path) -> SpecFile:
         return _read_published(text)
     document = read(path_or_name, SpecError)
     try:
-        return _spec_file(document.data)
+        return replace(_spec_file(document.data), file=document.file)
     except AttnspaceError as error:
         raise document.place(error) from None
 
@@ -125,22 +150,47 @@ def _spec_file(data: Any) -> SpecFile:
     about = {key: data[key] for key in ("name", "doc", "source", "$schema") if key in data}
     meta = validate(SpecMeta, about, SpecError)
     rest = {key: value for key, value in data.items() if key not in about}
-    is_design = "block" in rest and "kind" not in rest
-    block = _block_of_design(rest) if is_design else _validated(rest)
-    return SpecFile(block, meta.name, meta.doc, meta.source)
-
-
-def _block_of_design(data: Mapping[str, Any]) -> Block:
-    """The block of a design, `{block, placement}`, as a search writes it to winner.json."""
-    for key in data:
-        if key not in ("block", "placement"):
+    placement = None
+    if "block" in rest and "kind" not in rest:
+        for key in rest.keys() - {"block", "placement"}:
             raise SpecError(f"unknown key {key!r}", at=(key,), allowed="block, placement, name, doc, source")
-    if isinstance(data["block"], Mapping) and "per_stage" in data["block"]:
-        raise SpecError(
-            "this design has a block for each stage", at=("block", "per_stage"), remedy="take out the one you want"
-        )
-    with within("block"):
-        return _validated(data["block"])
+        placement, rest = rest.get("placement", {}), rest["block"]
+        with within("block"):
+            blocks = parse_blocks(rest)
+    else:
+        blocks = _validated(rest)
+    return SpecFile(blocks, placement, meta.name, meta.doc, meta.source)
+
+
+def parse_blocks(data: Any) -> Block | dict[int, Block]:
+    """The block of a design, or stage -> block where it is given `per_stage`.
+
+    Raises:
+        SpecError: with the path of the fault.
+    """
+    if isinstance(data, str) and data in published():
+        raise SpecError("a block is a mapping", got=data, remedy=f"write {{$published: {data}}}")
+    if not isinstance(data, Mapping):
+        raise SpecError("a block is a mapping", got=data, allowed='{"kind": ...}, or a hole')
+    if "per_stage" not in data:
+        return parse_spec(data)
+    stages = data["per_stage"]
+    with within("per_stage"):
+        if len(data) > 1 or not isinstance(stages, Mapping) or not stages:
+            raise SpecError("takes one block for each stage, and no key beside it", allowed="{1: ..., 2: ...}")
+        blocks: dict[int, Block] = {}
+        for stage, block in stages.items():
+            name = str(stage)[:20]
+            if not re.fullmatch("[1-9][0-9]?", str(stage), re.ASCII):
+                raise SpecError(f"{name!r} is no stage", at=(name,), allowed="1, 2, ...")
+            if int(stage) in blocks:
+                raise SpecError(f"stage {name} is given twice", remedy="give each stage once")
+            with within(name):
+                one = parse_blocks(block)
+            if isinstance(one, dict):
+                raise SpecError("stages inside a stage", at=(name,), remedy="give each stage one block")
+            blocks[int(stage)] = one
+    return blocks
 
 
 def _validated(data: Any) -> Block:
@@ -155,7 +205,11 @@ def as_block(spec: SpecLike) -> Block:
     """
     if isinstance(spec, Block):
         return spec
-    return parse_spec(spec) if isinstance(spec, Mapping) else load_spec(spec)
+    if isinstance(spec, Mapping):
+        return parse_spec(spec)
+    if isinstance(spec, str | Path):
+        return load_spec(spec)
+    raise SpecError("is no spec", got=spec, allowed="a Block, JSON data, a path, or a published name")
 
 
 def dump_spec(block: Block) -> dict[str, Any]:
@@ -164,10 +218,12 @@ def dump_spec(block: Block) -> dict[str, Any]:
     return dumped
 
 
-def save_spec(block: Block, path: str | Path, **about: str) -> None:
+def save_spec(spec: SpecLike, path: str | Path, **about: str) -> None:
     """Write a spec file; `about` are its name, doc and source."""
     meta = validate(SpecMeta, about, SpecError).model_dump(exclude_none=True, by_alias=True)
-    Path(path).write_text(json.dumps({**meta, **dump_spec(block)}, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    Path(path).write_text(
+        json.dumps({**meta, **dump_spec(as_block(spec))}, indent=2, ensure_ascii=False) + "\n", "utf-8"
+    )
 
 
 def resolve(spec: SpecLike, channels: int) -> Block:
@@ -188,6 +244,8 @@ def identity(spec: SpecLike, channels: int | Iterable[int] = 64) -> str:
         SpecError: not possible at one of the channel counts.
     """
     counts = [channels] if isinstance(channels, int) else sorted(set(channels))
+    if not counts:
+        raise SpecError("identity needs at least one channel count")
     forms = [[count, dump_spec(resolve(spec, count))] for count in counts]
     return hashlib.sha256(json.dumps(forms, sort_keys=True).encode()).hexdigest()[:16]
 

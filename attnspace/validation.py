@@ -120,13 +120,26 @@ def _explain_one(
             f"unknown kind {tag!r}", at=where, allowed=", ".join(options), remedy=did_you_mean(str(tag), options)
         )
     wanted = " or ".join(dict.fromkeys(_wanted(d) for d in details))
-    return error(f"should be {wanted}", at=at, got=value)
+    return error(f"should be {wanted}", at=at, got=value, remedy=_rewritten(wanted, value))
+
+
+def _rewritten(wanted: str, value: Any) -> str | None:
+    """How a bare word would be written where a list or a node is wanted."""
+    if isinstance(value, str) and wanted == "a list":
+        return f'write ["{value}"]'
+    if isinstance(value, str) and wanted == "a mapping":
+        return f'write {{"kind": "{value}", ...}}'
+    if isinstance(value, Mapping) and any(str(key).startswith("$") for key in value):
+        return "holes are for spaces; a spec has none"
+    return None
 
 
 def _wanted(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "literal_error":
         return f"{context['expected']}".replace("'", "")
+    if kind == "string_pattern_mismatch":
+        return "letters, digits, '.', '_' and '-', beginning with a letter or digit"
     for name, words in (
         ("greater_than_equal", "at least {ge}"),
         ("greater_than", "more than {gt}"),

@@ -74,6 +74,8 @@ def test_values_without_a_json_form_are_refused():
         ("a.yaml", b"a: 1\nb: 2\na: 3\n", r"a.yaml:3: key 'a' is written twice"),
         ("a.yaml", b"a: &x [*x]\n", "nested too deep"),
         ("a.yaml", b"a: !!python/object:os.system {}\n", "is not YAML"),
+        ("a.yaml", b"a: 0x_\n", "holds a value that cannot be read"),
+        ("a.yaml", b"a: !!bool maybe\n", "holds a value that cannot be read"),
         ("a.yaml", b"? [1, 2]\n: 3\n", "a key is not text"),
     ],
 )

@@ -7,7 +7,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnspace import Block, SpecError, build, load_spec, parse_spec, published
+from attnspace import Block, SpecError, build, identity, load_spec, parse_spec, published
 from attnspace.primitives import families
 from attnspace.spec import dump_spec
 
@@ -16,10 +16,25 @@ QUICK = settings(max_examples=400, deadline=None, suppress_health_check=[HealthC
 
 KINDS = sorted({kind for family in families().values() for kind in family.members})
 FIELDS = sorted({f for family in families().values() for m in family.members.values() for f in m.model_fields})
-words = st.sampled_from([*KINDS, *FIELDS, "", "C", "adaptive", "batch", "$schema", "name"])
-scalars = st.none() | st.booleans() | st.integers(-5, 300) | st.floats() | words | st.text(max_size=5)
+RULES = ("ratio", "divisor", "minimum", "rounding", "width", "gamma", "beta", "divisible")
+words = st.sampled_from([*KINDS, *FIELDS, "", "C", "adaptive", "batch", "$schema", "name", *RULES])
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 300)
+    | st.sampled_from([1e-320, 1e300, 8.0])
+    | st.floats()
+    | words
+    | st.text(max_size=5)
+)
 trees = st.recursive(scalars, lambda t: st.lists(t, max_size=4) | st.dictionaries(words, t, max_size=5), max_leaves=20)
-blocks = st.sampled_from([dump_spec(load_spec(name)) for name in published()])
+RULED = {
+    "kind": "gate",
+    "squeeze": {"kind": "directional", "stats": ["avg"]},
+    "excite": [{"kind": "project", "out": {"ratio": 4, "minimum": 3}}, {"kind": "conv1d", "kernel": "adaptive"}],
+    "tail": [{"kind": "project", "out": {"width": 1}}],
+}
+blocks = st.sampled_from([RULED, *(dump_spec(load_spec(name)) for name in published())])
 
 
 def places(data, at=()):
@@ -51,12 +66,20 @@ def mutated(draw):
 
 
 def check(data) -> None:
-    """Any exception but SpecError fails the test."""
-    with contextlib.suppress(SpecError):
+    """Any exception but SpecError fails the test, and so does a block that cannot be written and read again."""
+    try:
         block = parse_spec(data)
-        assert isinstance(block, Block)
-        assert parse_spec(json.dumps(dump_spec(block))) == block
+    except SpecError:
+        return
+    assert isinstance(block, Block)
+    try:
+        again = parse_spec(json.dumps(dump_spec(block)))
+    except SpecError as error:
+        raise AssertionError("what was written does not parse") from error
+    assert again == block
+    with contextlib.suppress(SpecError):
         build(block, 16)
+        assert identity(block, 16) == identity(again, 16)
 
 
 @QUICK

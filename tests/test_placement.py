@@ -1,10 +1,24 @@
+import json
+
 import pytest
 import torch
 from torch import nn
 
-from attnspace import Placement, PlacementError, SpecError, build, insert, load_spec, plan, slots
+from attnspace import (
+    Placement,
+    PlacementError,
+    Site,
+    SpecError,
+    build,
+    insert,
+    insert_design,
+    load_spec,
+    plan,
+    slots,
+)
 from attnspace.backbones import ResNet
 from attnspace.costing import cost
+from attnspace.spec import dump_spec
 
 SHAPE = (3, 32, 32)
 POSITIONS = ("pre", "conv1", "conv2", "residual", "post_add", "identity")
@@ -112,7 +126,7 @@ def test_any_number_of_input_channels(channels):
     ("name", "message"),
     [
         ("stage9.block1.pre", "no slot is named 'stage9.block1.pre'; allowed: stage1.block1.pre, .*; did you mean"),
-        ("stage1.block1.conv1", "is taken or no slot"),
+        ("stage1.block1.conv1", "'stage1.block1.conv1' is not a free slot; got \"Conv2d\""),
     ],
 )
 def test_a_slot_that_does_not_exist_is_refused(model, name, message):
@@ -122,7 +136,7 @@ def test_a_slot_that_does_not_exist_is_refused(model, name, message):
 
 def test_a_slot_is_taken_once(model):
     insert(model, {"stage1.block1.pre": "se"})
-    with pytest.raises(PlacementError, match="is taken or no slot"):
+    with pytest.raises(PlacementError, match="is not a free slot"):
         insert(model, {"stage1.block1.pre": "eca"})
 
 
@@ -170,3 +184,34 @@ def test_one_spec_for_each_stage(model):
 def test_impossible_placements_are_refused(model, placement, block, message):
     with pytest.raises((PlacementError, SpecError), match=message):
         plan(slots(model, SHAPE), placement, block)
+
+
+def test_a_design_file_goes_into_a_model(tmp_path):
+    path = tmp_path / "winner.json"
+    stages = {"1": {"$schema": "x", **dump_spec(load_spec("se"))}, "3": dump_spec(load_spec("eca"))}
+    path.write_text(json.dumps({"placement": {"position": "pre", "stages": [3, 1]}, "block": {"per_stage": stages}}))
+    model = insert_design(ResNet(8), path)
+    assert sum(p.numel() for p in model.stage1.block1.pre.parameters()) == 32
+    assert sum(p.numel() for p in model.stage3.block1.pre.parameters()) == 4
+    path.write_text(json.dumps({"placement": {"stages": [7]}, "block": dump_spec(load_spec("se"))}))
+    with pytest.raises(PlacementError, match=r"winner\.json: placement\.stages\.0: stage 7 does not exist"):
+        insert_design(ResNet(8), path)
+
+
+def test_sites_make_slots_of_any_model():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), Site(1, 1, "residual"), nn.AdaptiveAvgPool2d(1))
+    (slot,) = slots(model, (3, 9, 9))
+    assert (slot.name, slot.channels, slot.resolution) == ("1", 8, (4, 4))
+    insert(model, {"1": "eca"}, (3, 9, 9))
+    assert model(torch.zeros(1, 3, 9, 9)).shape == (1, 8, 1, 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 32, 32), (32, 32), 64, (3, 0, 3), ("a", 1, 1)])
+def test_a_wrong_input_shape_is_refused(model, shape):
+    for use in (slots, cost):
+        with pytest.raises(SpecError, match=r"the input shape is not \(C, H, W\)"):
+            use(model, shape)
+
+
+def test_a_placement_may_be_read_from_json():
+    assert Placement(stages=[1, 2]) == Placement(stages=(1, 2))

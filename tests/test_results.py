@@ -56,7 +56,9 @@ def test_the_winner_is_the_best_trial_and_loads_as_a_spec(tmp_path):
         (lambda path: (path / "ledger.db").unlink(), r"is no run: it has no ledger\.db"),
         (lambda path: (path / "study.yaml").unlink(), r"is no run: it has no study\.yaml"),
         (lambda path: (path / "ledger.db").write_text("x" * 5000), "is damaged: .*file is not a database"),
-        (lambda path: (path / "study.yaml").write_text("a: ["), "is damaged"),
+        (lambda path: (path / "study.yaml").write_text("a: ["), "is not YAML"),
+        (lambda path: (path / "study.yaml").write_text("[]"), "is no study"),
+        (lambda path: (path / "study.yaml").write_bytes(b"\xff"), "is not a text file"),
         (
             lambda path: sqlite3.connect(path / "ledger.db").execute("DROP TABLE evaluations"),
             "is damaged: .*no such table",

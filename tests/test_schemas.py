@@ -66,11 +66,19 @@ def test_the_schema_refuses_what_the_parser_refuses(data):
             "squeeze": {"kind": "none"},
             "excite": [{"$choice": [{"kind": "fc", "reduction": {"$int": [2, 8]}}]}],
         },
+        {"kind": "gate", "squeeze": {"kind": {"$choice": ["global", "channel"]}, "stats": ["avg"]}},
+        {"kind": "gate", "squeeze": {"kind": "none"}, "excite": [{"kind": "project", "out": 1}]},
+        {
+            "kind": "gate",
+            "squeeze": {"kind": "directional", "stats": ["avg"]},
+            "excite": [{"kind": "conv1d", "kernel": "adaptive"}],
+        },
         {"per_stage": {"1": {"$any": "block"}, "2": {"kind": "identity"}}},
     ],
 )
 def test_a_study_may_have_holes_anywhere_in_its_space(block):
-    STUDY.validate({"name": "a", "space": {"block": block, "placement": {"stages": {"$subset": [1, 2]}}}})
+    for placement in ({"stages": {"$subset": [1, 2]}}, {"$choice": [{"every": 2}, {"position": "pre"}]}):
+        STUDY.validate({"name": "a", "space": {"block": block, "placement": placement}})
 
 
 @pytest.mark.parametrize(

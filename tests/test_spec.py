@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from attnspace import SpecError, build, diff, identity, load_spec, save_spec
+from attnspace import SpecError, build, diff, identity, load_spec, parse_spec, save_spec
 from attnspace.spec import dump_spec, read_spec
 from tests.oracles import copy_weights
 
@@ -61,6 +61,30 @@ SAME = {
         gate(excite=[{"kind": "conv1d", "kernel": 1, "padding": "circular"}]),
         gate(excite=[{"kind": "conv1d", "kernel": 1}]),
     ),
+    "a tail after nothing was merged": (
+        gate("none_", excite=[{"kind": "conv2d", "kernel": 3}]),
+        gate("none_", excite=[], tail=[{"kind": "conv2d", "kernel": 3}]),
+    ),
+    "a convolution of one pixel": (
+        gate("none_", excite=[{"kind": "conv2d", "kernel": 1, "out": "C"}]),
+        gate("none_", excite=[{"kind": "project"}]),
+    ),
+    "a full convolution of one position along strips": (
+        gate("directional", excite=[{"kind": "conv1d", "kernel": 1, "depthwise": False}]),
+        gate("directional", excite=[{"kind": "project"}]),
+    ),
+    "depthwise over one map": (
+        gate("directional", excite=[{"kind": "project", "out": 1}, {"kind": "conv1d"}]),
+        gate("directional", excite=[{"kind": "project", "out": 1}, {"kind": "conv1d", "depthwise": False}]),
+    ),
+    "a last act and the activation": (
+        gate(excite=[{"kind": "project"}, {"kind": "act", "fn": "sigmoid"}], activation="identity"),
+        gate(excite=[{"kind": "project"}]),
+    ),
+    "a ratio and the width it gives": (
+        gate(excite=[{"kind": "project", "out": {"ratio": 4}}, {"kind": "project"}]),
+        gate(excite=[{"kind": "project", "out": 8}, {"kind": "project"}]),
+    ),
     "gates that are their logits": (
         gate("directional", merge="gate_product", activation="identity"),
         gate("directional", merge="logit_product", activation="identity"),
@@ -96,6 +120,14 @@ OTHER = {
         gate(stats=("max", "avg"), excite=[{"kind": "norm"}]),
     ),
     "nothing": (gate(), ID),
+    "a ratio and a width of that number": (
+        gate(excite=[{"kind": "project", "out": {"ratio": 4}}, {"kind": "project"}]),
+        gate(excite=[{"kind": "project", "out": 4}, {"kind": "project"}]),
+    ),
+    "a tail after a merge of strips": (
+        gate("directional", excite=[{"kind": "project"}]),
+        gate("directional", excite=[], tail=[{"kind": "project"}]),
+    ),
 }
 
 
@@ -154,6 +186,36 @@ def test_a_design_file_loads_as_its_block(tmp_path):
 def test_diff_says_what_changes(one, other, lines):
     found = diff(one, other)
     assert found == lines if lines is not None else len(found) == 5
+
+
+def test_labels_tell_reductions_apart():
+    rules = (
+        16,
+        {"ratio": 16, "minimum": 8},
+        {"ratio": 16, "rounding": "round"},
+        {"width": 16},
+        {"ratio": 16, "divisor": 8},
+    )
+    labels = [parse_spec(gate(excite=[{"kind": "fc", "reduction": rule}])).label() for rule in rules]
+    assert labels == [f"global:avg > fc{r}" for r in ("/16", "/16>=8", "/16~", "=16", "/16_8")]
+
+
+@pytest.mark.parametrize("pair", {**SAME, **OTHER}.values(), ids=[*SAME, *OTHER])
+def test_what_is_written_is_read_as_it_was_and_resolves_once(pair):
+    for data in fixed(pair):
+        block = parse_spec(data)
+        assert parse_spec(dump_spec(block)) == block
+        resolved = block.resolve(32)
+        assert resolved.resolve(32) == resolved
+        assert parse_spec(dump_spec(resolved)) == resolved
+
+
+@pytest.mark.parametrize("wrong", [3, None, ["se"]])
+def test_what_is_no_spec_is_refused(wrong):
+    with pytest.raises(SpecError, match="is no spec"):
+        build(wrong, 8)
+    with pytest.raises(SpecError, match="at least one channel count"):
+        identity("se", [])
 
 
 def test_labels_are_short():

@@ -21,7 +21,7 @@ __all__ = ["BasicBlock", "ResNet", "ResNetConfig"]
 def _six_n_plus_two(depth: int) -> int:
     if depth % 6 != 2:
         below = max(8, depth - (depth - 2) % 6)
-        raise fault(f"depth {depth} is not 6n+2", allowed=f"8, 14, 20, ..., such as {below} or {below + 6}")
+        raise fault("is not 6n+2", allowed=f"8, 14, 20, ..., such as {below} or {below + 6}")
     return depth
 
 
@@ -77,7 +77,9 @@ class ResNet(nn.Module):
 
     def __init__(self, depth: int = 20, width: int = 16, in_channels: int = 3, num_classes: int = 10) -> None:
         super().__init__()
-        blocks = (_six_n_plus_two(depth) - 2) // 6
+        if depth % 6 != 2 or depth < 8 or width < 1:
+            raise ValueError(f"no CIFAR ResNet has depth {depth} and width {width}: 6n+2 layers, at least one channel")
+        blocks = (depth - 2) // 6
         self.input_shape = (in_channels, 32, 32)
         self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)

@@ -21,12 +21,14 @@ SPLIT_SEED = 20_090
 
 
 class DigitsConfig(BaseModel):
-    """Handwritten digits. 500 images validate and 500 test, always the same; `train_images` of the rest train."""
+    """Handwritten digits. 500 images validate and 500 test, always the same; `train_images` of the other 797 train,
+    or all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["digits"] = "digits"
-    train_images: Annotated[int, Field(ge=50, le=797)] = 797
+    train_images: Annotated[int | None, Field(ge=50, le=780)] = None
 
 
 def load_digits(config: DigitsConfig) -> Dataset:
@@ -45,7 +47,7 @@ def load_digits(config: DigitsConfig) -> Dataset:
 
     rest, test = halve(np.arange(len(labels)), TEST)
     rest, validation = halve(rest, VALIDATION)
-    train = rest if config.train_images == len(rest) else halve(rest, config.train_images)[1]
+    train = rest if config.train_images is None else halve(rest, config.train_images)[1]
 
     def split(indices: np.ndarray) -> Split:
         return Split(torch.from_numpy(images[indices]), torch.from_numpy(labels[indices]))

@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema
 from attnspace.errors import SpecError
 from attnspace.primitives.node import fault
 
-__all__ = ["Reduction"]
+__all__ = ["MAX_WIDTH", "Reduction"]
 
 MAX_WIDTH = 65_536
 EXAMPLES = '16, {"ratio": 16, "minimum": 8} or {"width": 8}'
@@ -40,7 +40,7 @@ class Reduction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    ratio: Annotated[float | None, Field(gt=0, le=4096)] = None
+    ratio: Annotated[float | None, Field(ge=0.01, le=4096)] = None
     divisor: Annotated[int, Field(ge=1, le=1024)] = 1
     minimum: Annotated[int, Field(ge=0, le=MAX_WIDTH)] = 0
     rounding: Literal["floor", "round", "divisible"] = "floor"
@@ -89,11 +89,11 @@ class Reduction(BaseModel):
         width = max(self.minimum, width)
         if width < 1:
             raise SpecError(
-                f"reduction {self.label()[1:]} leaves no hidden unit for {channels} channels",
+                f"reduction {self.ratio:g} leaves no hidden unit for {channels} channels",
                 remedy=f"use at most {channels}, or give the rule a minimum width",
             )
         if width > MAX_WIDTH:
-            raise SpecError(f"reduction {self.label()[1:]} asks for {width} hidden units", allowed=f"up to {MAX_WIDTH}")
+            raise SpecError(f"reduction {self.ratio:g} asks for {width} hidden units", allowed=f"up to {MAX_WIDTH}")
         return width
 
     @classmethod
@@ -109,8 +109,13 @@ class Reduction(BaseModel):
         return self.width
 
     def label(self) -> str:
-        """`/16`, or `=8` for an absolute width."""
-        return f"={self.width}" if self.ratio is None else f"/{self.ratio:g}"
+        """`/16`, `/32>=8` with a minimum, `/16~_8` rounded to a multiple of 8, `=8` for an absolute width."""
+        if self.ratio is None:
+            return f"={self.width}"
+        rounded = {"floor": "", "round": "~", "divisible": "~~"}[self.rounding]
+        multiple = f"_{self.divisor}" if self.divisor > 1 else ""
+        minimum = f">={self.minimum}" if self.minimum > 1 else ""
+        return f"/{self.ratio:g}{rounded}{multiple}{minimum}"
 
     @classmethod
     def of(cls, width: int) -> Reduction:

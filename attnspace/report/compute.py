@@ -23,7 +23,6 @@ class Summary:
         best, best_baseline: rows of the leaderboard, None while there is none.
         gain: of the best trial over the best baseline, positive when better.
         above: trials that are better than the best baseline.
-        resolution: the smallest step that the metric can take: one validation image; 0 if unknown.
     """
 
     trials: int

@@ -105,7 +105,9 @@ def _layer(layer: Layer, region: str) -> Column:
 
 
 def _row(block: Block, y: float, name: str, last: bool, number: int) -> tuple[str, float, float]:
-    columns = _columns(block) if isinstance(block, Gate) else [Column((block.label(),), "other")]
+    if not isinstance(block, Gate):
+        return _plain_row(block, y, name, last, number)
+    columns = _columns(block)
     lanes = max(len(column.texts) for column in columns)
     height = TOP + lanes * LANE + 16
     main, first = y + 24, y + TOP
@@ -124,7 +126,7 @@ def _row(block: Block, y: float, name: str, last: bool, number: int) -> tuple[st
             x += GAP
     join = x + 24
     parts.append(f'<path d="M{x} {middle}H{join}V{main + 9}" fill="none" stroke="#555" marker-end="url(#tip)"/>')
-    symbol = "+" if isinstance(block, Gate) and block.apply == "add" else TIMES
+    symbol = "+" if block.apply == "add" else TIMES
     parts.append(_line(36, main, join - 9, main))
     parts.append(f'<circle cx="{join}" cy="{main}" r="9" fill="#fff" stroke="#2a9d5c"/>')
     parts.append(f'<text x="{join}" y="{main + 4}" text-anchor="middle">{symbol}</text>')
@@ -132,6 +134,19 @@ def _row(block: Block, y: float, name: str, last: bool, number: int) -> tuple[st
     out = "y" if last else f"x{_subscript(number)}"
     parts.append(f'<text x="{join + 42}" y="{main + 4}" font-style="italic">{out}</text>')
     return "".join(parts), join + 66, height
+
+
+def _plain_row(block: Block, y: float, name: str, last: bool, number: int) -> tuple[str, float, float]:
+    """A block that is no gate: one box on the way."""
+    column = Column((block.label(),), "other")
+    main = y + 24
+    end = 46 + column.width
+    parts = [f'<text x="8" y="{main + 4}" font-style="italic">{name}</text>', _line(24, main, 46, main)]
+    parts += _boxes(column, 46, main - LANE / 2, 1)
+    parts.append(_line(end, main, end + 36, main))
+    out = "y" if last else f"x{_subscript(number)}"
+    parts.append(f'<text x="{end + 42}" y="{main + 4}" font-style="italic">{out}</text>')
+    return "".join(parts), end + 66, TOP + 16
 
 
 def _centres(streams: int, first: float, lanes: int) -> list[float]:

@@ -13,11 +13,13 @@ import plotly.graph_objects as go
 import yaml
 from plotly.offline import get_plotlyjs
 
+from attnspace.documents import write_text
+from attnspace.primitives import Block
 from attnspace.report.compute import leaderboard, summary
 from attnspace.report.drawing import draw
 from attnspace.report.figures import curves_figure, edf_figure, front_figure
-from attnspace.results import Results, write_text
-from attnspace.spec import diff, dump_spec, load_spec, parse_spec
+from attnspace.results import Results
+from attnspace.spec import diff, dump_spec, load_spec, parse_blocks
 
 __all__ = ["render", "write_report"]
 
@@ -84,9 +86,8 @@ def _row(row: pd.Series[Any], metric: str) -> dict[str, Any]:
 
 
 def _winner(row: pd.Series[Any]) -> dict[str, Any]:
-    block = row["spec"]["block"]
-    stages = block.get("per_stage")
-    parts = [("", block)] if stages is None else [(f"stage {stage}", spec) for stage, spec in stages.items()]
+    blocks = parse_blocks(row["spec"]["block"])
+    parts = [("", blocks)] if isinstance(blocks, Block) else [(f"stage {n}", b) for n, b in sorted(blocks.items())]
     reference = load_spec("se")
     return {
         "label": row["label"],
@@ -94,11 +95,11 @@ def _winner(row: pd.Series[Any]) -> dict[str, Any]:
         "parts": [
             {
                 "title": title,
-                "drawing": draw(parse_spec(spec)),
-                "spec": json.dumps(dump_spec(parse_spec(spec)), indent=2),
-                "diff": diff(reference, spec),
+                "drawing": draw(block),
+                "spec": json.dumps(dump_spec(block), indent=2),
+                "diff": diff(reference, block),
             }
-            for title, spec in parts
+            for title, block in parts
         ],
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+from attnspace.placement import Placement
 from attnspace.primitives import Block, families, refresh
 from attnspace.spec import SpecMeta, published
 from attnspace.study.config import StudyConfig
@@ -26,10 +27,18 @@ def spec_schema() -> dict[str, Any]:
         root = deepcopy(definitions[name])
         root["properties"] = {**about, **root["properties"]}
         definitions[f"{name}File"] = root
+    definitions["Placement"] = Placement.model_json_schema()
+    definitions["Design"] = {
+        "description": "A block, or one for each stage, and where it stands: what a search writes to winner.json.",
+        "type": "object",
+        "properties": {**about, "placement": {"$ref": "#/$defs/Placement"}, "block": _or_per_stage({"oneOf": blocks})},
+        "required": ["block"],
+        "additionalProperties": False,
+    }
     return {
         "$schema": DRAFT,
         "title": "attnspace block spec",
-        "oneOf": [{"$ref": f"{option['$ref']}File"} for option in blocks],
+        "oneOf": [*({"$ref": f"{option['$ref']}File"} for option in blocks), {"$ref": "#/$defs/Design"}],
         "$defs": definitions,
     }
 
@@ -44,21 +53,24 @@ def study_schema() -> dict[str, Any]:
     anything = {"anyOf": [*blocks, {"$ref": "#/$defs/Hole"}]}
     own["SpaceConfig"]["properties"]["block"] = {
         "description": "A block spec with holes, or per_stage: one for each stage.",
-        "anyOf": [
-            *anything["anyOf"],
-            {
-                "type": "object",
-                "properties": {"per_stage": {"type": "object", "additionalProperties": anything}},
-                "required": ["per_stage"],
-                "additionalProperties": False,
-            },
-        ],
+        **_or_per_stage(anything),
     }
     own["SpaceConfig"]["properties"]["placement"] = {
         "description": "Position, stages and every k-th block, with holes.",
-        **_with_holes(placement),
+        "anyOf": [_with_holes(placement), {"$ref": "#/$defs/Hole"}],
     }
     return {"$schema": DRAFT, **study, "title": "attnspace study", "$defs": {**own, **with_holes, "Hole": _hole()}}
+
+
+def _or_per_stage(block: dict[str, Any]) -> dict[str, Any]:
+    """A block, or one for each stage."""
+    stages = {
+        "type": "object",
+        "properties": {"per_stage": {"type": "object", "additionalProperties": block}},
+        "required": ["per_stage"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [block, stages]}
 
 
 def _blocks() -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -84,8 +96,7 @@ def _with_holes(schema: dict[str, Any]) -> dict[str, Any]:
     if not properties:
         return schema
     opened = {
-        name: value if name == "kind" else {"anyOf": [_items_with_holes(value), {"$ref": "#/$defs/Hole"}]}
-        for name, value in properties.items()
+        name: {"anyOf": [_items_with_holes(value), {"$ref": "#/$defs/Hole"}]} for name, value in properties.items()
     }
     return {**schema, "properties": opened}
 
@@ -96,7 +107,12 @@ def _items_with_holes(schema: Any) -> Any:
         return [_items_with_holes(option) for option in schema]
     if not isinstance(schema, dict):
         return schema
-    opened = {key: _items_with_holes(value) for key, value in schema.items()}
+    # Where a kind is a hole, several members fit.
+    opened = {
+        "anyOf" if key == "oneOf" else key: _items_with_holes(value)
+        for key, value in schema.items()
+        if key != "discriminator"
+    }
     if isinstance(schema.get("items"), dict):
         opened["items"] = {"anyOf": [opened["items"], {"$ref": "#/$defs/Hole"}]}
     return opened

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,16 +16,14 @@ from attnspace import backbones, data
 from attnspace.costing import Cost, cost
 from attnspace.data import Dataset
 from attnspace.errors import AttnspaceError, PlacementError, SpecError, within
-from attnspace.placement import Placement, Slot, insert, plan, slots
+from attnspace.placement import Placement, Slot, insert, plan, same_map, slots, used_blocks
 from attnspace.primitives import Block
 from attnspace.space import Filling, Space
-from attnspace.spec import SpecLike, dump_spec, load_spec, parse_spec
+from attnspace.spec import dump_spec, load_spec, parse_blocks
 from attnspace.study.config import BASELINES, StudyConfig, load_config
 from attnspace.validation import validate
 
 __all__ = ["Design", "Study", "prepare"]
-
-TRIES_PER_OPTION = 40
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,7 @@ class Design:
         block: as written, JSON data.
         placement: where.
         plan: slot name -> resolved block: what is built.
+        maps: slot name -> the first slot that reads the same map.
         choices: hole name -> option taken.
     """
 
@@ -47,23 +45,24 @@ class Design:
     block: Any
     placement: Placement
     plan: Mapping[str, Block]
+    maps: Mapping[str, str]
     choices: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def identity(self) -> str:
         """The same for two designs exactly when they are one network."""
-        built = sorted((slot, dump_spec(block)) for slot, block in self.plan.items())
+        built = sorted((self.maps[slot], json.dumps(dump_spec(block))) for slot, block in self.plan.items())
         return hashlib.sha256(json.dumps(built, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def label(self) -> str:
         """The block in a few characters; `none` where nothing is inserted."""
+        blocks = parse_blocks(self.block)
         if not self.plan:
             return "none"
-        stages = _per_stage(self.block)
-        if stages is None:
-            return parse_spec(self.block).label()
-        return " | ".join(f"{stage}: {parse_spec(block).label()}" for stage, block in sorted(stages.items()))
+        if isinstance(blocks, Block):
+            return blocks.label()
+        return " | ".join(f"{stage}: {block.label()}" for stage, block in sorted(blocks.items()))
 
     def written(self) -> dict[str, Any]:
         """`block` and `placement` as JSON data, as they may stand in a study's space."""
@@ -108,7 +107,13 @@ class Study:
         Raises:
             SpecError, PlacementError: the filling is no valid design.
         """
-        return _design("trial", "", filling.data["block"], filling.data["placement"], self.slots, filling.params)
+        return _trial(filling, self.slots)
+
+    def meaning(self) -> dict[str, Any]:
+        """What the study file means today: `$any`, and files that it names, may come to mean something else."""
+        holes = [[hole.name, *hole.labels] for hole in self.space.holes()]
+        space = hashlib.sha256(json.dumps(holes).encode()).hexdigest()[:16]
+        return {"space": space, "baselines": {design.name: design.identity for design in self.baselines}}
 
     @cached_property
     def recipe(self) -> str:
@@ -131,89 +136,47 @@ def prepare(path: str | Path) -> Study:
         available = tuple(slots(model, dataset.input_shape))
         with within("space"):
             space = Space({"block": config.space.block, "placement": config.space.placement})
-            _check_options(space, available)
-        with within("baselines"):
-            baselines = tuple(
-                _baseline(name, config.baselines.placement, available, Path(path).parent)
-                for name in dict.fromkeys((*BASELINES, *config.baselines.extra))
-            )
+            space.check(lambda filling: _trial(filling, available))
+        baselines = _baselines(config, available, Path(path).parent)
         return Study(config, str(path), dataset, available, space, baselines)
     except AttnspaceError as error:
         raise document.place(error) from None
 
 
-def _design(
-    role: str, name: str, block: Any, placement: Any, available: tuple[Slot, ...], choices: Mapping[str, Any]
-) -> Design:
+def _trial(filling: Filling, available: tuple[Slot, ...]) -> Design:
+    block, placement, choices = filling.data["block"], filling.data["placement"], filling.params
     with within("placement"):
         where = validate(Placement, placement, PlacementError)
     with within("block"):
-        stages = _per_stage(block)
-        parsed = parse_spec(_mapping(block)) if stages is None else _parse_stages(stages)
-    return Design(role, name, block, where, plan(list(available), where, parsed), choices)
+        blocks = parse_blocks(block)
+    planned = plan(available, where, blocks)
+    used = used_blocks(block, where)
+    return Design("trial", "", used, where, planned, same_map(available), choices)
 
 
-def _parse_stages(stages: Mapping[int, Any]) -> dict[int, SpecLike]:
-    parsed: dict[int, SpecLike] = {}
-    for stage, spec in stages.items():
-        with within("per_stage", str(stage)):
-            parsed[stage] = parse_spec(_mapping(spec))
-    return parsed
-
-
-def _mapping(block: Any) -> Mapping[str, Any]:
-    if not isinstance(block, Mapping):
-        raise SpecError("a block is a mapping", got=block, allowed='{"kind": ...}, or a hole')
-    return block
-
-
-def _per_stage(block: Any) -> dict[int, Any] | None:
-    """Stage -> block, if the block is given for each stage."""
-    if not isinstance(block, Mapping) or "per_stage" not in block:
-        return None
-    stages = block["per_stage"]
-    if len(block) > 1 or not isinstance(stages, Mapping) or not stages:
-        raise SpecError(
-            "takes one block for each stage and no other key", at=("per_stage",), allowed="{1: ..., 2: ...}"
-        )
-    for stage in stages:
-        if not str(stage).isdecimal():
-            raise SpecError(f"{stage!r} is no stage", at=("per_stage", stage), allowed="1, 2, ...")
-    return {int(stage): spec for stage, spec in stages.items()}
-
-
-def _baseline(name: str, placement: Placement, available: tuple[Slot, ...], folder: Path) -> Design:
-    if name == "none":
-        return Design("baseline", "none", {"kind": "identity"}, placement, {})
-    spec = folder / name if "/" in name or name.endswith(".json") else name
-    with within(name):
-        block = load_spec(spec)
-        try:
-            planned = plan(list(available), placement, block)
-        except SpecError as error:
-            error.remedy = "widen the backbone, or choose other stages in baselines.placement"
-            raise
-        return Design("baseline", Path(name).stem, dump_spec(block), placement, planned)
-
-
-def _check_options(space: Space, available: tuple[Slot, ...]) -> None:
-    """Every option of every hole must be part of some valid design.
+def _baselines(config: StudyConfig, available: tuple[Slot, ...], folder: Path) -> tuple[Design, ...]:
+    """The five, then the study's own.
 
     Raises:
-        AttnspaceError: of an option's first filling, if none of its fillings is valid.
+        SpecError: one is not possible here, or is one of those before it.
     """
-    rng = random.Random(0)
-    whole = [(None, None, iter([space.sample(rng) for _ in range(TRIES_PER_OPTION)]))]
-    for hole, label, fillings in (*whole, *space.covering(rng, TRIES_PER_OPTION)):
-        first: AttnspaceError | None = None
-        for filling in fillings:
+    where, maps = config.baselines.placement, same_map(available)
+    designs = [Design("baseline", "none", {"kind": "identity"}, where, {}, maps)]
+    named: list[tuple[tuple[str, ...], str]] = [(("baselines", name), name) for name in BASELINES[1:]]
+    named += [(("baselines", "extra", str(i)), name) for i, name in enumerate(config.baselines.extra)]
+    for at, name in named:
+        with within(*at):
+            is_file = "/" in name or Path(name).suffix in (".json", ".yaml", ".yml")
+            block = load_spec(folder / name if is_file else name)
             try:
-                _design("trial", "", filling.data["block"], filling.data["placement"], available, filling.params)
-                break
-            except AttnspaceError as error:
-                first = first or error
-        else:
-            assert first is not None
-            if hole is not None:
-                first.what = f"with {hole.name} = {label}, no design is valid: {first.what}"
-            raise first
+                planned = plan(available, where, block)
+            except SpecError as error:
+                error.remedy = "every study has it: widen the backbone, or choose other stages in baselines.placement"
+                raise
+            design = Design("baseline", Path(name).stem, dump_spec(block), where, planned, maps)
+            for other in designs:
+                if design.identity == other.identity or design.name == other.name:
+                    what = "design" if design.identity == other.identity else "name"
+                    raise SpecError(f"has the {what} of baseline {other.name}", got=name, remedy="remove it")
+            designs.append(design)
+    return tuple(designs)

@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 from attnspace.study.design import Design, Study
 from attnspace.study.ledger import Evaluation
@@ -29,6 +30,7 @@ class Watcher:
         self.sign = 1.0
         self.total = 0
         self.ended = 0
+        self.resumed = 0
         self.best: Evaluation | None = None
         self.best_baseline: Evaluation | None = None
         self.began = time.perf_counter()
@@ -46,7 +48,8 @@ class Watcher:
         self.epochs = study.config.train.epochs
         self.metric = study.config.objective.metric
         self.sign = 1.0 if study.config.objective.direction == "maximize" else -1.0
-        self.total = missing
+        self.ended = self.resumed = len(done)
+        self.total = len(done) + missing
         self.began = time.perf_counter()
         for row in done:
             self._compare(row)
@@ -82,9 +85,10 @@ class Watcher:
 
     def time_left(self) -> str:
         """An estimate from the evaluations of this sitting."""
-        if not self.ended:
+        fresh = self.ended - self.resumed
+        if not fresh:
             return "time left unknown"
-        seconds = (time.perf_counter() - self.began) / self.ended * (self.total - self.ended)
+        seconds = (time.perf_counter() - self.began) / fresh * (self.total - self.ended)
         return f"{int(seconds // 60)}:{int(seconds % 60):02d} left"
 
     def _value(self, row: Evaluation) -> str:
@@ -108,14 +112,16 @@ class LiveWatcher(Watcher):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        columns = (
-            TextColumn("{task.description:<8}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[say]}"),
+        say = TextColumn("{task.fields[say]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+        self._progress = Progress(
+            TextColumn("{task.description}", table_column=Column(width=11, no_wrap=True)),
+            BarColumn(bar_width=14, table_column=Column(width=14)),
+            MofNCompleteColumn(table_column=Column(width=9, no_wrap=True)),
+            say,
+            console=console,
+            expand=True,
         )
-        self._progress = Progress(*columns, console=console)
-        self._designs = self._progress.add_task("designs", total=None, say="")
+        self._designs = self._progress.add_task("evaluations", total=None, say="")
         self._epochs = self._progress.add_task("epochs", total=None, say="")
         self._live = Live(Group(self._progress), console=console, refresh_per_second=4, transient=True)
 
@@ -130,7 +136,7 @@ class LiveWatcher(Watcher):
 
     def begin(self, study: Study, done: Sequence[Evaluation], missing: int) -> None:
         super().begin(study, done, missing)
-        self._progress.update(self._designs, total=missing, say=escape(self.standing()))
+        self._progress.update(self._designs, total=self.total, completed=self.ended, say=escape(self.standing()))
 
     def design_begins(self, design: Design) -> None:
         self._progress.update(self._epochs, total=self.epochs, completed=0, say=escape(design.name or design.label))

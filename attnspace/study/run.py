@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from typing import Any
 
 import yaml
 
+from attnspace.documents import read, write_text
 from attnspace.errors import RunError, join_path, shown
-from attnspace.study.config import StudyConfig
+from attnspace.study.design import Study
 
 __all__ = ["Run"]
 
@@ -21,6 +23,7 @@ class Run:
     """A directory of one study's results.
 
     study.yaml      the study, every default written out
+    meaning.json    what its holes and baselines meant when it began
     ledger.db       the ledger
     report.html, trials.parquet, winner.json    written from the ledger
     """
@@ -28,9 +31,10 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.study_file = path / "study.yaml"
+        self.meaning_file = path / "meaning.json"
         self.ledger_file = path / "ledger.db"
 
-    def check(self, config: StudyConfig) -> None:
+    def check(self, study: Study) -> None:
         """Refuse a directory that holds anything but an earlier part of this study. Writes nothing.
 
         The number of trials may differ from the earlier part's.
@@ -38,12 +42,16 @@ class Run:
         Raises:
             RunError: saying what differs.
         """
-        if not self.path.exists():
-            return
-        if not self.path.is_dir():
-            raise RunError("is a file", file=str(self.path), allowed="a directory", remedy="choose another with --run")
-        if not self.study_file.exists():
-            if any(self.path.iterdir()):
+        with self._faults():
+            if not self.path.exists():
+                return
+            if not self.path.is_dir():
+                raise RunError(
+                    "is a file", file=str(self.path), allowed="a directory", remedy="choose another with --run"
+                )
+            held = {entry.name for entry in self.path.iterdir()} - {".lock", "study.partial", "meaning.partial"}
+        if not {"study.yaml", "meaning.json"} <= held:
+            if held - {"meaning.json"}:
                 raise RunError(
                     "holds other files and no study",
                     file=str(self.path),
@@ -51,56 +59,61 @@ class Run:
                     remedy="choose another with --run",
                 )
             return
-        earlier = yaml.safe_load(self.study_file.read_text("utf-8"))
-        differences = list(_differences(earlier, config.plain()))
-        if differences:
-            at, before, now = differences[0]
-            others = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        earlier = read(self.study_file, RunError).data
+        self._refuse(_differences(earlier, study.config.plain()), "belongs to another study")
+        meaning = read(self.meaning_file, RunError).data
+        self._refuse(_differences(meaning, study.meaning()), "was begun when this study meant something else")
+
+    def _refuse(self, differences: Iterator[tuple[tuple[str, ...], Any, Any]], what: str) -> None:
+        found = list(differences)
+        if found:
+            at, before, now = found[0]
+            others = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise RunError(
-                f"belongs to another study: {join_path(at)} is {shown(before)} there and {shown(now)} here{others}",
+                f"{what}: {join_path(at)} is {shown(before)} there and {shown(now)} here{others}",
                 file=str(self.path),
                 allowed="the same study; only search.trials may change",
                 remedy="give the changed study a name of its own, or choose another directory with --run",
             )
 
     @contextmanager
-    def opened(self, config: StudyConfig) -> Iterator[None]:
+    def opened(self, study: Study) -> Iterator[None]:
         """Hold the directory for this process, creating it if need be.
 
         Raises:
-            RunError: it cannot be written, or another process holds it.
+            RunError: it is another study's, cannot be written, or another process holds it.
         """
-        self.check(config)
-        try:
+        self.check(study)
+        with self._faults():
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / ".lock").open("a+")
-        except OSError as cause:
-            raise RunError(f"cannot be written: {cause.strerror}", file=str(self.path)) from None
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                raise RunError(
-                    f"is in use by process {lock.read().strip() or 'unknown'}",
-                    file=str(self.path),
-                    remedy="wait for it, or stop it; then give the same command again",
-                ) from None
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
-            self._write(config)
+            with self._faults():
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    lock.seek(0)
+                    raise RunError(
+                        f"is in use by process {lock.read().strip() or 'unknown'}",
+                        file=str(self.path),
+                        remedy="wait for it, or stop it; then give the same command again",
+                    ) from None
+            self.check(study)  # another search may have begun and ended between the first check and the lock
+            with self._faults():
+                lock.truncate(0)
+                lock.write(str(os.getpid()))
+                lock.flush()
+            # The study last: where it is, everything is.
+            write_text(self.meaning_file, json.dumps(study.meaning(), indent=1) + "\n")
+            write_text(self.study_file, yaml.safe_dump(study.config.plain(), sort_keys=False, allow_unicode=True))
             yield
 
-    def _write(self, config: StudyConfig) -> None:
-        text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
-        partial = self.study_file.with_suffix(".partial")
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
         try:
-            partial.write_text(text, "utf-8")
-            partial.replace(self.study_file)
+            yield
         except OSError as cause:
-            partial.unlink(missing_ok=True)
-            raise RunError(f"cannot be written: {cause.strerror}", file=str(self.study_file)) from None
+            raise RunError(f"cannot be used: {cause.strerror}", file=str(self.path)) from None
 
 
 def _differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:

@@ -21,8 +21,14 @@ def test_depth_counts_convolutions_of_the_main_path_and_the_classifier(depth):
 
 @pytest.mark.parametrize("depth", [9, 10, 21])
 def test_other_depths_are_refused(depth):
-    with pytest.raises(StudyError, match=f"depth: depth {depth} is not 6n\\+2"):
+    with pytest.raises(StudyError, match=f"depth: is not 6n.2; got {depth}; allowed: 8, 14"):
         validate(ResNetConfig, {"depth": depth}, StudyError)
+
+
+@pytest.mark.parametrize(("depth", "width"), [(18, 16), (2, 16), (8, 0)])
+def test_impossible_networks_are_refused(depth, width):
+    with pytest.raises(ValueError, match=f"no CIFAR ResNet has depth {depth} and width {width}"):
+        ResNet(depth, width)
 
 
 def test_width_and_classes_are_fields():

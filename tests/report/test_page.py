@@ -85,7 +85,8 @@ def test_a_drawing_says_what_the_block_does():
     for word in ("avg over W", "avg over H", "C/16", "BN", "a head for each strip", "sigmoid"):
         assert word in text
     assert "the map itself" in draw(load_spec("pixel"))
-    assert "x" in draw(parse_spec({"kind": "identity"}))
+    assert "\N{MULTIPLICATION SIGN}" in draw(load_spec("se"))
+    assert "\N{MULTIPLICATION SIGN}" not in draw(parse_spec({"kind": "identity"}))
 
 
 def test_the_page_opens_in_a_browser_without_an_error(tmp_path):

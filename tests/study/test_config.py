@@ -52,7 +52,13 @@ def test_the_recipe_hash_tells_trainings_apart_but_not_budgets(tiny, write):
         ("search.sampler", "tp", r"search\.sampler: should be tpe or random"),
         ("name", "a/b", r"name: .*got \"a/b\""),
         ("data.kind", "mnist", r"data\.kind: should be digits; got \"mnist\""),
-        ("backbone.depth", 9, r"backbone\.depth: depth 9 is not 6n\+2"),
+        ("backbone.depth", 9, r"backbone\.depth: is not 6n\+2; got 9; allowed: 8, 14"),
+        ("space.block", "se", r"space\.block: a block is a mapping; got \"se\"; write \{\$published: se\}"),
+        ("space.block", {"per_stage": {1: {"$published": "se"}, "01": {"$published": "se"}}}, r"'01' is no stage"),
+        ("space.block", {"$any": ["gate"]}, r"space\.block\.\$any: should be the name of a family"),
+        ("space.block.squeeze.stats", "avg", r'stats: should be a list; got "avg"; write \["avg"\]'),
+        ("baselines.extra", ["se"], r"baselines\.extra\.0: has the design of baseline se"),
+        ("data.train_images", 790, r"data\.train_images: should be at most 780"),
         ("objective", {"maximize": "val_loss"}, r"objective: a loss is minimized"),
         ("objective", {}, r"objective: names one metric"),
         ("space.placement.stages", [5], r"space\.placement\.stages\.0: stage 5 does not exist; allowed: 1, 2, 3"),
@@ -64,7 +70,7 @@ def test_the_recipe_hash_tells_trainings_apart_but_not_budgets(tiny, write):
         (
             "space.block.excite",
             [{"kind": "fc", "reduction": {"$choice": [4, 80]}}],
-            r"with block\.excite\.0\.reduction = 80",
+            r"with block\.excite\.0\.reduction = 80, no design is valid",
         ),
         ("space.block.excite", [{"kind": {"$choice": ["fc", "conv2d"]}}], r"with block\.excite\.0\.kind = conv2d"),
         ("space.block.squeeze", {"$chioce": [1]}, r"space\.block\.squeeze: unknown hole"),
@@ -73,9 +79,9 @@ def test_the_recipe_hash_tells_trainings_apart_but_not_budgets(tiny, write):
         (
             "backbone.width",
             8,
-            r"baselines\.se\.block\.excite\.0\.reduction: .* widen the backbone, or choose other stages",
+            r"baselines\.se\.block\.excite\.0\.reduction: .* every study has it: widen the backbone, or choose other stages",
         ),
-        ("baselines.extra", ["sse2"], r"baselines\.sse2: no published block is named 'sse2'"),
+        ("baselines.extra", ["sse2"], r"baselines\.extra\.0: no published block is named 'sse2'"),
         ("baselines.extra", ["gone.json"], r"gone\.json: .*no such file|no such file"),
     ],
 )
@@ -107,4 +113,7 @@ def test_one_block_for_each_stage(tiny, write):
     study = prepare(write(put(tiny, "space.block", {"per_stage": stages})))
     assert study.space.size() == 8 * 7
     design = study.design(next(f for f in study.space.enumerate() if len(f.data["placement"]["stages"]) == 3))
-    assert design.label in ("none", design.label)
+    kinds = [filling_block["kind"] for filling_block in design.block["per_stage"].values()]
+    assert len(design.plan) == kinds.count("gate")
+    two = next(f for f in study.space.enumerate() if f.data["placement"]["stages"] == [1, 3])
+    assert set(study.design(two).block["per_stage"]) == {"1", "3"}

@@ -14,7 +14,7 @@ SECONDS = ("train_s", "total_s", "finished", "worker")
 
 def run(study: Study, path, watcher: Watcher | None = None):
     place = Run(path)
-    with place.opened(study.config):
+    with place.opened(study):
         ledger = Ledger(place.ledger_file)
         outcome = run_search(study, ledger, watcher or Watcher())
         rows = ledger.rows()
@@ -92,7 +92,7 @@ def test_designs_that_are_one_network_are_trained_once(tiny, write, tmp_path):
     tiny["search"]["trials"] = 40
     outcome, rows = run(prepare(write(tiny)), tmp_path / "run")
     assert outcome.exhausted
-    assert [row.label for row in rows if row.role == "trial"] == ["none > 1x1->C"]
+    assert [row.label for row in rows if row.role == "trial"] == ["map > 1x1->C"]
 
 
 def test_an_exception_in_one_trial_is_recorded_and_the_search_goes_on(tiny, write, tmp_path, monkeypatch):
@@ -159,16 +159,95 @@ def test_a_directory_with_other_files_is_refused(tiny, write, tmp_path):
         run(prepare(write(tiny)), tmp_path / "run")
 
 
+@pytest.mark.parametrize("left", [[".lock"], [".lock", "meaning.json"], [".lock", "study.partial"]])
+def test_a_search_killed_before_it_wrote_its_study_can_be_begun_again(tiny, write, tmp_path, left):
+    (tmp_path / "run").mkdir()
+    for name in left:
+        (tmp_path / "run" / name).write_text("")
+    assert run(prepare(write(tiny)), tmp_path / "run")[0].evaluations == 8
+
+
+def test_another_study_begun_in_the_meantime_is_noticed(tiny, write, tmp_path, monkeypatch):
+    mine = prepare(write(tiny))
+    other = prepare(write({**tiny, "train": {**tiny["train"], "lr": 0.5}}, "other.yaml"))
+    place, checks = Run(tmp_path / "run"), []
+    real = Run.check
+
+    def check(self, study):
+        real(self, study)
+        checks.append(study)
+        if len(checks) == 1:
+            run(other, tmp_path / "run")
+
+    monkeypatch.setattr(Run, "check", check)
+    with pytest.raises(RunError, match="belongs to another study"), place.opened(mine):
+        pass
+
+
+def test_a_baseline_file_that_changed_is_noticed(tiny, write, tmp_path):
+    tiny["baselines"] = {"extra": ["mine.json"]}
+    write('{"kind": "gate", "squeeze": {"kind": "none"}}', "mine.json")
+    run(prepare(write(tiny)), tmp_path / "run")
+    write('{"kind": "gate", "squeeze": {"kind": "none"}, "activation": "relu"}', "mine.json")
+    with pytest.raises(RunError, match=r"when this study meant something else: baselines\.mine is"):
+        run(prepare(write(tiny)), tmp_path / "run")
+
+
+def test_a_language_that_grew_is_noticed(tiny, write, tmp_path, monkeypatch):
+    tiny["space"] = {"block": {"$any": "gate"}}
+    run(prepare(write(tiny)), tmp_path / "run")
+    monkeypatch.setattr("attnspace.primitives.statistics.amax.Amax.searched", True)
+    with pytest.raises(RunError, match="when this study meant something else: space is"):
+        run(prepare(write(tiny)), tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"[]", b"\xff\xfe", b"a: 0x_"])
+def test_a_damaged_study_file_is_named(tiny, write, tmp_path, content):
+    study = prepare(write(tiny))
+    run(study, tmp_path / "run")
+    (tmp_path / "run" / "study.yaml").write_bytes(content)
+    with pytest.raises(RunError, match=r"study\.yaml|belongs to another study"):
+        run(study, tmp_path / "run")
+
+
+def test_odd_directory_names_hold_their_own_files(tiny, write, tmp_path):
+    run(prepare(write(tiny)), tmp_path / "what? x=1")
+    assert (tmp_path / "what? x=1" / "ledger.db").exists()
+    with pytest.raises(RunError, match="cannot be used: File name too long"):
+        run(prepare(write(tiny)), tmp_path / ("x" * 300))
+
+
+def test_one_map_has_two_names_and_one_identity(tiny, write):
+    """What a block leaves at post_add is what the next one sees at pre."""
+    tiny["space"]["block"] = {"$published": "eca"}
+    tiny["space"]["placement"] = {
+        "$choice": [
+            {"position": "pre", "stages": [2, 3]},
+            {"position": "post_add", "stages": [1, 2]},
+            {"position": "post_add", "stages": [2, 3]},
+        ]
+    }
+    study = prepare(write(tiny))
+    one, same, other = (study.design(filling) for filling in study.space.enumerate())
+    assert one.identity == same.identity != other.identity
+    x = torch.rand(2, 1, 8, 8)
+    outputs = []
+    for design in (one, same):
+        torch.manual_seed(0)
+        outputs.append(study.network(design).eval()(x))
+    assert torch.equal(*outputs)
+
+
 def test_a_directory_in_use_is_refused(tiny, write, tmp_path):
     study = prepare(write(tiny))
-    with Run(tmp_path / "run").opened(study.config), pytest.raises(RunError, match=r"is in use by process \d+"):
+    with Run(tmp_path / "run").opened(study), pytest.raises(RunError, match=r"is in use by process \d+"):
         run(study, tmp_path / "run")
 
 
 def test_a_ledger_that_cannot_be_written_ends_the_search_with_its_reason(tiny, write, tmp_path):
     study = prepare(write(tiny))
     place = Run(tmp_path / "run")
-    with place.opened(study.config):
+    with place.opened(study):
         place.ledger_file.write_text("not a database, and longer than the header of one " * 4)
         with pytest.raises(RunFailed, match=r"ledger\.db: the ledger cannot be used: file is not a database"):
             Ledger(place.ledger_file)

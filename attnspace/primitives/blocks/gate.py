@@ -14,6 +14,7 @@ from attnspace.primitives.activation import ACTIVATIONS, Activation
 from attnspace.primitives.block import Block
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
+from attnspace.primitives.layers.act import Act
 from attnspace.primitives.node import Grid, fault
 from attnspace.primitives.squeeze import PoolingSqueeze, Squeeze
 
@@ -70,6 +71,19 @@ class Gate(Block):
         return "none" if self.squeeze.region == "directional" else self.squeeze.region
 
     def resolve(self, channels: int) -> Block:
+        return self._without_synonyms()._resolve(channels)
+
+    def _without_synonyms(self) -> Gate:
+        """Where nothing is merged, a tail is more excitation, and a last act with no activation is the activation."""
+        if self._merges:
+            return self
+        layers, activation = (*self.excite, *self.tail), self.activation
+        last = layers[-1] if layers else None
+        if activation == "identity" and isinstance(last, Act):
+            layers, activation = layers[:-1], last.fn
+        return self.with_(excite=layers, tail=(), activation=activation)
+
+    def _resolve(self, channels: int) -> Block:
         d = self.squeeze.descriptor(channels)
         excite, d = _resolve_layers("excite", self.excite, d)
         keep_order = any(layer.has_memory for layer in excite)

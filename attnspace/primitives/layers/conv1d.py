@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from attnspace.errors import SpecError
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
+from attnspace.primitives.layers.project import Project
 from attnspace.primitives.node import Grid, fault
+from attnspace.primitives.reduction import Reduction
 
 __all__ = ["AdaptiveKernel", "ChannelConv1d", "Conv1d", "OddKernel"]
 
@@ -25,7 +27,8 @@ def _odd(kernel: int) -> int:
     return kernel
 
 
-OddKernel = Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]
+MAX_KERNEL = 255
+OddKernel = Annotated[int, Field(ge=1, le=MAX_KERNEL), AfterValidator(_odd)]
 
 
 class AdaptiveKernel(BaseModel):
@@ -36,7 +39,7 @@ class AdaptiveKernel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    gamma: Annotated[float, Field(gt=0, le=64)] = 2.0
+    gamma: Annotated[float, Field(ge=0.01, le=64)] = 2.0
     beta: Annotated[float, Field(ge=-64, le=64)] = 1.0
     minimum: OddKernel = 1
 
@@ -48,6 +51,12 @@ class AdaptiveKernel(BaseModel):
 
 def _adaptive(value: Any) -> Any:
     return {} if value == "adaptive" else value
+
+
+Kernel = Annotated[
+    OddKernel | AdaptiveKernel,
+    BeforeValidator(_adaptive, json_schema_input_type=OddKernel | AdaptiveKernel | Literal["adaptive"]),
+]
 
 
 class Conv1d(Layer):
@@ -63,7 +72,7 @@ class Conv1d(Layer):
     refused: ClassVar[str] = "use conv2d, or squeeze global or directional"
 
     kind: Literal["conv1d"] = "conv1d"
-    kernel: Annotated[OddKernel | AdaptiveKernel, BeforeValidator(_adaptive), Grid(3, 5, 7)] = 3
+    kernel: Annotated[Kernel, Grid(3, 5, 7)] = 3
     padding: Padding = "zeros"
     bias: bool = True
     depthwise: bool = True
@@ -71,10 +80,15 @@ class Conv1d(Layer):
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
         kernel = self.kernel.at(d.channels) if isinstance(self.kernel, AdaptiveKernel) else self.kernel
+        if kernel > MAX_KERNEL:
+            raise SpecError(f"the adaptive kernel is {kernel} wide", at=("kernel",), allowed=f"up to {MAX_KERNEL}")
         if d.region == "directional":
             if self.padding == "circular":
                 raise SpecError("circular padding is for the channel axis", at=("padding",), allowed="zeros on strips")
-            return (self.with_(kernel=kernel),)
+            depthwise = self.depthwise or d.maps == 1
+            if kernel == 1 and not depthwise:
+                return Project(out=Reduction.of(d.maps), bias=self.bias, sharing=self.sharing).resolve(d)
+            return (self.with_(kernel=kernel, depthwise=depthwise),)
         if self.padding == "circular" and kernel // 2 > d.maps // d.stacked:
             raise SpecError(f"kernel {kernel} wraps more than once around {d.channels} channels", at=("kernel",))
         padding = self.padding if kernel > 1 else "zeros"

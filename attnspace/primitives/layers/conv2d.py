@@ -10,7 +10,9 @@ from torch import nn
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
 from attnspace.primitives.layers.conv1d import OddKernel
+from attnspace.primitives.layers.project import Project
 from attnspace.primitives.node import Grid, fault
+from attnspace.primitives.reduction import Reduction
 
 __all__ = ["Conv2d"]
 
@@ -41,6 +43,8 @@ class Conv2d(Layer):
         out = None if self.depthwise and d.maps > 1 else self.out or 1
         if out == "C" and d.channels == 1:
             out = 1
+        if self.kernel == 1 and out is not None:
+            return Project(out="C" if out == "C" else Reduction.of(1), bias=self.bias).resolve(d)
         dilation = self.dilation if self.kernel > 1 else 1
         return (self.with_(out=out, depthwise=out is None, dilation=dilation),)
 

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, PlainSerializer
 from torch import nn
 
 from attnspace.errors import within
 from attnspace.primitives.descriptor import Descriptor
 from attnspace.primitives.layer import Layer, Sharing
-from attnspace.primitives.node import Grid
-from attnspace.primitives.reduction import Reduction
+from attnspace.primitives.node import Grid, fault
+from attnspace.primitives.reduction import MAX_WIDTH, Reduction
 
 __all__ = ["Project"]
 
 
 def _absolute(value: Any) -> Any:
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    return {"width": value} if is_count else value
+    """A bare number is a count here, and a ratio under `reduction`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"width": value}
+    if not isinstance(value, str | dict | Reduction):
+        raise fault('should be "C", a whole number or a reduction rule', allowed='"C", 1, {"ratio": 16}')
+    return value
 
 
-Width = Annotated[Literal["C"] | Reduction, BeforeValidator(_absolute)]
+def _written(out: str | Reduction) -> Any:
+    if isinstance(out, str):
+        return out
+    if out.width is not None:
+        return out.width
+    dumped = out.model_dump()
+    return dumped if isinstance(dumped, dict) else {"ratio": dumped}
+
+
+Count = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Width = Annotated[
+    Literal["C"] | Reduction,
+    BeforeValidator(_absolute, json_schema_input_type=Literal["C"] | Count | Reduction),
+    PlainSerializer(_written),
+]
 
 
 class Project(Layer):

@@ -25,6 +25,9 @@ class NoneSqueeze(Squeeze):
     def resolve(self, *, keep_order: bool) -> Squeeze:
         return self
 
+    def label(self) -> str:
+        return "map"
+
     def build(self) -> nn.Module:
         return NoneModule()
 
