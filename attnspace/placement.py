@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -27,7 +26,6 @@ __all__ = [
     "insert",
     "insert_design",
     "plan",
-    "same_map",
     "slots",
     "used_blocks",
 ]
@@ -65,6 +63,7 @@ class Slot:
         stage: 1-based stage of the backbone.
         block: 1-based block in its stage.
         position: where in the block.
+        map: the first slot at which a block does the same: `pre` may see what the block before it left at `post_add`.
     """
 
     name: str
@@ -73,6 +72,7 @@ class Slot:
     stage: int
     block: int
     position: Position
+    map: str
 
 
 def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
@@ -82,11 +82,16 @@ def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
     """
     sites = {module: name for name, module in model.named_modules() if isinstance(module, Site)}
     found: list[Slot] = []
+    left: dict[str, Tensor] = {}
 
     def note(site: nn.Module, args: tuple[Tensor, ...]) -> None:
         assert isinstance(site, Site)
         _, channels, height, width = args[0].shape
-        found.append(Slot(sites[site], channels, (height, width), site.stage, site.block, site.position))
+        before = found[-1] if found else None
+        repeats = before and (before.position, site.position) == ("post_add", "pre") and left["map"] is args[0]
+        first = before.name if before and repeats else sites[site]
+        found.append(Slot(sites[site], channels, (height, width), site.stage, site.block, site.position, first))
+        left["map"] = args[0]
 
     hooks = [site.register_forward_pre_hook(note) for site in sites]
     try:
@@ -96,15 +101,6 @@ def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
         for hook in hooks:
             hook.remove()
     return found
-
-
-def same_map(available: Sequence[Slot]) -> dict[str, str]:
-    """Slot name -> the first slot that reads the same map: `pre` sees what the block before it left at `post_add`."""
-    first = {slot.name: slot.name for slot in available}
-    for before, after in pairwise(available):
-        if (before.position, after.position) == ("post_add", "pre"):
-            first[after.name] = first[before.name]
-    return first
 
 
 def insert(
@@ -170,7 +166,7 @@ class Placement(BaseModel):
         return self
 
     def label(self) -> str:
-        """`residual, stages 2+3, every 2nd`."""
+        """`residual, stages 2+3, every 2`."""
         where = "all stages" if self.stages is None else f"stages {'+'.join(map(str, self.stages))}"
         if self.stages is not None and len(self.stages) == 1:
             where = f"stage {self.stages[0]}"

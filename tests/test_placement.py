@@ -198,6 +198,16 @@ def test_a_design_file_goes_into_a_model(tmp_path):
         insert_design(ResNet(8), path)
 
 
+def test_post_add_and_the_next_pre_are_one_place_unless_something_lies_between(model):
+    maps = {slot.name: slot.map for slot in slots(model, SHAPE)}
+    assert maps["stage1.block2.pre"] == "stage1.block1.post_add"
+    assert maps["stage2.block1.pre"] == "stage1.block2.post_add"
+    assert maps["stage1.block1.pre"] == "stage1.block1.pre"
+    assert sum(name != first for name, first in maps.items()) == 5
+    pooled = nn.Sequential(Site(1, 1, "post_add"), nn.AvgPool2d(2), Site(2, 1, "pre"))
+    assert [slot.map for slot in slots(pooled, SHAPE)] == ["0", "2"]
+
+
 def test_sites_make_slots_of_any_model():
     model = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), Site(1, 1, "residual"), nn.AdaptiveAvgPool2d(1))
     (slot,) = slots(model, (3, 9, 9))

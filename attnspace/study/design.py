@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from attnspace import backbones, data
 from attnspace.costing import Cost, cost
 from attnspace.data import Dataset
 from attnspace.errors import AttnspaceError, PlacementError, SpecError, within
-from attnspace.placement import Placement, Slot, insert, plan, same_map, slots, used_blocks
+from attnspace.placement import Placement, Slot, insert, plan, slots, used_blocks
 from attnspace.primitives import Block
 from attnspace.space import Filling, Space
 from attnspace.spec import dump_spec, load_spec, parse_blocks
@@ -36,7 +36,7 @@ class Design:
         block: as written, JSON data.
         placement: where.
         plan: slot name -> resolved block: what is built.
-        maps: slot name -> the first slot that reads the same map.
+        maps: slot name -> the first slot at which a block does the same.
         choices: hole name -> option taken.
     """
 
@@ -143,6 +143,10 @@ def prepare(path: str | Path) -> Study:
         raise document.place(error) from None
 
 
+def _maps(available: Sequence[Slot]) -> dict[str, str]:
+    return {slot.name: slot.map for slot in available}
+
+
 def _trial(filling: Filling, available: tuple[Slot, ...]) -> Design:
     block, placement, choices = filling.data["block"], filling.data["placement"], filling.params
     with within("placement"):
@@ -151,7 +155,7 @@ def _trial(filling: Filling, available: tuple[Slot, ...]) -> Design:
         blocks = parse_blocks(block)
     planned = plan(available, where, blocks)
     used = used_blocks(block, where)
-    return Design("trial", "", used, where, planned, same_map(available), choices)
+    return Design("trial", "", used, where, planned, _maps(available), choices)
 
 
 def _baselines(config: StudyConfig, available: tuple[Slot, ...], folder: Path) -> tuple[Design, ...]:
@@ -160,7 +164,7 @@ def _baselines(config: StudyConfig, available: tuple[Slot, ...], folder: Path) -
     Raises:
         SpecError: one is not possible here, or is one of those before it.
     """
-    where, maps = config.baselines.placement, same_map(available)
+    where, maps = config.baselines.placement, _maps(available)
     designs = [Design("baseline", "none", {"kind": "identity"}, where, {}, maps)]
     named: list[tuple[tuple[str, ...], str]] = [(("baselines", name), name) for name in BASELINES[1:]]
     named += [(("baselines", "extra", str(i)), name) for i, name in enumerate(config.baselines.extra)]
