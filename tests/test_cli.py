@@ -248,7 +248,13 @@ class Search:
 
     def __init__(self, study: Path, folder: Path) -> None:
         self.process = subprocess.Popen(
-            [*ATTNSPACE, "search", str(study)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*ATTNSPACE, "search", str(study)],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell's background job, as CI may be, ignores Ctrl-C, and its children would too.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def wait_for_evaluations(self, database: Path, number: int) -> None:
