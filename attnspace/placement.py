@@ -24,6 +24,7 @@ __all__ = [
     "Site",
     "Slot",
     "insert",
+    "insert_at",
     "insert_design",
     "plan",
     "slots",
@@ -117,7 +118,12 @@ def insert(
         PlacementError: no such slot, or it is taken.
         SpecError: a block is not possible at its slot's channels; the path begins with the slot's name.
     """
-    free = {slot.name: slot for slot in slots(model, _shape_of(model, input_shape))}
+    return insert_at(model, blocks, slots(model, _shape_of(model, input_shape)))
+
+
+def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Sequence[Slot]) -> nn.Module:
+    """`insert` for a model whose free slots are known."""
+    free = {slot.name: slot for slot in available}
     modules = dict(model.named_modules())
     for name in blocks:
         if name not in free:
@@ -224,7 +230,8 @@ def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, 
         with within("placement"):
             placement = validate(Placement, found.placement or {}, PlacementError)
         shape = _shape_of(model, input_shape)
-        return insert(model, plan(slots(model, shape), placement, found.blocks), shape)
+        available = slots(model, shape)
+        return insert_at(model, plan(available, placement, found.blocks), available)
 
 
 def used_blocks(block: Any, placement: Placement) -> Any:

@@ -16,7 +16,7 @@ from attnspace import backbones, data
 from attnspace.costing import Cost, cost
 from attnspace.data import Dataset
 from attnspace.errors import AttnspaceError, PlacementError, SpecError, within
-from attnspace.placement import Placement, Slot, insert, plan, slots, used_blocks
+from attnspace.placement import Placement, Slot, insert_at, plan, slots, used_blocks
 from attnspace.primitives import Block
 from attnspace.space import Filling, Space
 from attnspace.spec import dump_spec, load_spec, parse_blocks
@@ -95,7 +95,7 @@ class Study:
 
     def network(self, design: Design) -> nn.Module:
         """A new backbone with the design inserted."""
-        return insert(self.backbone(), dict(design.plan), self.data.input_shape)
+        return insert_at(self.backbone(), design.plan, self.slots)
 
     def cost(self, model: nn.Module) -> Cost:
         """Of one sample of the study's data."""
