@@ -98,6 +98,15 @@ def test_the_front_holds_what_nothing_smaller_equals(tmp_path):
         assert row["pareto"] == (not beaten.any())
 
 
+def test_sizes_are_what_was_added_to_the_plain_backbone(tmp_path):
+    points = front(load(made_run(tmp_path / "run", trials=5)))
+    assert points.loc[points["name"] == "none", "size"].item() == 1
+    others = points[points["name"] != "none"]
+    assert (others["size"] == others["params"] - 1000).all()
+    alone = front(load(made_run(tmp_path / "alone", trials=5, baselines=False)))
+    assert (alone["size"] == alone["params"]).all()
+
+
 def test_the_edf_rises_from_the_first_trial_to_one(tmp_path):
     table = edf(load(made_run(tmp_path / "run", trials=10)))
     assert table["value"].is_monotonic_increasing

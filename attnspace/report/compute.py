@@ -72,11 +72,16 @@ def summary(results: Results) -> Summary:
 
 
 def front(results: Results) -> pd.DataFrame:
-    """Parameters and metric of each finished evaluation; `pareto` marks those that none beats in both."""
+    """Size and metric of each finished evaluation; `pareto` marks those that none beats in both.
+
+    `size` is the number of parameters added to the plain backbone, at least 1 so that a logarithm can be taken of it;
+    all parameters where the plain backbone is missing.
+    """
     board = leaderboard(results).sort_values(["params", "rank"], kind="stable")
     sign = 1.0 if results.direction == "maximize" else -1.0
     quality = sign * board[results.metric]
     best_of_smaller = quality.cummax().shift(fill_value=-np.inf)
+    board["size"] = board["params_added"].fillna(board["params"]).clip(lower=1)
     board["pareto"] = quality > best_of_smaller
     return board
 

@@ -16,12 +16,14 @@ NAMES = {"val_accuracy": "validation accuracy", "val_loss": "validation loss"}
 
 
 def front_figure(results: Results) -> go.Figure:
-    """Metric against parameters: trials, baselines and the Pareto front."""
+    """Metric against parameters on a logarithmic axis: trials, baselines and the Pareto front."""
     board = front(results)
-    figure = _figure("trainable parameters", NAMES[results.metric])
+    is_added = board["params_added"].notna().all()
+    figure = _figure("parameters added to the plain backbone" if is_added else "parameters", NAMES[results.metric])
+    figure.update_xaxes(type="log", dtick=1)
     on_front = board[board["pareto"]]
     figure.add_scatter(
-        x=on_front["params"],
+        x=on_front["size"],
         y=on_front[results.metric],
         mode="lines",
         name="Pareto front",
@@ -31,16 +33,16 @@ def front_figure(results: Results) -> go.Figure:
     for role, colour, symbol in (("trial", TRIAL, "circle"), ("baseline", BASELINE, "diamond")):
         part = board[board["role"] == role]
         figure.add_scatter(
-            x=part["params"],
+            x=part["size"],
             y=part[results.metric],
             mode="markers+text" if role == "baseline" else "markers",
             name=f"{role}s",
             text=part["name"],
             textposition="bottom center",
             marker={"color": colour, "symbol": symbol, "size": 9, "opacity": 0.8},
-            customdata=[[*row] for row in part[["rank", "label", "placement"]].itertuples(index=False)],
+            customdata=[[*row] for row in part[["rank", "label", "placement", "params"]].itertuples(index=False)],
             hovertemplate="#%{customdata[0]} %{customdata[1]}<br>%{customdata[2]}"
-            "<br>%{x:,} parameters, %{y:.4f}<extra></extra>",
+            "<br>%{customdata[3]:,} parameters, %{y:.4f}<extra></extra>",
         )
     return figure
 
