@@ -3,6 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from hypothesis import HealthCheck, settings
+
+# `--hypothesis-profile fuzz` is read after this.
+settings.register_profile("quick", max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", settings.get_profile("quick"), max_examples=100_000)
+settings.load_profile("quick")
 
 torch.set_num_threads(1)  # tests run side by side
 

@@ -4,15 +4,12 @@ import contextlib
 import copy
 import json
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from attnspace import Block, SpecError, build, identity, load_spec, parse_spec, published
 from attnspace.primitives import families
 from attnspace.spec import dump_spec
-
-settings.register_profile("fuzz", max_examples=100_000, deadline=None)
-QUICK = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 KINDS = sorted({kind for family in families().values() for kind in family.members})
 FIELDS = sorted({f for family in families().values() for m in family.members.values() for f in m.model_fields})
@@ -82,19 +79,16 @@ def check(data) -> None:
         assert identity(block, 16) == identity(again, 16)
 
 
-@QUICK
 @given(trees)
 def test_any_tree_parses_or_is_a_spec_error(data):
     check(data)
 
 
-@QUICK
 @given(mutated())
 def test_any_mutated_block_parses_or_is_a_spec_error(data):
     check(data)
 
 
-@QUICK
 @given(st.text(max_size=200))
 def test_any_text_parses_or_is_a_spec_error(text):
     check(text)
