@@ -65,6 +65,10 @@ SAME = {
         gate("none_", excite=[{"kind": "conv2d", "kernel": 3}]),
         gate("none_", excite=[], tail=[{"kind": "conv2d", "kernel": 3}]),
     ),
+    "a tail after sums of logits without layers": (
+        gate(stats=("avg", "max"), excite=[], tail=[{"kind": "project"}]),
+        gate({"kind": "global", "stats": ["avg", "max"], "combine": "sum"}, excite=[{"kind": "project"}]),
+    ),
     "a convolution of one pixel": (
         gate("none_", excite=[{"kind": "conv2d", "kernel": 1, "out": "C"}]),
         gate("none_", excite=[{"kind": "project"}]),

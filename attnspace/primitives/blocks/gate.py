@@ -91,7 +91,7 @@ class Gate(Block):
         merge = self._canonical_merge()
         sums_logits = merge == "logit_sum" or squeeze.region == "directional"
         if sums_logits and isinstance(squeeze, PoolingSqueeze) and squeeze.runs > 1 and not excite:
-            squeeze = squeeze.with_(combine="sum").resolve(keep_order=False)
+            return self.with_(squeeze=squeeze.with_(combine="sum")).resolve(channels)
         tail, d = _resolve_layers("tail", self.tail, self._before_tail(d))
         if d.maps not in (1, channels):
             raise SpecError(
