@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
+from attnspace.errors import SpecError
 from attnspace.spec import SpecLike, as_block, resolve
 
-__all__ = ["build", "layer"]
+__all__ = ["MAX_PARAMETERS", "build", "layer"]
+
+MAX_PARAMETERS = 2**28
 
 
-def build(spec: SpecLike, channels: int, *, backend: Literal["eager"] = "eager") -> nn.Module:
+def build(
+    spec: SpecLike, channels: int, *, backend: Literal["eager"] = "eager", max_parameters: int = MAX_PARAMETERS
+) -> nn.Module:
     """The module that a spec describes: plain torch modules that know numbers, not specs.
 
     Parameters and buffers are created in the order of the published reference, so that the same
@@ -22,11 +28,21 @@ def build(spec: SpecLike, channels: int, *, backend: Literal["eager"] = "eager")
         the module maps (N, channels, H, W) to the same shape.
 
     Raises:
-        SpecError: the spec is not valid, or not possible at this channel count.
+        SpecError: the spec is not valid, not possible at this channel count, or would make a module of more than
+            `max_parameters` parameters (1 GiB in float32 unless another number is given).
     """
     if backend != "eager":
         raise ValueError(f"backend {backend!r} is not known; allowed: 'eager'")
-    return resolve(spec, channels).build(channels)
+    block = resolve(spec, channels)
+    with torch.device("meta"):  # nothing is allocated before its size is known
+        parameters = sum(parameter.numel() for parameter in block.build(channels).parameters())
+    if parameters > max_parameters:
+        raise SpecError(
+            f"the block would have {parameters:,} parameters at {channels} channels",
+            allowed=f"up to {max_parameters:,}",
+            remedy="use a larger reduction or fewer channels, or pass max_parameters",
+        )
+    return block.build(channels)
 
 
 def layer(spec: SpecLike) -> Callable[..., nn.Module]:

@@ -19,7 +19,7 @@ from pydantic_core import to_jsonable_python
 
 from attnspace.documents import check_limits, parse_json, read
 from attnspace.errors import AttnspaceError, SpecError, in_file, within
-from attnspace.primitives import Block, Layer, Node
+from attnspace.primitives import Block, Branch, Layer, Node
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.sequential import Sequential
 from attnspace.primitives.reduction import Reduction
@@ -55,6 +55,8 @@ class SpecMeta(BaseModel):
     name: str | None = Field(None, max_length=100)
     doc: str | None = Field(None, max_length=2_000)
     source: str | None = Field(None, max_length=500)
+    formula: str | None = Field(None, max_length=500)
+    oracle: str | None = Field(None, max_length=500)
     schema_: str | None = Field(None, max_length=500, alias="$schema")
 
 
@@ -147,7 +149,7 @@ def _spec_file(data: Any) -> SpecFile:
     check_limits(data, SpecError)
     if not isinstance(data, Mapping):
         raise SpecError("a spec is a mapping", got=data, allowed='{"kind": ...}')
-    about = {key: data[key] for key in ("name", "doc", "source", "$schema") if key in data}
+    about = {key: data[key] for key in ("name", "doc", "source", "formula", "oracle", "$schema") if key in data}
     meta = validate(SpecMeta, about, SpecError)
     rest = {key: value for key, value in data.items() if key not in about}
     placement = None
@@ -246,7 +248,7 @@ def identity(spec: SpecLike, channels: int | Iterable[int] = 64) -> str:
     counts = [channels] if isinstance(channels, int) else sorted(set(channels))
     if not counts:
         raise SpecError("identity needs at least one channel count")
-    forms = [[count, dump_spec(resolve(spec, count))] for count in counts]
+    forms = [[count, dump_spec(resolve(spec, count).canonical())] for count in counts]
     return hashlib.sha256(json.dumps(forms, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -271,37 +273,37 @@ def _steps(block: Block) -> list[Block]:
 
 
 def _shape(block: Block) -> str:
-    return f"{block.squeeze.kind} gate" if isinstance(block, Gate) else block.kind
+    return f"{block.squeeze.kind} gate" if isinstance(block, Gate) and block.squeeze else block.kind
 
 
 def _changes(before: Any, after: Any, where: str) -> list[str]:
     if before == after:
         return []
-    if isinstance(before, Node) and isinstance(after, Node) and before.kind == after.kind:
+    if isinstance(before, Node | Branch) and type(before) is type(after):
         fields = type(before).model_fields
         return [
             line
             for name in fields
             for line in _changes(getattr(before, name), getattr(after, name), f"{where}, {name}")
         ]
-    if _has_layers(before) or _has_layers(after):
+    if _has_parts(before) or _has_parts(after):
         lines = []
         for i, (old, new) in enumerate(zip_longest(before, after)):
             if old is None or new is None:
-                lines.append(f"{where}: {f'without {old.label()}' if new is None else f'then {new.label()}'}")
+                lines.append(f"{where}: {f'without {_said(old)}' if new is None else f'then {_said(new)}'}")
             else:
                 lines += _changes(old, new, f"{where} {i + 1}")
         return lines
     return [f"{where}: {_said(before)} becomes {_said(after)}"]
 
 
-def _has_layers(value: Any) -> bool:
-    return isinstance(value, tuple) and any(isinstance(item, Layer) for item in value)
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, tuple) and any(isinstance(item, Layer | Block | Branch | tuple) for item in value)
 
 
 def _said(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(_said(item) for item in value) or "nothing"
-    if isinstance(value, Node | Reduction):
+    if isinstance(value, Node | Branch | Reduction):
         return value.label()
     return value if isinstance(value, str) else json.dumps(to_jsonable_python(value))

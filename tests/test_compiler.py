@@ -6,12 +6,12 @@ import torch
 
 from attnspace import build, layer, published
 
-X = torch.randn(2, 32, 6, 5, generator=torch.Generator().manual_seed(0))
+X = torch.randn(2, 128, 6, 5, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("name", published())
 def test_a_module_can_be_pickled_and_copied_and_knows_no_spec(name):
-    module = build(name, 32).eval()
+    module = build(name, 128).eval()
     for other in (pickle.loads(pickle.dumps(module)), copy.deepcopy(module)):
         assert torch.equal(other(X), module(X))
     homes = {type(value).__module__ for part in module.modules() for value in vars(part).values()}
@@ -20,7 +20,7 @@ def test_a_module_can_be_pickled_and_copied_and_knows_no_spec(name):
 
 @pytest.mark.parametrize("name", published())
 def test_a_module_compiles_to_one_graph(name):
-    module = build(name, 32).eval()
+    module = build(name, 128).eval()
     compiled = torch.compile(module, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(X), module(X))
     torch._dynamo.reset()

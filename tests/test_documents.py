@@ -114,5 +114,5 @@ def test_a_fault_names_the_file_and_the_path_in_it(tmp_path):
     with pytest.raises(SpecError) as caught:
         load_spec(path)
     assert str(caught.value) == (
-        f"{path}: squeeze.stats.0: unknown kind 'avgg'; allowed: amax, avg, max; did you mean 'avg'?"
+        f"{path}: squeeze.stats.0: unknown kind 'avgg'; allowed: amax, attention, avg, dct, l1, l2, lse, max, std; did you mean 'avg'?"
     )

@@ -9,12 +9,13 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from attnspace.primitives.block import Block
+from attnspace.primitives.branch import Branch
 from attnspace.primitives.layer import Layer
 from attnspace.primitives.node import Node, families, grid_of, refresh
 from attnspace.primitives.squeeze import Squeeze
 from attnspace.primitives.statistic import Statistic
 
-__all__ = ["Block", "Layer", "Node", "Squeeze", "Statistic", "families", "grid_of", "refresh"]
+__all__ = ["Block", "Branch", "Layer", "Node", "Squeeze", "Statistic", "families", "grid_of", "refresh"]
 
 for folder in ("statistics", "squeezes", "layers", "blocks"):
     package = import_module(f"{__name__}.{folder}")

@@ -1,4 +1,4 @@
-"""Elementwise functions, by name: the nonlinearity of a layer, or what turns logits into a gate."""
+"""Elementwise functions and softmax, by name: the nonlinearity of a layer, or what turns logits into a gate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ACTIVATIONS", "Activation", "Gaussian", "Sigmoid1p", "Tanh1p"]
+__all__ = ["Activation", "Gaussian", "PositionSoftmax", "Sigmoid1p", "Tanh1p", "activate"]
 
 Activation = Literal[
     "gaussian",
@@ -16,14 +16,18 @@ Activation = Literal[
     "hard_sigmoid",
     "hard_swish",
     "identity",
+    "leaky_relu",
     "relu",
     "relu6",
     "sigmoid",
     "sigmoid1p",
     "silu",
+    "softmax",
     "tanh",
     "tanh1p",
 ]
+"""`gaussian` is exp(-y^2), `sigmoid1p` 1 + sigmoid(y), `tanh1p` 1 + tanh(y); `leaky_relu` has slope 0.01.
+`softmax` runs over the channels, or over the positions where there is one channel."""
 
 
 class Gaussian(nn.Module):
@@ -47,12 +51,24 @@ class Tanh1p(nn.Module):
         return 1 + torch.tanh(y)
 
 
-ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+class PositionSoftmax(nn.Module):
+    """Softmax over H and W. Source: global context, arXiv 1904.11492, eq. 5.
+
+    Shape:
+        (N,maps,H,W) -> (N,maps,H,W)
+    """
+
+    def forward(self, y: Tensor) -> Tensor:
+        return y.flatten(2).softmax(2).view_as(y)
+
+
+ELEMENTWISE: dict[Activation, Callable[[], nn.Module]] = {
     "gaussian": Gaussian,
     "gelu": nn.GELU,
     "hard_sigmoid": nn.Hardsigmoid,
     "hard_swish": nn.Hardswish,
     "identity": nn.Identity,
+    "leaky_relu": nn.LeakyReLU,
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "sigmoid": nn.Sigmoid,
@@ -61,3 +77,10 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "tanh1p": Tanh1p,
 }
+
+
+def activate(name: Activation, maps: int) -> nn.Module:
+    """The module of an activation, for a tensor of (N,maps,.,.)."""
+    if name == "softmax":
+        return nn.Softmax(dim=1) if maps > 1 else PositionSoftmax()
+    return ELEMENTWISE[name]()

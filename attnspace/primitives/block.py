@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Annotated
 
+from pydantic import Field
 from torch import nn
 
+from attnspace.primitives.drawing import draw
 from attnspace.primitives.node import Node
+from attnspace.primitives.sketch import Box, Sketch
 
-__all__ = ["Block"]
+__all__ = ["Block", "Blocks"]
 
 
 class Block(Node):
@@ -27,6 +31,22 @@ class Block(Node):
             SpecError: the block is not possible at this channel count.
         """
 
+    @property
+    def any_channels(self) -> bool:
+        """Whether its weights, and what it computes, are the same at every channel count, so that it can be swapped."""
+        return False
+
+    def sketch(self) -> Sketch:
+        """What it looks like, from its input to its output."""
+        return Box(self.label())
+
+    def _repr_html_(self) -> str:
+        """The picture that notebooks show."""
+        return draw(self.sketch(), self.label())
+
     @abstractmethod
     def build(self, channels: int) -> nn.Module:
         """The module of a resolved block. Parameters are created in the order of the reference."""
+
+
+Blocks = Annotated[tuple[Block, ...], Field(min_length=1, max_length=64)]

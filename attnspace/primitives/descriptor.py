@@ -15,10 +15,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Descriptor", "REGIONS", "Region"]
+__all__ = ["Descriptor", "REGIONS", "Region", "SHAPES"]
 
 Region = Literal["global", "channel", "directional", "none"]
 REGIONS: frozenset[Region] = frozenset({"global", "channel", "directional", "none"})
+SHAPES: dict[Region, str] = {
+    "global": "one value for each channel",
+    "channel": "one value for each position",
+    "directional": "two strips",
+    "none": "the map itself",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,6 @@ class Descriptor:
     maps: int
     stacked: int = 1
 
-    def to(self, maps: int) -> Descriptor:
+    def to(self, maps: int, stacked: int = 1) -> Descriptor:
         """After a layer with weights: `maps` channels, the statistics mixed into them."""
-        return replace(self, maps=maps, stacked=1)
+        return replace(self, maps=maps, stacked=stacked)

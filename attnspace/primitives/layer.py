@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from torch import nn
 
-from attnspace.primitives.descriptor import REGIONS, Descriptor, Region
-from attnspace.primitives.node import Node
+from attnspace.errors import within
+from attnspace.primitives.descriptor import REGIONS, SHAPES, Descriptor, Region
+from attnspace.primitives.node import Node, fault
+from attnspace.primitives.sketch import Box, Row, Sketch
 
-__all__ = ["Layer", "Sharing"]
+__all__ = ["Layer", "Layers", "Sharing", "build_layers", "check_regions", "resolve_layers", "sketch_layers"]
 
-Sharing = Literal["joint", "shared", "separate"]
-"""How the two strips of a directional squeeze share a layer's weights: `joint`, concatenated along their
-length, one application; `shared`, the same weights applied to each; `separate`, weights of their own."""
+Sharing = Annotated[
+    Literal["joint", "shared", "separate"],
+    Field(
+        description="How the two strips of a directional squeeze share the weights: joint, concatenated along their "
+        "length, one application; shared, the same weights applied to each; separate, weights of their own."
+    ),
+]
 
 
 class Layer(Node):
@@ -42,7 +49,20 @@ class Layer(Node):
     def build(self, d: Descriptor) -> nn.Module:
         """The module of a resolved layer, for one tensor (N, maps, ., .)."""
 
-    def shares(self) -> Sharing | None:
+    def misfit(self, region: Region) -> tuple[tuple[str | int, ...], Layer] | None:
+        """The layer that cannot be applied to this region, and where inside this one it is."""
+        return None if region in self.regions else ((), self)
+
+    def sketch(self, region: Region) -> Sketch:
+        """What it looks like on a descriptor of this region."""
+        shares = self.shares() if region == "directional" else None
+        return Box(self.label() + (f" ({shares})" if shares else ""), "layer")
+
+    def any_channels(self, region: Region) -> bool:
+        """Whether its weights, and what it leaves, are the same at every channel count."""
+        return region == "channel"
+
+    def shares(self) -> str | None:
         """How a resolved layer shares its weights between two strips; None if it has none to share."""
         return getattr(self, "sharing", None)
 
@@ -50,3 +70,49 @@ class Layer(Node):
     def has_memory(self) -> bool:
         """Whether a resolved layer remembers what it has seen, so that the order of its applications matters."""
         return False
+
+
+Layers = Annotated[tuple[Layer, ...], Field(max_length=64)]
+
+
+def check_regions(field: str, layers: tuple[Layer, ...], region: Region) -> None:
+    """For validators: each layer can be applied to what it is given."""
+    for i, layer in enumerate(layers):
+        if found := layer.misfit(region):
+            at, culprit = found
+            raise fault(
+                f"{culprit.kind} cannot be applied to what squeeze {region} leaves, {SHAPES[region]}",
+                at=(field, i, *at),
+                allowed=f"{culprit.kind} on squeeze {', '.join(sorted(culprit.regions))}",
+                remedy=culprit.refused,
+            )
+
+
+def sketch_layers(layers: tuple[Layer, ...], region: Region) -> Row:
+    """Layers one after the other."""
+    return Row(tuple(layer.sketch(region) for layer in layers))
+
+
+def resolve_layers(field: str, layers: tuple[Layer, ...], d: Descriptor) -> tuple[tuple[Layer, ...], Descriptor]:
+    """Each layer in canonical form, and what they leave.
+
+    Raises:
+        SpecError: one is not possible on what it is given.
+    """
+    resolved: list[Layer] = []
+    for i, layer in enumerate(layers):
+        with within(field, i):
+            steps = layer.resolve(d)
+        for step in steps:
+            resolved.append(step)
+            d = step.after(d)
+    return tuple(resolved), d
+
+
+def build_layers(layers: tuple[Layer, ...], d: Descriptor) -> tuple[nn.Sequential, Descriptor]:
+    """The modules of resolved layers, and what they leave."""
+    modules = []
+    for layer in layers:
+        modules.append(layer.build(d))
+        d = layer.after(d)
+    return nn.Sequential(*modules), d

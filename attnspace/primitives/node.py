@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
 
-__all__ = ["Grid", "Node", "families", "fault", "grid_of", "refresh"]
+__all__ = ["Grid", "Node", "families", "fault", "grid_of", "in_order", "refresh"]
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,26 @@ class Node(BaseModel):
             **{field: {"$choice": list(grid)} for field, grid in grids.items() if grid},
         }
 
+    def canonical(self) -> Self:
+        """A resolved node with what commutes in one order: what the identity is taken of, never what is built."""
+        changes = {name: _canonical(getattr(self, name)) for name in type(self).model_fields if name != "kind"}
+        return self.with_(**{name: value for name, value in changes.items() if value is not getattr(self, name)})
+
     def with_(self, **changes: Any) -> Self:
         """A copy with some fields changed; the values are trusted."""
-        return self.model_copy(update=changes)
+        return self.model_copy(update=changes) if changes else self
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, tuple):
+        items = tuple(_canonical(item) for item in value)
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    return value.canonical() if hasattr(value, "canonical") else value
+
+
+def in_order(nodes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Nodes, or tuples of them, whose order does not matter, in the one order that a canonical form has."""
+    return tuple(sorted(nodes, key=lambda node: to_json(node)))
 
 
 class _Registry:

@@ -40,11 +40,14 @@ class Reduction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    ratio: Annotated[float | None, Field(ge=0.01, le=4096)] = None
-    divisor: Annotated[int, Field(ge=1, le=1024)] = 1
-    minimum: Annotated[int, Field(ge=0, le=MAX_WIDTH)] = 0
-    rounding: Literal["floor", "round", "divisible"] = "floor"
-    width: Annotated[int | None, Field(ge=1, le=MAX_WIDTH)] = None
+    ratio: Annotated[float | None, Field(ge=0.01, le=4096, description="C is divided by it.")] = None
+    divisor: Annotated[int, Field(ge=1, le=1024, description="The width is a multiple of it.")] = 1
+    minimum: Annotated[int, Field(ge=0, le=MAX_WIDTH, description="The smallest width.")] = 0
+    rounding: Annotated[
+        Literal["floor", "round", "divisible"],
+        Field(description="Down; to the nearest; to the nearest, but never more than a tenth below."),
+    ] = "floor"
+    width: Annotated[int | None, Field(ge=1, le=MAX_WIDTH, description="Instead of a ratio: that many.")] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -115,7 +118,8 @@ class Reduction(BaseModel):
         rounded = {"floor": "", "round": "~", "divisible": "~~"}[self.rounding]
         multiple = f"_{self.divisor}" if self.divisor > 1 else ""
         minimum = f">={self.minimum}" if self.minimum > 1 else ""
-        return f"/{self.ratio:g}{rounded}{multiple}{minimum}"
+        size = f"/{self.ratio:g}" if self.ratio >= 1 else f"*{1 / self.ratio:g}"
+        return f"{size}{rounded}{multiple}{minimum}"
 
     @classmethod
     def of(cls, width: int) -> Reduction:

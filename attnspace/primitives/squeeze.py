@@ -9,17 +9,23 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from attnspace.errors import within
 from attnspace.primitives.descriptor import Descriptor, Region
-from attnspace.primitives.node import Grid, Node, fault
+from attnspace.primitives.node import Grid, Node, fault, in_order
+from attnspace.primitives.sketch import Box, Fork, Sketch
 from attnspace.primitives.statistic import Statistic
 
-__all__ = ["Combine", "PoolingSqueeze", "Squeeze", "SqueezeModule"]
+__all__ = ["COMBINE", "Combine", "PoolingSqueeze", "Squeeze", "SqueezeModule", "combined"]
 
 Combine = Literal["shared", "stack", "sum", "mean"]
-"""`shared`: each statistic goes through the same weights, logits are added (CBAM, channel half);
-`stack`: side by side as channels (CBAM, spatial half); `sum`, `mean`: one descriptor, before the excitation."""
-
-Stats = Annotated[tuple[Statistic, ...], Field(min_length=1, max_length=8)]
+COMBINE = Field(
+    description="How several statistics meet: shared, each goes through the same weights and the logits are added; "
+    "stack, side by side as channels; sum and mean, one descriptor, before the excitation."
+)
+Stats = Annotated[
+    tuple[Statistic, ...],
+    Field(min_length=1, max_length=8, description="What is pooled; the order is that of the weights under stack."),
+]
 
 
 class Squeeze(Node):
@@ -32,17 +38,30 @@ class Squeeze(Node):
         """The descriptor of a map with this many channels."""
 
     @abstractmethod
-    def resolve(self, *, keep_order: bool) -> Squeeze:
-        """The canonical form; `keep_order` if a later layer notices in which order statistics arrive."""
+    def resolve(self, channels: int, *, keep_order: bool) -> Squeeze:
+        """The canonical form; `keep_order` if a later layer notices in which order statistics arrive.
+
+        Raises:
+            SpecError: not possible at this channel count.
+        """
 
     @abstractmethod
-    def build(self) -> nn.Module:
+    def build(self, channels: int) -> nn.Module:
         """A module from (N,C,H,W) to a tuple of descriptors, one for each run through the excitation."""
+
+    def sketch(self) -> Sketch:
+        """What it looks like."""
+        return Box(self.label(), "squeeze")
 
     @property
     def runs(self) -> int:
         """How many descriptors the excitation is applied to, one after the other."""
         return 1
+
+    @property
+    def any_channels(self) -> bool:
+        """Whether what it computes is the same at every channel count."""
+        return True
 
 
 class PoolingSqueeze(Squeeze):
@@ -50,13 +69,19 @@ class PoolingSqueeze(Squeeze):
 
     kind: Any = None
     stats: Stats
-    combine: Annotated[Combine, Grid("shared", "stack", "sum")] = "shared"
+    combine: Annotated[Combine, Grid("shared", "stack", "sum"), COMBINE] = "shared"
 
     @model_validator(mode="after")
-    def _each_statistic_once(self) -> Self:
+    def _statistics_fit(self) -> Self:
         for i, stat in enumerate(self.stats):
             if stat in self.stats[:i]:
                 raise fault(f"statistic {stat.label()} is listed twice", at=("stats", i), remedy="list it once")
+            if self.region not in stat.regions:
+                raise fault(
+                    f"statistic {stat.kind} cannot be pooled by squeeze {self.kind}",
+                    at=("stats", i),
+                    allowed=f"{stat.kind} in squeeze {', '.join(sorted(stat.regions))}",
+                )
         return self
 
     def descriptor(self, channels: int) -> Descriptor:
@@ -64,16 +89,23 @@ class PoolingSqueeze(Squeeze):
         maps = 1 if self.region == "channel" else channels
         return Descriptor(self.region, channels, maps * stacked, stacked)
 
-    def resolve(self, *, keep_order: bool) -> Squeeze:
-        if len(self.stats) == 1:
-            return self.with_(combine=type(self).model_fields["combine"].default)
-        if self.combine == "stack" or (self.combine == "shared" and keep_order):
-            return self
-        return self.with_(stats=tuple(sorted(self.stats, key=lambda stat: stat.model_dump_json())))
+    def resolve(self, channels: int, *, keep_order: bool) -> Squeeze:
+        stats = []
+        for i, stat in enumerate(self.stats):
+            with within("stats", i):
+                stats.append(stat.resolve(channels))
+        if len(stats) == 1:
+            return self.with_(stats=tuple(stats), combine=type(self).model_fields["combine"].default)
+        ordered = self.combine == "stack" or (self.combine == "shared" and keep_order)
+        return self.with_(stats=tuple(stats) if ordered else in_order(tuple(stats)))
 
     @property
     def runs(self) -> int:
         return len(self.stats) if self.combine == "shared" else 1
+
+    @property
+    def any_channels(self) -> bool:
+        return all(stat.any_channels for stat in self.stats)
 
     def label(self) -> str:
         names = [stat.label() for stat in self.stats]
@@ -82,10 +114,16 @@ class PoolingSqueeze(Squeeze):
         )
         return f"{self.kind}:{joined if len(names) > 1 else names[0]}"
 
+    def sketch(self) -> Sketch:
+        axes = {"global": ["H, W"], "channel": ["C"], "directional": ["W", "H"]}[self.region]
+        boxes = [Box(f"{stat.label()} over {axis}", "squeeze") for axis in axes for stat in self.stats]
+        meets = {"shared": "each", "stack": "stack", "sum": "+", "mean": "mean"}[self.combine]
+        return boxes[0] if len(boxes) == 1 else Fork(tuple(boxes), "each" if len(axes) > 1 else meets)
+
     @classmethod
     def any_of(cls) -> Any:
-        searched = [kind for kind, stat in Statistic.members.items() if stat.searched]
-        return {**super().any_of(), "stats": {"$subset": searched}}
+        stats = [kind for kind, stat in Statistic.members.items() if stat.searched and cls.region in stat.regions]
+        return {**super().any_of(), "stats": {"$subset": stats}}
 
 
 class SqueezeModule(nn.Module):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from torch import nn
 
+from attnspace.primitives.descriptor import Region
 from attnspace.primitives.node import Node
 
 __all__ = ["Statistic"]
@@ -16,6 +18,20 @@ class Statistic(Node):
 
     shorthand = True
 
+    regions: ClassVar[frozenset[Region]] = frozenset({"global", "channel", "directional"})
+    """The squeezes that can pool it."""
+
+    any_channels: ClassVar[bool] = True
+    """Whether it is the same at every channel count: neither weights nor a rule depend on C."""
+
+    def resolve(self, channels: int) -> Statistic:
+        """The canonical form at `channels` channels.
+
+        Raises:
+            SpecError: not possible at this channel count.
+        """
+        return self
+
     @abstractmethod
-    def build(self, dims: tuple[int, ...]) -> nn.Module:
+    def build(self, channels: int, dims: tuple[int, ...]) -> nn.Module:
         """The module that pools (N,C,H,W) over `dims`, which it keeps with size 1."""

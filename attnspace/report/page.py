@@ -16,7 +16,6 @@ from plotly.offline import get_plotlyjs
 from attnspace.documents import write_text
 from attnspace.primitives import Block
 from attnspace.report.compute import leaderboard, summary
-from attnspace.report.drawing import draw
 from attnspace.report.figures import curves_figure, edf_figure, front_figure
 from attnspace.results import Results
 from attnspace.spec import diff, dump_spec, load_spec, parse_blocks
@@ -95,7 +94,7 @@ def _winner(row: pd.Series[Any]) -> dict[str, Any]:
         "parts": [
             {
                 "title": title,
-                "drawing": draw(block),
+                "drawing": block._repr_html_(),
                 "spec": json.dumps(dump_spec(block), indent=2),
                 "diff": diff(reference, block),
             }

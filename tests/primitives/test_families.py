@@ -33,7 +33,8 @@ def test_every_grid_value_is_valid(member):
             kind = member.model_fields["kind"].default
             required = {
                 "gate": {"squeeze": {"kind": "none"}},
-                "sequential": {"blocks": [{"kind": "identity"}]},
+                **dict.fromkeys(("sequential", "parallel", "split"), {"blocks": [{"kind": "identity"}]}),
+                **dict.fromkeys(("residual", "swap"), {"block": {"kind": "identity"}}),
                 **base,
             }.get(kind, {})
             assert member.model_validate_json(json.dumps({"kind": kind, **required, field: value}))
@@ -48,8 +49,8 @@ def test_json_round_trip(name):
 
 @pytest.mark.parametrize("name", published())
 def test_resolving_twice_changes_nothing(name):
-    resolved = load_spec(name).resolve(64)
-    assert resolved.resolve(64) == resolved
+    resolved = load_spec(name).resolve(128)
+    assert resolved.resolve(128) == resolved
 
 
 ANY_GATE = Space({"$any": "gate"})
@@ -93,7 +94,7 @@ def test_a_statistic_and_a_layer_declared_elsewhere_work_everywhere_at_once(plug
 
         kind: Literal["smallest"] = "smallest"
 
-        def build(self, dims):
+        def build(self, channels, dims):
             return SmallestModule(dims)
 
     class Times(Layer):

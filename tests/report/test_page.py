@@ -2,13 +2,10 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
-from xml.etree import ElementTree
 
 import pytest
 
-from attnspace import load_spec, parse_spec, published
 from attnspace.report import render, write_report
-from attnspace.report.drawing import draw
 from attnspace.results import load
 from tests.made_run import made_run
 
@@ -64,29 +61,6 @@ def test_a_design_with_a_block_for_each_stage_is_drawn_stage_by_stage(tmp_path):
     page = render(results)
     assert "<h3>stage 1</h3>" in page
     assert page.count("<svg") >= 2
-
-
-@pytest.mark.parametrize("name", published())
-def test_every_published_block_can_be_drawn(name):
-    svg = ElementTree.fromstring(draw(load_spec(name)))
-    _, _, width, height = map(float, svg.attrib["viewBox"].split())
-    boxes = list(svg.iter("{http://www.w3.org/2000/svg}rect"))
-    assert boxes
-    for box in boxes:
-        x, y, w, h = (float(box.attrib[a]) for a in ("x", "y", "width", "height"))
-        assert x >= 0
-        assert x + w <= width
-        assert y >= 0
-        assert y + h <= height
-
-
-def test_a_drawing_says_what_the_block_does():
-    text = draw(load_spec("ca"))
-    for word in ("avg over W", "avg over H", "C/16", "BN", "a head for each strip", "sigmoid"):
-        assert word in text
-    assert "the map itself" in draw(load_spec("pixel"))
-    assert "\N{MULTIPLICATION SIGN}" in draw(load_spec("se"))
-    assert "\N{MULTIPLICATION SIGN}" not in draw(parse_spec({"kind": "identity"}))
 
 
 def test_the_page_opens_in_a_browser_without_an_error(tmp_path):

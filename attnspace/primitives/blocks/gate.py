@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from attnspace.errors import SpecError, within
-from attnspace.primitives.activation import ACTIVATIONS, Activation
+from attnspace.primitives.activation import Activation, activate
 from attnspace.primitives.block import Block
+from attnspace.primitives.branch import Branch, check_gate, sum_strips
 from attnspace.primitives.descriptor import Descriptor, Region
-from attnspace.primitives.layer import Layer
+from attnspace.primitives.layer import Layer, Layers, build_layers, check_regions, resolve_layers, sketch_layers
 from attnspace.primitives.layers.act import Act
-from attnspace.primitives.node import Grid, fault
-from attnspace.primitives.squeeze import PoolingSqueeze, Squeeze
+from attnspace.primitives.maps import Fold, fold
+from attnspace.primitives.node import Grid, fault, in_order
+from attnspace.primitives.sketch import TIMES, Box, Fork, Row, Sketch, symbol
+from attnspace.primitives.squeeze import Squeeze
 
-__all__ = ["Gate", "GateModule", "JoinMaps", "JoinStrips", "Joint", "Merge", "Separate", "Shared"]
+__all__ = ["Gate", "GateModule", "JoinMaps", "JoinedGateModule", "Merge"]
 
 Merge = Literal["logit_sum", "logit_product", "gate_product", "gate_sum", "gate_mean", "gate_max"]
-"""How several maps become one gate: before the activation (`logit_*`) or after it (`gate_*`)."""
-
-Layers = Annotated[tuple[Layer, ...], Field(max_length=64)]
 
 
 class Gate(Block):
@@ -31,33 +30,43 @@ class Gate(Block):
 
     `merge` joins the two strips of a directional squeeze, otherwise the statistics that went through the same
     weights one by one; with neither it is not used. Under a directional squeeze the logits of such statistics are
-    summed in each strip first. `tail` are layers between a logit merge and the activation.
+    summed in each strip first. A gate may instead have `branches`, a squeeze and an excitation each, which `merge`
+    joins. `tail` are layers between a logit merge and the activation.
 
-    Source: SE (arXiv 1709.01507), CBAM (1807.06521), ECA (1910.03151), Coordinate Attention (2103.02907).
+    Source: SE (arXiv 1709.01507), CBAM (1807.06521), ECA (1910.03151), Coordinate Attention (2103.02907), and BAM
+    (1807.06514) for branches.
     """
 
     kind: Literal["gate"] = "gate"
-    squeeze: Squeeze
-    excite: Layers = ()
-    merge: Annotated[Merge, Grid("logit_sum", "gate_product")] = "logit_sum"
-    tail: Layers = ()
-    activation: Annotated[Activation, Grid("sigmoid", "hard_sigmoid")] = "sigmoid"
-    apply: Literal["multiply", "add"] = "multiply"
+    squeeze: Annotated[Squeeze | None, Field(description="Which region each value summarises, and what is pooled.")] = (
+        None
+    )
+    excite: Annotated[Layers, Field(description="Layers from the descriptor to the logits.")] = ()
+    branches: Annotated[
+        tuple[Branch, ...], Field(max_length=8, description="Instead of squeeze and excite: several of them, joined.")
+    ] = ()
+    merge: Annotated[
+        Merge,
+        Grid("logit_sum", "gate_product"),
+        Field(description="How several maps become one: before the activation (logit) or after it (gate)."),
+    ] = "logit_sum"
+    tail: Annotated[Layers, Field(description="Layers between a logit merge and the activation.")] = ()
+    activation: Annotated[
+        Activation, Grid("sigmoid", "hard_sigmoid"), Field(description="What turns logits into the gate.")
+    ] = "sigmoid"
+    apply: Annotated[
+        Literal["multiply", "add"], Field(description="Whether the map is multiplied by the gate, or it is added.")
+    ] = "multiply"
 
     @model_validator(mode="after")
-    def _layers_fit_their_region(self) -> Self:
-        for field, layers, region in (
-            ("excite", self.excite, self.squeeze.region),
-            ("tail", self.tail, self._tail_region),
-        ):
-            for i, layer in enumerate(layers):
-                if region not in layer.regions:
-                    raise fault(
-                        f"{layer.kind} cannot be applied to what squeeze {self.squeeze.kind} leaves, {SHAPES[region]}",
-                        at=(field, i),
-                        allowed=f"{layer.kind} on squeeze {', '.join(sorted(layer.regions))}",
-                        remedy=layer.refused,
-                    )
+    def _fields_fit(self) -> Self:
+        if (self.squeeze is None) == (not self.branches):
+            raise fault("a gate has either a squeeze or branches", remedy="add one, remove the other")
+        if self.branches and self.excite:
+            raise fault("the layers of a gate with branches are in its branches", at=("excite",), remedy="move them")
+        if self.squeeze:
+            check_regions("excite", self.excite, self.squeeze.region)
+        check_regions("tail", self.tail, self._tail_region)
         if self.tail and not self.merge.startswith("logit"):
             raise fault(
                 f"a tail comes between the merge and the activation, and merge {self.merge} is after it",
@@ -67,11 +76,30 @@ class Gate(Block):
         return self
 
     @property
+    def _arms(self) -> tuple[Branch, ...]:
+        if self.squeeze is None:
+            return self.branches
+        return (Branch.model_construct(squeeze=self.squeeze, excite=self.excite),)
+
+    @property
     def _tail_region(self) -> Region:
-        return "none" if self.squeeze.region == "directional" else self.squeeze.region
+        regions = {arm.squeeze.region for arm in self._arms}
+        return "none" if "directional" in regions or len(regions) > 1 else regions.pop()
+
+    @property
+    def _merges(self) -> bool:
+        squeeze = self.squeeze
+        return squeeze is None or squeeze.region == "directional" or squeeze.runs > 1
 
     def resolve(self, channels: int) -> Block:
+        if len(self.branches) == 1:
+            return self._of_one_branch().resolve(channels)
         return self._without_synonyms()._resolve(channels)
+
+    def _of_one_branch(self) -> Gate:
+        """The same without `branches`: a branch sums its logits, and then there is nothing left to merge."""
+        (branch,) = self.branches
+        return self.with_(squeeze=branch.squeeze, excite=branch.excite, branches=(), merge="logit_sum")
 
     def _without_synonyms(self) -> Gate:
         """Where nothing is merged, a tail is more excitation, and a last act with no activation is the activation."""
@@ -84,27 +112,26 @@ class Gate(Block):
         return self.with_(excite=layers, tail=(), activation=activation)
 
     def _resolve(self, channels: int) -> Block:
-        d = self.squeeze.descriptor(channels)
-        excite, d = _resolve_layers("excite", self.excite, d)
-        keep_order = any(layer.has_memory for layer in excite)
-        squeeze = self.squeeze.resolve(keep_order=keep_order)
         merge = self._canonical_merge()
-        sums_logits = merge == "logit_sum" or squeeze.region == "directional"
-        if sums_logits and isinstance(squeeze, PoolingSqueeze) and squeeze.runs > 1 and not excite:
-            return self.with_(squeeze=squeeze.with_(combine="sum")).resolve(channels)
-        tail, d = _resolve_layers("tail", self.tail, self._before_tail(d))
-        if d.maps not in (1, channels):
-            raise SpecError(
-                f"the gate has {d.maps} channels and the map has {channels}",
-                at=("tail",) if tail else ("excite",),
-                allowed="1 or as many as the map",
-                remedy="end with a layer that has out C",
-            )
-        return self.with_(squeeze=squeeze, excite=excite, merge=merge, tail=tail)
-
-    @property
-    def _merges(self) -> bool:
-        return self.squeeze.region == "directional" or self.squeeze.runs > 1
+        arms: list[Branch] = []
+        ends: list[Descriptor] = []
+        for i, arm in enumerate(self._arms):
+            sums = self.squeeze is None or merge == "logit_sum" or arm.squeeze.region == "directional"
+            with within(*(("branches", i) if self.branches else ())):
+                resolved, end = arm.resolve(channels, sums=sums)
+                if self.branches:
+                    check_gate(end, "excite")
+            arms.append(resolved)
+            ends.append(end)
+        parts = {"branches": tuple(arms)} if self.branches else {"squeeze": arms[0].squeeze, "excite": arms[0].excite}
+        gate = self.with_(**parts, merge=merge)
+        if gate._merges != self._merges:  # statistics that were merged are one sum now
+            return gate.resolve(channels)
+        tail, d = resolve_layers("tail", self.tail, self._joined(ends))
+        check_gate(d, "tail" if tail else "excite")
+        if self.activation == "softmax" and merge.startswith("gate") and len({end.maps for end in ends}) > 1:
+            raise SpecError("softmax of branches with one channel and with C", at=("merge",), allowed="a logit merge")
+        return gate.with_(tail=tail)
 
     def _canonical_merge(self) -> Merge:
         if not self._merges:
@@ -113,22 +140,54 @@ class Gate(Block):
             return "logit_sum" if self.merge == "gate_sum" else "logit_product"
         return self.merge
 
-    def _before_tail(self, d: Descriptor) -> Descriptor:
-        return Descriptor(self._tail_region, d.channels, d.maps, d.stacked)
+    def _joined(self, ends: list[Descriptor]) -> Descriptor:
+        widest = max(ends, key=lambda end: end.maps)
+        return Descriptor(self._tail_region, widest.channels, widest.maps, widest.stacked)
+
+    def canonical(self) -> Self:
+        same = super().canonical()
+        return same.with_(branches=in_order(same.branches)) if self.branches else same
+
+    @property
+    def any_channels(self) -> bool:
+        arms = all(arm.any_channels for arm in self._arms)
+        return arms and all(layer.any_channels(self._tail_region) for layer in self.tail)
 
     def build(self, channels: int) -> nn.Module:
-        d = self.squeeze.descriptor(channels)
-        squeeze = self.squeeze.build()
+        add = self.apply == "add"
+        if self.squeeze is None:
+            branches = [branch.build(channels) for branch in self.branches]
+            return JoinedGateModule(branches, self._build_join(channels), add=add)
+        squeeze, excite = self._arms[0].build_parts(channels)
         strips = self.squeeze.region == "directional"
-        excite, d = _build_strips(self.excite, d) if strips else _build_layers(self.excite, d)
-        tail, _ = _build_layers(self.tail, self._before_tail(d))
-        join = JoinMaps(self.merge, tail, ACTIVATIONS[self.activation]())
-        return GateModule(squeeze, excite, JoinStrips(join) if strips else join, add=self.apply == "add")
+        return GateModule(squeeze, excite, self._build_join(channels), strips=strips, add=add)
+
+    def _build_join(self, channels: int) -> JoinMaps:
+        ends = []
+        for arm in self._arms:
+            d = arm.squeeze.descriptor(channels)
+            for layer in arm.excite:
+                d = layer.after(d)
+            ends.append(d)
+        tail, d = build_layers(self.tail, self._joined(ends))
+        return JoinMaps(self.merge, tail, activate(self.activation, d.maps))
+
+    def sketch(self) -> Sketch:
+        level, how = self.merge.split("_")
+        arms = [arm.sketch() for arm in self._arms]
+        if self.branches:
+            path: list[Sketch] = [Fork(tuple(Row(arm) for arm in arms), symbol(how))]
+        else:
+            path = [*arms[0], *([Box(symbol(how), "gate")] if self._merges else [])]
+        path += sketch_layers(self.tail, self._tail_region).items
+        activation = Box(self.activation, "gate")
+        path.insert(len(path) if level == "logit" or not self._merges else len(path) - 1, activation)
+        return Fork((Row(), Row(tuple(path))), "+" if self.apply == "add" else TIMES, straight=True)
 
     def label(self) -> str:
+        arms = [arm.label() for arm in self._arms]
         steps = [
-            self.squeeze.label(),
-            *(layer.label() for layer in self.excite),
+            f"({' | '.join(arms)})" if self.branches else arms[0],
             *([self.merge] if self.merge != "logit_sum" and self._merges else []),
             *(layer.label() for layer in self.tail),
             *([self.activation] if self.activation != "sigmoid" else []),
@@ -154,48 +213,14 @@ class Gate(Block):
         }
 
 
-SHAPES: dict[Region, str] = {
-    "global": "one value for each channel",
-    "channel": "one value for each position",
-    "directional": "two strips",
-    "none": "the map itself",
+FOLD: dict[Merge, Fold] = {
+    "logit_sum": "sum",
+    "logit_product": "product",
+    "gate_product": "product",
+    "gate_sum": "sum",
+    "gate_mean": "mean",
+    "gate_max": "max",
 }
-
-
-def _resolve_layers(field: str, layers: tuple[Layer, ...], d: Descriptor) -> tuple[tuple[Layer, ...], Descriptor]:
-    resolved: list[Layer] = []
-    for i, layer in enumerate(layers):
-        with within(field, i):
-            steps = layer.resolve(d)
-        for step in steps:
-            resolved.append(step)
-            d = step.after(d)
-    return tuple(resolved), d
-
-
-def _build_layers(layers: tuple[Layer, ...], d: Descriptor) -> tuple[nn.Sequential, Descriptor]:
-    modules = []
-    for layer in layers:
-        modules.append(layer.build(d))
-        d = layer.after(d)
-    return nn.Sequential(*modules), d
-
-
-def _build_strips(layers: tuple[Layer, ...], d: Descriptor) -> tuple[nn.Sequential, Descriptor]:
-    """Neighbouring layers that share alike become one step, so that strips are concatenated once."""
-    sharing: list[str] = []
-    for layer in layers:
-        sharing.append(layer.shares() or (sharing[-1] if sharing else "shared"))
-    steps: list[nn.Module] = []
-    for how, group in groupby(zip(sharing, layers, strict=True), key=lambda pair: pair[0]):
-        members = tuple(layer for _, layer in group)
-        module, after = _build_layers(members, d)
-        if how == "separate":
-            steps.append(Separate(module, _build_layers(members, d)[0]))
-        else:
-            steps.append(Joint(module) if how == "joint" else Shared(module))
-        d = after
-    return nn.Sequential(*steps), d
 
 
 class GateModule(nn.Module):
@@ -205,107 +230,56 @@ class GateModule(nn.Module):
         (N,C,H,W) -> (N,C,H,W)
     """
 
-    def __init__(self, squeeze: nn.Module, excite: nn.Module, join: nn.Module, add: bool) -> None:
+    def __init__(self, squeeze: nn.Module, excite: nn.Module, join: JoinMaps, *, strips: bool, add: bool) -> None:
         super().__init__()
         self.squeeze = squeeze
         self.excite = excite
         self.join = join
+        self.strips = strips
         self.add = add
 
     def forward(self, x_nchw: Tensor) -> Tensor:
-        gate = self.join([self.excite(descriptor) for descriptor in self.squeeze(x_nchw)])
+        logits = [self.excite(descriptor) for descriptor in self.squeeze(x_nchw)]
+        gate = self.join(sum_strips(logits) if self.strips else logits)
+        return x_nchw + gate if self.add else x_nchw * gate
+
+
+class JoinedGateModule(nn.Module):
+    """x * gate, or x + gate, where several branches make the gate.
+
+    Shape:
+        (N,C,H,W) -> (N,C,H,W)
+    """
+
+    def __init__(self, branches: Sequence[nn.Module], join: JoinMaps, *, add: bool) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.join = join
+        self.add = add
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        gate = self.join([branch(x_nchw) for branch in self.branches])
         return x_nchw + gate if self.add else x_nchw * gate
 
 
 class JoinMaps(nn.Module):
-    """Logits of one region -> gate.
+    """Logits -> gate.
 
     Shape:
-        a list of (N,maps,.,.) -> (N, 1 or C, .,.)
+        a list of (N,maps,.,.) that broadcast -> (N, 1 or C, .,.)
     """
 
     def __init__(self, merge: Merge, tail: nn.Sequential, activation: nn.Module) -> None:
         super().__init__()
-        self.level, self.how = merge.split("_")
+        self.merge = merge
         self.tail = tail
         self.activation = activation
 
     def forward(self, logits: list[Tensor]) -> Tensor:
-        if self.level == "logit":
-            return self.activation(self.tail(_fold(self.how, logits)))
-        return _fold(self.how, [self.activation(logit) for logit in logits])
+        how = FOLD[self.merge]
+        if self.merge.startswith("logit"):
+            return self.activation(self.tail(fold(how, logits)))
+        return fold(how, [self.activation(logit) for logit in logits])
 
     def extra_repr(self) -> str:
-        return f"{self.level} {self.how}"
-
-
-class JoinStrips(nn.Module):
-    """Logits of the strips -> gate; those of several statistics are summed in each strip first.
-
-    Shape:
-        a list of pairs (N,maps,H,1), (N,maps,W,1) -> (N, 1 or C, H, W)
-    """
-
-    def __init__(self, maps: JoinMaps) -> None:
-        super().__init__()
-        self.maps = maps
-
-    def forward(self, logits: list[tuple[Tensor, Tensor]]) -> Tensor:
-        rows = _fold("sum", [pair[0] for pair in logits])
-        columns = _fold("sum", [pair[1] for pair in logits]).transpose(2, 3)
-        return self.maps([rows, columns])
-
-
-def _fold(how: str, maps: list[Tensor]) -> Tensor:
-    folded = maps[0]
-    for one in maps[1:]:
-        if how == "product":
-            folded = folded * one
-        elif how == "max":
-            folded = torch.maximum(folded, one)
-        else:
-            folded = folded + one
-    return folded / len(maps) if how == "mean" else folded
-
-
-class Joint(nn.Module):
-    """One application to both strips, concatenated along their length.
-
-    Shape:
-        (N,maps,H,1), (N,maps,W,1) -> the same with the layers' maps
-    """
-
-    def __init__(self, layers: nn.Module) -> None:
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, strips: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        rows, columns = strips
-        both = self.layers(torch.cat([rows, columns], dim=2))
-        rows, columns = both.split([rows.shape[2], columns.shape[2]], dim=2)
-        return rows, columns
-
-
-class Shared(nn.Module):
-    """The same weights applied to each strip, rows first."""
-
-    def __init__(self, layers: nn.Module) -> None:
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, strips: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        rows, columns = strips
-        return self.layers(rows), self.layers(columns)
-
-
-class Separate(nn.Module):
-    """Weights of their own for each strip."""
-
-    def __init__(self, rows: nn.Module, columns: nn.Module) -> None:
-        super().__init__()
-        self.rows = rows
-        self.columns = columns
-
-    def forward(self, strips: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        rows, columns = strips
-        return self.rows(rows), self.columns(columns)
+        return self.merge

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from attnspace.primitives.block import Block
+from attnspace.primitives.sketch import Row, Sketch
 
 __all__ = ["Identity"]
 
@@ -18,6 +19,13 @@ class Identity(Block):
 
     def resolve(self, channels: int) -> Block:
         return self
+
+    @property
+    def any_channels(self) -> bool:
+        return True
+
+    def sketch(self) -> Sketch:
+        return Row()
 
     def build(self, channels: int) -> nn.Module:
         return nn.Identity()

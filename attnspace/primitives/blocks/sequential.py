@@ -8,9 +8,11 @@ from pydantic import Field
 from torch import nn
 
 from attnspace.errors import within
-from attnspace.primitives.block import Block
+from attnspace.primitives.block import Block, Blocks
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.identity import Identity
+from attnspace.primitives.blocks.layers import MapLayers
+from attnspace.primitives.sketch import Row, Sketch
 
 __all__ = ["Sequential"]
 
@@ -19,23 +21,31 @@ class Sequential(Block):
     """x -> blocks[-1](... blocks[0](x))."""
 
     kind: Literal["sequential"] = "sequential"
-    blocks: Annotated[tuple[Block, ...], Field(min_length=1, max_length=64)]
+    blocks: Annotated[Blocks, Field(description="The blocks, the first one first.")]
 
     def resolve(self, channels: int) -> Block:
         flat: list[Block] = []
         for i, block in enumerate(self.blocks):
             with within("blocks", i):
                 resolved = block.resolve(channels)
-            if isinstance(resolved, Sequential):
-                flat += resolved.blocks
-            elif not isinstance(resolved, Identity):
-                flat.append(resolved)
+            for step in resolved.blocks if isinstance(resolved, Sequential) else (resolved,):
+                if flat and isinstance(step, MapLayers) and isinstance(flat[-1], MapLayers):
+                    flat[-1] = flat[-1].then(step)
+                elif not isinstance(step, Identity):
+                    flat.append(step)
         if len(flat) < 2:
             return flat[0] if flat else Identity()
         return self.with_(blocks=tuple(flat))
 
+    @property
+    def any_channels(self) -> bool:
+        return all(block.any_channels for block in self.blocks)
+
     def build(self, channels: int) -> nn.Module:
         return nn.Sequential(*(block.build(channels) for block in self.blocks))
+
+    def sketch(self) -> Sketch:
+        return Row(tuple(block.sketch() for block in self.blocks))
 
     def label(self) -> str:
         return " ; ".join(block.label() for block in self.blocks)

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from torch import nn
 
-from attnspace.primitives.activation import ACTIVATIONS, Activation
-from attnspace.primitives.descriptor import Descriptor
+from attnspace.primitives.activation import Activation, activate
+from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
+from attnspace.primitives.sketch import Box, Sketch
 
 __all__ = ["Act"]
 
 
 class Act(Layer):
-    """An elementwise function between two layers."""
+    """An elementwise function, or softmax, between two layers."""
 
     searched = False
 
     kind: Literal["act"] = "act"
-    fn: Activation = "relu"
+    fn: Annotated[Activation, Field(description="Which function.")] = "relu"
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
         return () if self.fn == "identity" else (self,)
 
+    def any_channels(self, region: Region) -> bool:
+        return True
+
+    def sketch(self, region: Region) -> Sketch:
+        return Box(self.label())
+
     def build(self, d: Descriptor) -> nn.Module:
-        return ACTIVATIONS[self.fn]()
+        return activate(self.fn, d.maps)
 
     def label(self) -> str:
         return self.fn

@@ -8,12 +8,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from torch import Tensor, nn
 
-from attnspace.errors import SpecError
+from attnspace.errors import SpecError, within
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
 from attnspace.primitives.layers.project import Project
 from attnspace.primitives.node import Grid, fault
 from attnspace.primitives.reduction import Reduction
+from attnspace.primitives.width import Filters, width_label
 
 __all__ = ["AdaptiveKernel", "ChannelConv1d", "Conv1d", "OddKernel"]
 
@@ -39,9 +40,9 @@ class AdaptiveKernel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    gamma: Annotated[float, Field(ge=0.01, le=64)] = 2.0
-    beta: Annotated[float, Field(ge=-64, le=64)] = 1.0
-    minimum: OddKernel = 1
+    gamma: Annotated[float, Field(ge=0.01, le=64, description="Divides.")] = 2.0
+    beta: Annotated[float, Field(ge=-64, le=64, description="Added to log2 C.")] = 1.0
+    minimum: Annotated[OddKernel, Field(description="The smallest size.")] = 1
 
     def at(self, channels: int) -> int:
         """The kernel size at C channels."""
@@ -59,11 +60,14 @@ Kernel = Annotated[
 ]
 
 
+ONE = Reduction.of(1)
+
+
 class Conv1d(Layer):
     """Local exchange between neighbours: channels under a global squeeze, positions under a directional one.
 
-    Along channels it is one filter over the statistics. Along strips it is one filter for each channel
-    (`depthwise`) or a full convolution, with zero padding.
+    Along channels it is `filters` filters over the statistics, or over the filters before it. Along strips it is one
+    filter for each channel (`depthwise`) or a full convolution, with zero padding.
 
     Source: ECA, arXiv 1910.03151, eq. 9; ELA, arXiv 2403.01123, eq. 5.
     """
@@ -72,56 +76,73 @@ class Conv1d(Layer):
     refused: ClassVar[str] = "use conv2d, or squeeze global or directional"
 
     kind: Literal["conv1d"] = "conv1d"
-    kernel: Annotated[Kernel, Grid(3, 5, 7)] = 3
-    padding: Padding = "zeros"
-    bias: bool = True
-    depthwise: bool = True
-    sharing: Literal["shared", "separate"] = "shared"
+    kernel: Annotated[Kernel, Grid(3, 5, 7), Field(description="Odd size, or a rule that depends on C.")] = 3
+    padding: Annotated[Padding, Field(description="What lies beyond the ends of the channel axis.")] = "zeros"
+    bias: Annotated[bool, Field(description="Whether a bias is added.")] = True
+    filters: Annotated[
+        Filters, Field(description="Filters along the channel axis, each over all that come before.")
+    ] = ONE
+    depthwise: Annotated[bool, Field(description="Along strips: one filter for each channel, or a full one.")] = True
+    sharing: Annotated[
+        Literal["shared", "separate"], Field(description="Whether the strips of a directional squeeze share it.")
+    ] = "shared"
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
         kernel = self.kernel.at(d.channels) if isinstance(self.kernel, AdaptiveKernel) else self.kernel
         if kernel > MAX_KERNEL:
             raise SpecError(f"the adaptive kernel is {kernel} wide", at=("kernel",), allowed=f"up to {MAX_KERNEL}")
+        with within("filters"):
+            filters = Reduction.of(self.filters.at(d.channels))
         if d.region == "directional":
+            if filters != ONE:
+                raise SpecError("filters are for the channel axis", at=("filters",), allowed="1 on strips")
             if self.padding == "circular":
                 raise SpecError("circular padding is for the channel axis", at=("padding",), allowed="zeros on strips")
             depthwise = self.depthwise or d.maps == 1
             if kernel == 1 and not depthwise:
                 return Project(out=Reduction.of(d.maps), bias=self.bias, sharing=self.sharing).resolve(d)
-            return (self.with_(kernel=kernel, depthwise=depthwise),)
+            return (self.with_(kernel=kernel, depthwise=depthwise, filters=filters),)
         if self.padding == "circular" and kernel // 2 > d.maps // d.stacked:
             raise SpecError(f"kernel {kernel} wraps more than once around {d.channels} channels", at=("kernel",))
         padding = self.padding if kernel > 1 else "zeros"
-        return (self.with_(kernel=kernel, padding=padding, depthwise=True, sharing="shared"),)
+        return (self.with_(kernel=kernel, padding=padding, filters=filters, depthwise=True, sharing="shared"),)
 
     def after(self, d: Descriptor) -> Descriptor:
-        return d.to(d.maps if d.region == "directional" else d.maps // d.stacked)
+        if d.region == "directional":
+            return d.to(d.maps)
+        filters = self.filters.absolute
+        return d.to(d.maps // d.stacked * filters, filters)
+
+    def any_channels(self, region: Region) -> bool:
+        fixed = isinstance(self.kernel, int) and self.filters.width is not None
+        return fixed and region == "global" and self.padding == "zeros"
 
     def build(self, d: Descriptor) -> nn.Module:
         assert isinstance(self.kernel, int)
         if d.region == "global":
-            return ChannelConv1d(d.stacked, self.kernel, self.bias, self.padding)
+            return ChannelConv1d(d.stacked, self.filters.absolute, self.kernel, self.bias, self.padding)
         groups = d.maps if self.depthwise else 1
         padding = (self.kernel // 2, 0)
         return nn.Conv2d(d.maps, d.maps, (self.kernel, 1), padding=padding, groups=groups, bias=self.bias)
 
     def label(self) -> str:
         kernel = "k" if isinstance(self.kernel, AdaptiveKernel) else self.kernel
-        return f"conv1d{kernel}" + ("-circular" if self.padding == "circular" else "")
+        many = "" if self.filters == ONE else f"->{width_label(self.filters)}"
+        return f"conv1d{kernel}" + ("-circular" if self.padding == "circular" else "") + many
 
 
 class ChannelConv1d(nn.Module):
-    """One filter along the channel axis.
+    """Filters along the channel axis.
 
     Shape:
-        (N, stacked * C, 1, 1) -> (N, C, 1, 1)
+        (N, stacked * C, 1, 1) -> (N, filters * C, 1, 1)
     """
 
-    def __init__(self, stacked: int, kernel: int, bias: bool, padding_mode: Padding) -> None:
+    def __init__(self, stacked: int, filters: int, kernel: int, bias: bool, padding_mode: Padding) -> None:
         super().__init__()
         self.stacked = stacked
-        self.conv = nn.Conv1d(stacked, 1, kernel, padding=kernel // 2, bias=bias, padding_mode=padding_mode)
+        self.conv = nn.Conv1d(stacked, filters, kernel, padding=kernel // 2, bias=bias, padding_mode=padding_mode)
 
     def forward(self, d_nm11: Tensor) -> Tensor:
         along_channels = d_nm11.flatten(1).unflatten(1, (self.stacked, -1))
-        return self.conv(along_channels).transpose(1, 2).unsqueeze(-1)
+        return self.conv(along_channels).flatten(1).unsqueeze(2).unsqueeze(3)

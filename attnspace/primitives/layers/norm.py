@@ -5,30 +5,39 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from attnspace.errors import SpecError
-from attnspace.primitives.descriptor import Descriptor
+from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer, Sharing
 from attnspace.primitives.node import fault
+from attnspace.primitives.sketch import Box, Sketch
 
-__all__ = ["Norm"]
+__all__ = ["BatchNorm2d", "Norm"]
 
 
 class Norm(Layer):
     """Normalisation with a learned scale and shift for each channel.
 
     `batch` uses the statistics of the batch in training and running ones in evaluation; `group` those of each
-    sample, over `groups` groups of channels. `momentum` is torch's: the weight of the newest batch.
+    sample, over `groups` groups of channels (one by default: layer normalisation). `momentum` is torch's: the weight
+    of the newest batch.
     """
 
     searched = False
 
     kind: Literal["norm"] = "norm"
-    type: Literal["batch", "group"] = "batch"
-    groups: Annotated[int | None, Field(ge=1, le=65_536)] = None
-    eps: Annotated[float, Field(gt=0, le=1)] = 1e-5
-    momentum: Annotated[float | None, Field(gt=0, le=1)] = None
+    type: Annotated[
+        Literal["batch", "group"], Field(description="batch: over the batch; group: over each sample's channel groups.")
+    ] = "batch"
+    groups: Annotated[
+        Annotated[int, Field(ge=1, le=65_536)] | Literal["each"] | None,
+        Field(description="Groups of channels of a group norm: a number, or each channel by itself; null for one."),
+    ] = None
+    eps: Annotated[float, Field(gt=0, le=1, description="Added to the variance.")] = 1e-5
+    momentum: Annotated[
+        float | None, Field(gt=0, le=1, description="Weight of the newest batch in the running statistics; null: 0.1.")
+    ] = None
     sharing: Sharing = "joint"
 
     @model_validator(mode="after")
@@ -41,7 +50,7 @@ class Norm(Layer):
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
         if self.type == "group":
-            groups = self.groups or 1
+            groups = d.maps if self.groups == "each" else self.groups or 1
             if d.maps % groups:
                 raise SpecError(
                     f"{groups} groups do not divide {d.maps} channels",
@@ -55,9 +64,12 @@ class Norm(Layer):
 
     def build(self, d: Descriptor) -> nn.Module:
         if self.type == "group":
-            assert self.groups is not None
+            assert isinstance(self.groups, int)
             return nn.GroupNorm(self.groups, d.maps, eps=self.eps)
-        return nn.BatchNorm2d(d.maps, eps=self.eps, momentum=self.momentum)
+        return BatchNorm2d(d.maps, eps=self.eps, momentum=self.momentum)
+
+    def sketch(self, region: Region) -> Sketch:
+        return Box(self.label())
 
     @property
     def has_memory(self) -> bool:
@@ -65,3 +77,15 @@ class Norm(Layer):
 
     def label(self) -> str:
         return "bn" if self.type == "batch" else f"gn{self.groups or 1}"
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation that says what to do about a batch with one value for each channel."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's name
+        if self.training and input.shape[0] * input.shape[2] * input.shape[3] == 1:
+            raise ValueError(
+                "batch normalisation has one value for each channel: after a global squeeze it needs at least two "
+                "samples in training; got batch 1; use a larger batch, evaluation mode, or a group norm"
+            )
+        return super().forward(input)

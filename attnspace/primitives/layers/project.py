@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import Field
 from torch import nn
 
 from attnspace.errors import within
-from attnspace.primitives.descriptor import Descriptor
+from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer, Sharing
-from attnspace.primitives.node import Grid, fault
-from attnspace.primitives.reduction import MAX_WIDTH, Reduction
+from attnspace.primitives.node import Grid
+from attnspace.primitives.reduction import Reduction
+from attnspace.primitives.width import Width, width_at, width_label
 
-__all__ = ["Project"]
+__all__ = ["Project", "ZeroInit", "zeroed"]
 
-
-def _absolute(value: Any) -> Any:
-    """A bare number is a count here, and a ratio under `reduction`."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return {"width": value}
-    if not isinstance(value, str | dict | Reduction):
-        raise fault('should be "C", a whole number or a reduction rule', allowed='"C", 1, {"ratio": 16}')
-    return value
-
-
-def _written(out: str | Reduction) -> Any:
-    if isinstance(out, str):
-        return out
-    if out.width is not None:
-        return out.width
-    dumped = out.model_dump()
-    return dumped if isinstance(dumped, dict) else {"ratio": dumped}
-
-
-Count = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
-Width = Annotated[
-    Literal["C"] | Reduction,
-    BeforeValidator(_absolute, json_schema_input_type=Literal["C"] | Count | Reduction),
-    PlainSerializer(_written),
+ZeroInit = Annotated[
+    Literal["weight", "all"] | None,
+    Field(description="What starts at zero, so that the layer at first says nothing: the weight, or the bias too."),
 ]
 
 
@@ -49,22 +29,27 @@ class Project(Layer):
     """
 
     kind: Literal["project"] = "project"
-    out: Annotated[Width, Grid("C", 1)] = "C"
-    bias: bool = True
+    out: Annotated[Width, Grid("C", 1), Field(description="Channels that it leaves.")] = "C"
+    bias: Annotated[bool, Field(description="Whether a bias is added.")] = True
     sharing: Sharing = "joint"
+    zero_init: ZeroInit = None
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
         with within("out"):
-            out = d.channels if isinstance(self.out, str) else self.out.at(d.channels)
+            out = width_at(self.out, d.channels)
         # Pointwise, so that one application to both strips is the same as one to each.
         separate = d.region == "directional" and self.sharing == "separate"
-        return (self.with_(out=Reduction.of(out), sharing="separate" if separate else "joint"),)
+        zero_init = "weight" if self.zero_init and not self.bias else self.zero_init
+        return (self.with_(out=Reduction.of(out), sharing="separate" if separate else "joint", zero_init=zero_init),)
 
     def after(self, d: Descriptor) -> Descriptor:
         return d.to(self._width)
 
+    def any_channels(self, region: Region) -> bool:
+        return region == "channel" and isinstance(self.out, Reduction) and self.out.width is not None
+
     def build(self, d: Descriptor) -> nn.Module:
-        return nn.Conv2d(d.maps, self._width, kernel_size=1, bias=self.bias)
+        return zeroed(nn.Conv2d(d.maps, self._width, kernel_size=1, bias=self.bias), self.zero_init)
 
     @property
     def _width(self) -> int:
@@ -72,4 +57,13 @@ class Project(Layer):
         return self.out.absolute
 
     def label(self) -> str:
-        return f"1x1->{self.out}" if isinstance(self.out, str) else f"1x1->{self.out.label().lstrip('=')}"
+        return f"1x1->{width_label(self.out)}"
+
+
+def zeroed(module: nn.Conv2d, what: str | None) -> nn.Conv2d:
+    """The module, its weight (and bias, for `all`) set to zero."""
+    if what:
+        nn.init.zeros_(module.weight)
+    if what == "all" and module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module

@@ -8,7 +8,7 @@ from torch import nn
 
 from attnspace.primitives.descriptor import Region
 from attnspace.primitives.node import Grid
-from attnspace.primitives.squeeze import Combine, PoolingSqueeze, SqueezeModule
+from attnspace.primitives.squeeze import COMBINE, Combine, PoolingSqueeze, SqueezeModule
 
 __all__ = ["Channel"]
 
@@ -22,7 +22,7 @@ class Channel(PoolingSqueeze):
     region: ClassVar[Region] = "channel"
 
     kind: Literal["channel"] = "channel"
-    combine: Annotated[Combine, Grid("stack", "sum")] = "stack"
+    combine: Annotated[Combine, Grid("stack", "sum"), COMBINE] = "stack"
 
-    def build(self) -> nn.Module:
-        return SqueezeModule([stat.build((1,)) for stat in self.stats], self.combine)
+    def build(self, channels: int) -> nn.Module:
+        return SqueezeModule([stat.build(channels, (1,)) for stat in self.stats], self.combine)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attnspace.primitives.descriptor import Region
 from attnspace.primitives.node import Grid
-from attnspace.primitives.squeeze import Combine, PoolingSqueeze, combined
+from attnspace.primitives.squeeze import COMBINE, Combine, PoolingSqueeze, combined
 
 __all__ = ["Directional", "DirectionalModule"]
 
@@ -22,12 +22,12 @@ class Directional(PoolingSqueeze):
     region: ClassVar[Region] = "directional"
 
     kind: Literal["directional"] = "directional"
-    combine: Annotated[Combine, Grid("shared", "sum")] = "shared"
+    combine: Annotated[Combine, Grid("shared", "sum"), COMBINE] = "shared"
 
-    def build(self) -> nn.Module:
-        return DirectionalModule(
-            [stat.build((3,)) for stat in self.stats], [stat.build((2,)) for stat in self.stats], self.combine
-        )
+    def build(self, channels: int) -> nn.Module:
+        over_w = [stat.build(channels, (3,)) for stat in self.stats]
+        over_h = [stat.build(channels, (2,)) for stat in self.stats]
+        return DirectionalModule(over_w, over_h, self.combine)
 
 
 class DirectionalModule(nn.Module):

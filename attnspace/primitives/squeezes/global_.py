@@ -19,5 +19,5 @@ class Global(PoolingSqueeze):
 
     kind: Literal["global"] = "global"
 
-    def build(self) -> nn.Module:
-        return SqueezeModule([stat.build((2, 3)) for stat in self.stats], self.combine)
+    def build(self, channels: int) -> nn.Module:
+        return SqueezeModule([stat.build(channels, (2, 3)) for stat in self.stats], self.combine)

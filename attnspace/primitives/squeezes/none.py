@@ -22,13 +22,13 @@ class NoneSqueeze(Squeeze):
     def descriptor(self, channels: int) -> Descriptor:
         return Descriptor("none", channels, channels)
 
-    def resolve(self, *, keep_order: bool) -> Squeeze:
+    def resolve(self, channels: int, *, keep_order: bool) -> Squeeze:
         return self
 
     def label(self) -> str:
         return "map"
 
-    def build(self) -> nn.Module:
+    def build(self, channels: int) -> nn.Module:
         return NoneModule()
 
 

@@ -20,7 +20,7 @@ class Amax(Statistic):
     kind: Literal["amax"] = "amax"
     searched = False
 
-    def build(self, dims: tuple[int, ...]) -> nn.Module:
+    def build(self, channels: int, dims: tuple[int, ...]) -> nn.Module:
         return AmaxModule(dims)
 
 

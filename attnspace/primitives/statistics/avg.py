@@ -16,7 +16,7 @@ class Avg(Statistic):
 
     kind: Literal["avg"] = "avg"
 
-    def build(self, dims: tuple[int, ...]) -> nn.Module:
+    def build(self, channels: int, dims: tuple[int, ...]) -> nn.Module:
         return AvgModule(dims)
 
 

@@ -19,7 +19,7 @@ class Max(Statistic):
 
     kind: Literal["max"] = "max"
 
-    def build(self, dims: tuple[int, ...]) -> nn.Module:
+    def build(self, channels: int, dims: tuple[int, ...]) -> nn.Module:
         return MaxModule(dims)
 
 

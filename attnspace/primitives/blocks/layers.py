@@ -1,0 +1,62 @@
+"""layers: layers on the map itself, without a gate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from torch import nn
+
+from attnspace.errors import SpecError
+from attnspace.primitives.block import Block
+from attnspace.primitives.blocks.identity import Identity
+from attnspace.primitives.descriptor import Descriptor
+from attnspace.primitives.layer import Layers, build_layers, check_regions, resolve_layers, sketch_layers
+from attnspace.primitives.sketch import Sketch
+
+__all__ = ["MapLayers"]
+
+
+class MapLayers(Block):
+    """x -> layers[-1](... layers[0](x)), from C channels to C.
+
+    Source: the scale and shift of GRN, arXiv 2301.00808, algorithm 1.
+    """
+
+    searched = False
+
+    kind: Literal["layers"] = "layers"
+    layers: Annotated[Layers, Field(min_length=1, description="The layers, the first one first.")]
+
+    @model_validator(mode="after")
+    def _layers_fit(self) -> Self:
+        check_regions("layers", self.layers, "none")
+        return self
+
+    def resolve(self, channels: int) -> Block:
+        layers, d = resolve_layers("layers", self.layers, Descriptor("none", channels, channels))
+        if d.maps != channels:
+            raise SpecError(
+                f"the layers leave {d.maps} channels and the map has {channels}",
+                at=("layers",),
+                allowed="as many as the map",
+                remedy="end with a layer that has out C",
+            )
+        return self.with_(layers=layers) if layers else Identity()
+
+    def then(self, other: MapLayers) -> MapLayers:
+        """The layers of both, one list."""
+        return self.with_(layers=(*self.layers, *other.layers))
+
+    @property
+    def any_channels(self) -> bool:
+        return all(layer.any_channels("none") for layer in self.layers)
+
+    def build(self, channels: int) -> nn.Module:
+        return build_layers(self.layers, Descriptor("none", channels, channels))[0]
+
+    def sketch(self) -> Sketch:
+        return sketch_layers(self.layers, "none")
+
+    def label(self) -> str:
+        return " > ".join(["map", *(layer.label() for layer in self.layers)])

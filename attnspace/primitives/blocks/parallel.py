@@ -1,0 +1,88 @@
+"""parallel: blocks side by side, their outputs merged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from attnspace.errors import within
+from attnspace.primitives.block import Block, Blocks
+from attnspace.primitives.blocks.gate import Gate
+from attnspace.primitives.blocks.identity import Identity
+from attnspace.primitives.blocks.residual import Residual
+from attnspace.primitives.maps import fold
+from attnspace.primitives.node import Grid, in_order
+from attnspace.primitives.sketch import Fork, Sketch, symbol
+
+__all__ = ["Parallel", "ParallelModule"]
+
+Join = Literal["sum", "mean", "max"]
+
+
+class Parallel(Block):
+    """The sum, mean or maximum of what each block makes of x.
+
+    Source: scSE, arXiv 1803.02579, section 2.3; triplet attention, arXiv 2010.03045, eq. 4.
+    """
+
+    kind: Literal["parallel"] = "parallel"
+    blocks: Annotated[Blocks, Field(description="The blocks, each applied to the same map.")]
+    merge: Annotated[
+        Join, Grid("sum", "mean", "max"), Field(description="How their outputs become one, element by element.")
+    ] = "sum"
+
+    def resolve(self, channels: int) -> Block:
+        flat: list[Block] = []
+        for i, block in enumerate(self.blocks):
+            with within("blocks", i):
+                resolved = block.resolve(channels)
+            nested = isinstance(resolved, Parallel) and resolved.merge == self.merge != "mean"
+            flat += resolved.blocks if nested and isinstance(resolved, Parallel) else [resolved]
+        if len(flat) == 1:
+            return flat[0]
+        others = [block for block in flat if not isinstance(block, Identity)]
+        if self.merge == "sum" and len(flat) == 2 and len(others) == 1:
+            return Residual(block=others[0]).resolve(channels)
+        return self.with_(blocks=tuple(flat))
+
+    def canonical(self) -> Self:
+        same = super().canonical()
+        return same.with_(blocks=in_order(same.blocks))
+
+    @property
+    def any_channels(self) -> bool:
+        return all(block.any_channels for block in self.blocks)
+
+    def build(self, channels: int) -> nn.Module:
+        return ParallelModule([block.build(channels) for block in self.blocks], self.merge)
+
+    def sketch(self) -> Sketch:
+        return Fork(tuple(block.sketch() for block in self.blocks), symbol(self.merge))
+
+    def label(self) -> str:
+        return f"{self.merge}({' | '.join(block.label() for block in self.blocks)})"
+
+    @classmethod
+    def any_of(cls) -> Any:
+        return {**super().any_of(), "blocks": [Gate.any_of(), Gate.any_of()]}
+
+
+class ParallelModule(nn.Module):
+    """Every block on the same map, their outputs merged.
+
+    Shape:
+        (N,C,H,W) -> (N,C,H,W)
+    """
+
+    def __init__(self, blocks: list[nn.Module], merge: Join) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.merge = merge
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        return fold(self.merge, [block(x_nchw) for block in self.blocks])
+
+    def extra_repr(self) -> str:
+        return self.merge

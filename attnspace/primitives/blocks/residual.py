@@ -1,0 +1,65 @@
+"""residual: x plus what a block makes of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from attnspace.errors import within
+from attnspace.primitives.activation import Activation
+from attnspace.primitives.block import Block
+from attnspace.primitives.blocks.gate import Gate
+from attnspace.primitives.sketch import Fork, Row, Sketch
+
+__all__ = ["Residual", "ResidualModule"]
+
+ONE_MORE: dict[Activation, Activation] = {"sigmoid": "sigmoid1p", "tanh": "tanh1p"}
+
+
+class Residual(Block):
+    """x + block(x). Source: BAM, arXiv 1807.06514, eq. 1; GRN, arXiv 2301.00808, section 3.2."""
+
+    kind: Literal["residual"] = "residual"
+    block: Annotated[Block, Field(description="The block whose output is added to its input.")]
+
+    def resolve(self, channels: int) -> Block:
+        with within("block"):
+            block = self.block.resolve(channels)
+        one_gate = isinstance(block, Gate) and block.apply == "multiply" and block.merge.startswith("logit")
+        if one_gate and isinstance(block, Gate) and block.activation in ONE_MORE:
+            return block.with_(activation=ONE_MORE[block.activation])  # x + x g = x (1 + g)
+        return self.with_(block=block)
+
+    @property
+    def any_channels(self) -> bool:
+        return self.block.any_channels
+
+    def build(self, channels: int) -> nn.Module:
+        return ResidualModule(self.block.build(channels))
+
+    def sketch(self) -> Sketch:
+        return Fork((Row(), self.block.sketch()), "+", straight=True)
+
+    def label(self) -> str:
+        return f"x + ({self.block.label()})"
+
+    @classmethod
+    def any_of(cls) -> Any:
+        return {"kind": "residual", "block": Gate.any_of()}
+
+
+class ResidualModule(nn.Module):
+    """x + block(x).
+
+    Shape:
+        (N,C,H,W) -> (N,C,H,W)
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        return x_nchw + self.block(x_nchw)

@@ -1,0 +1,89 @@
+"""swap: a block that sees C exchanged with H or with W."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from attnspace.errors import within
+from attnspace.primitives.block import Block
+from attnspace.primitives.blocks.identity import Identity
+from attnspace.primitives.node import Grid, fault
+from attnspace.primitives.sketch import Frame, Sketch
+
+__all__ = ["Swap", "SwapModule"]
+
+AXES = {"H": 2, "W": 3}
+
+
+class Swap(Block):
+    """The block is applied to the map with its channel axis and one spatial axis exchanged, then they are put back.
+
+    H and W are not known when a module is built, so the block must not depend on the number of channels.
+
+    Source: triplet attention, arXiv 2010.03045, section 3.2.
+    """
+
+    kind: Literal["swap"] = "swap"
+    axis: Annotated[Literal["H", "W"], Grid("H", "W"), Field(description="The axis exchanged with C.")] = "H"
+    block: Annotated[Block, Field(description="What is applied to the exchanged map.")]
+
+    @model_validator(mode="after")
+    def _same_at_every_size(self) -> Self:
+        if not self.block.any_channels:
+            raise fault(
+                f"the swapped block has weights for each channel, and {self.axis} has no fixed size",
+                at=("block",),
+                allowed="squeeze channel with layers that have a number as out; layers that do not depend on C",
+            )
+        return self
+
+    def resolve(self, channels: int) -> Block:
+        with within("block"):
+            block = self.block.resolve(channels)
+        if isinstance(block, Identity):
+            return block
+        if isinstance(block, Swap) and block.axis == self.axis:
+            return block.block
+        return self.with_(block=block)
+
+    @property
+    def any_channels(self) -> bool:
+        return True
+
+    def build(self, channels: int) -> nn.Module:
+        return SwapModule(AXES[self.axis], self.block.build(channels))
+
+    def sketch(self) -> Sketch:
+        return Frame(f"C and {self.axis} exchanged", self.block.sketch())
+
+    def label(self) -> str:
+        return f"C<->{self.axis}({self.block.label()})"
+
+    @classmethod
+    def any_of(cls) -> Any:
+        stats = {"$subset": ["avg", "max", "std"]}
+        conv = {"kind": "conv2d", "kernel": {"$choice": [3, 5, 7]}}
+        gate = {"kind": "gate", "squeeze": {"kind": "channel", "stats": stats}, "excite": [conv]}
+        return {**super().any_of(), "block": gate}
+
+
+class SwapModule(nn.Module):
+    """A block on the map with axis 1 and another one exchanged.
+
+    Shape:
+        (N,C,H,W) -> (N,C,H,W)
+    """
+
+    def __init__(self, axis: int, block: nn.Module) -> None:
+        super().__init__()
+        self.axis = axis
+        self.block = block
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        return self.block(x_nchw.transpose(1, self.axis)).transpose(1, self.axis)
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}"

@@ -1,0 +1,121 @@
+"""A branch of a gate: what is pooled, and the layers that turn it into logits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from torch import Tensor, nn
+
+from attnspace.errors import SpecError, within
+from attnspace.primitives.descriptor import Descriptor
+from attnspace.primitives.layer import Layer, Layers, build_layers, check_regions, resolve_layers, sketch_layers
+from attnspace.primitives.maps import fold
+from attnspace.primitives.sketch import Sketch
+from attnspace.primitives.squeeze import PoolingSqueeze, Squeeze
+from attnspace.primitives.strips import build_strips
+
+__all__ = ["Branch", "BranchModule", "check_gate", "sum_strips"]
+
+
+class Branch(BaseModel):
+    """Squeeze and excitation. The logits of several statistics, and those of two strips, are summed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    squeeze: Annotated[Squeeze, Field(description="Which region each value summarises, and what is pooled.")]
+    excite: Annotated[Layers, Field(description="Layers from the descriptor to the logits.")] = ()
+
+    @model_validator(mode="after")
+    def _layers_fit_their_region(self) -> Self:
+        check_regions("excite", self.excite, self.squeeze.region)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return {name: value for name, value in handler(self).items() if name == "squeeze" or value}
+
+    def resolve(self, channels: int, *, sums: bool) -> tuple[Branch, Descriptor]:
+        """The canonical form, and what it leaves; `sums` if the logits of its statistics are summed.
+
+        Raises:
+            SpecError: not possible at this channel count.
+        """
+        excite, d = resolve_layers("excite", self.excite, self.squeeze.descriptor(channels))
+        with within("squeeze"):
+            squeeze = self.squeeze.resolve(channels, keep_order=any(layer.has_memory for layer in excite))
+        if sums and isinstance(squeeze, PoolingSqueeze) and squeeze.runs > 1 and not excite:
+            return self.with_(squeeze.with_(combine="sum"), ()).resolve(channels, sums=sums)
+        return self.with_(squeeze, excite), d
+
+    def with_(self, squeeze: Squeeze, excite: tuple[Layer, ...]) -> Branch:
+        """A branch of these, which are trusted."""
+        return self.model_copy(update={"squeeze": squeeze, "excite": excite})
+
+    def canonical(self) -> Branch:
+        """A resolved branch with what commutes in one order."""
+        return self.with_(self.squeeze.canonical(), tuple(layer.canonical() for layer in self.excite))
+
+    @property
+    def any_channels(self) -> bool:
+        """Whether its weights are the same at every channel count."""
+        layers = all(layer.any_channels(self.squeeze.region) for layer in self.excite)
+        return layers and self.squeeze.any_channels
+
+    def build_parts(self, channels: int) -> tuple[nn.Module, nn.Sequential]:
+        """The modules of a resolved branch: squeeze and excitation."""
+        squeeze = self.squeeze.build(channels)
+        layers = build_strips if self.squeeze.region == "directional" else build_layers
+        return squeeze, layers(self.excite, self.squeeze.descriptor(channels))[0]
+
+    def build(self, channels: int) -> BranchModule:
+        """The module of a resolved branch."""
+        return BranchModule(*self.build_parts(channels), strips=self.squeeze.region == "directional")
+
+    def sketch(self) -> tuple[Sketch, ...]:
+        """Its steps."""
+        return self.squeeze.sketch(), *sketch_layers(self.excite, self.squeeze.region).items
+
+    def label(self) -> str:
+        """Squeeze and layers in a few characters."""
+        return " > ".join([self.squeeze.label(), *(layer.label() for layer in self.excite)])
+
+
+def check_gate(d: Descriptor, field: str) -> None:
+    """That what the layers of `field` leave is a gate for C channels.
+
+    Raises:
+        SpecError: it has neither one channel nor C.
+    """
+    if d.maps not in (1, d.channels):
+        raise SpecError(
+            f"the gate has {d.maps} channels and the map has {d.channels}",
+            at=(field,),
+            allowed="1 or as many as the map",
+            remedy="end with a layer that has out C",
+        )
+
+
+class BranchModule(nn.Module):
+    """Squeeze and excitation of one branch.
+
+    Shape:
+        (N,C,H,W) -> logits (N, 1 or C, 1 or H, 1 or W)
+    """
+
+    def __init__(self, squeeze: nn.Module, excite: nn.Module, *, strips: bool) -> None:
+        super().__init__()
+        self.squeeze = squeeze
+        self.excite = excite
+        self.strips = strips
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        logits = [self.excite(descriptor) for descriptor in self.squeeze(x_nchw)]
+        return fold("sum", sum_strips(logits) if self.strips else logits)
+
+
+def sum_strips(logits: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """The logits of several statistics summed in each strip: (N,maps,H,1) and (N,maps,1,W)."""
+    rows = fold("sum", [pair[0] for pair in logits])
+    columns = fold("sum", [pair[1] for pair in logits])
+    return [rows, columns.transpose(2, 3)]

@@ -1,0 +1,122 @@
+"""branches: several lists of layers on one descriptor, and their outputs as one."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from attnspace.errors import SpecError, within
+from attnspace.primitives.descriptor import Descriptor, Region
+from attnspace.primitives.layer import Layer, Layers, build_layers, resolve_layers, sketch_layers
+from attnspace.primitives.maps import Fold, fold
+from attnspace.primitives.node import fault, in_order
+from attnspace.primitives.sketch import Fork, Sketch, symbol
+
+__all__ = ["Branches", "BranchesModule"]
+
+
+class Branches(Layer):
+    """Several lists of layers side by side; an empty list passes on what it is given.
+
+    Source: multi-scale convolutional attention, SegNeXt, arXiv 2209.08575, eq. 1.
+    """
+
+    regions: ClassVar[frozenset[Region]] = frozenset({"global", "channel", "none"})
+    refused: ClassVar[str] = "give the layers of strips one after the other"
+    searched = False
+
+    kind: Literal["branches"] = "branches"
+    branches: Annotated[
+        tuple[Layers, ...], Field(min_length=1, max_length=16, description="The lists of layers, in order.")
+    ]
+    merge: Annotated[
+        Literal["sum", "mean", "max", "product", "stack"],
+        Field(description="How the outputs become one; stack puts them side by side as channels."),
+    ] = "sum"
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        if sum(map(len, self.branches)) > 64:
+            raise fault("has more than 64 layers", at=("branches",))
+        return self
+
+    def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
+        resolved, ends = [], []
+        for i, layers in enumerate(self.branches):
+            with within("branches"):
+                steps, end = resolve_layers(str(i), layers, d)
+            resolved.append(steps)
+            ends.append(end)
+        if self.merge != "stack" and len({end.maps for end in ends}) > 1:
+            raise SpecError(
+                f"the branches leave {', '.join(str(end.maps) for end in ends)} channels",
+                at=("branches",),
+                allowed="as many from each",
+                remedy="end each branch with a layer that has the same out, or use merge stack",
+            )
+        if len(resolved) == 1:
+            return resolved[0]
+        return (self.with_(branches=tuple(resolved)),)
+
+    def after(self, d: Descriptor) -> Descriptor:
+        ends = [_end(layers, d) for layers in self.branches]
+        if self.merge == "stack":
+            return d.to(sum(end.maps for end in ends))
+        return ends[0] if all(end == ends[0] for end in ends) else d.to(ends[0].maps)
+
+    def build(self, d: Descriptor) -> nn.Module:
+        return BranchesModule([build_layers(layers, d)[0] for layers in self.branches], self.merge)
+
+    def misfit(self, region: Region) -> tuple[tuple[str | int, ...], Layer] | None:
+        for i, layers in enumerate(self.branches):
+            for j, layer in enumerate(layers):
+                if found := layer.misfit(region):
+                    return ("branches", i, j, *found[0]), found[1]
+        return super().misfit(region)
+
+    def any_channels(self, region: Region) -> bool:
+        return all(layer.any_channels(region) for layers in self.branches for layer in layers)
+
+    @property
+    def has_memory(self) -> bool:
+        return any(layer.has_memory for layers in self.branches for layer in layers)
+
+    def canonical(self) -> Self:
+        same = super().canonical()
+        return same if self.merge == "stack" else same.with_(branches=in_order(same.branches))
+
+    def sketch(self, region: Region) -> Sketch:
+        return Fork(tuple(sketch_layers(layers, region) for layers in self.branches), symbol(self.merge))
+
+    def label(self) -> str:
+        lists = [" > ".join(layer.label() for layer in layers) or "as is" for layers in self.branches]
+        return f"{self.merge}({' | '.join(lists)})"
+
+
+def _end(layers: tuple[Layer, ...], d: Descriptor) -> Descriptor:
+    for layer in layers:
+        d = layer.after(d)
+    return d
+
+
+class BranchesModule(nn.Module):
+    """Every branch on the same tensor, their outputs merged.
+
+    Shape:
+        (N,maps,.,.) -> (N,maps',.,.)
+    """
+
+    def __init__(self, branches: list[nn.Sequential], merge: Fold | Literal["stack"]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.merge = merge
+
+    def forward(self, d: Tensor) -> Tensor:
+        outputs = [branch(d) for branch in self.branches]
+        return torch.cat(outputs, dim=1) if self.merge == "stack" else fold(self.merge, outputs)
+
+    def extra_repr(self) -> str:
+        return self.merge

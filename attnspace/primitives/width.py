@@ -1,0 +1,63 @@
+"""How many channels a layer leaves: all of them, a count, or a rule."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from attnspace.primitives.node import fault
+from attnspace.primitives.reduction import MAX_WIDTH, Reduction
+
+__all__ = ["Filters", "Width", "width_at", "width_label"]
+
+
+def _absolute(value: Any) -> Any:
+    """A bare number is a count here, and a ratio under `reduction`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"width": value}
+    if not isinstance(value, str | dict | Reduction):
+        raise fault('should be "C", a whole number or a reduction rule', allowed='"C", 1, {"ratio": 16}')
+    return value
+
+
+def _count(value: Any) -> Any:
+    if isinstance(value, str):
+        raise fault("should be a whole number or a reduction rule", allowed='1, {"ratio": 16}')
+    return _absolute(value)
+
+
+def _written(out: str | Reduction) -> Any:
+    if isinstance(out, str):
+        return out
+    if out.width is not None:
+        return out.width
+    dumped = out.model_dump()
+    return dumped if isinstance(dumped, dict) else {"ratio": dumped}
+
+
+Count = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Width = Annotated[
+    Literal["C"] | Reduction,
+    BeforeValidator(_absolute, json_schema_input_type=Literal["C"] | Count | Reduction),
+    PlainSerializer(_written),
+]
+Filters = Annotated[
+    Reduction, BeforeValidator(_count, json_schema_input_type=Count | Reduction), PlainSerializer(_written)
+]
+
+
+def width_at(out: str | Reduction, channels: int) -> int:
+    """The number of channels, at C of them.
+
+    Raises:
+        SpecError: the rule leaves none.
+    """
+    return channels if isinstance(out, str) else out.at(channels)
+
+
+def width_label(out: str | Reduction) -> str:
+    """`C`, `8`, `C/16`."""
+    if isinstance(out, str):
+        return out
+    return str(out.width) if out.width is not None else f"C{out.label()}"
