@@ -13,19 +13,17 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnspace.errors import AttnspaceError, RunFailed, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from attnspace.primitives import Block
     from attnspace.results import Results
 
 __all__ = ["app", "main", "run"]
@@ -45,6 +43,14 @@ class SchemaOf(StrEnum):
 
     spec = "spec"
     study = "study"
+
+
+class Format(StrEnum):
+    """What a block is exported to."""
+
+    py = "py"
+    onnx = "onnx"
+    json = "json"
 
 
 def _version(asked: bool) -> None:
@@ -69,6 +75,7 @@ def search(
 ) -> None:
     """Search, and write the report. The same command goes on where an earlier one was stopped."""
     _import_torch()
+    from attnspace.console import summary_table, terminal
     from attnspace.study import Ledger, Run, prepare
     from attnspace.study import search as run_search
     from attnspace.study.ledger import timestamp
@@ -76,7 +83,7 @@ def search(
 
     prepared = prepare(study)
     place = Run(run_ or Path("runs") / prepared.config.name)
-    console = _console()
+    console = terminal()
     with place.opened(prepared):
         ledger = Ledger(place.ledger_file)
         try:
@@ -94,7 +101,7 @@ def search(
                 evaluations=outcome.evaluations, training_s=outcome.training_s, total_s=total, finished=timestamp()
             )
         ledger.close()
-    console.print(_summary_table(results))
+    console.print(summary_table(results))
     if outcome.exhausted:
         found = (results.frame["role"] == "trial").sum()
         console.print(f"The space holds no further design: {found} of {prepared.config.search.trials} trials.")
@@ -113,14 +120,15 @@ def search(
 @app.command()
 def report(runs: Annotated[list[Path], typer.Argument(help="Run directories.")]) -> None:
     """Write report.html, trials.parquet and winner.json again from what a run has recorded."""
+    from attnspace.console import summary_table, terminal
     from attnspace.results import load
 
-    console = _console()
+    console = terminal()
     for run in runs:
         load(run)  # none is written if one of them is no run
     for run in runs:
         results = _write_report(run)
-        console.print(_summary_table(results))
+        console.print(summary_table(results))
         console.print(f"report: {run / 'report.html'}", highlight=False, soft_wrap=True)
 
 
@@ -130,32 +138,40 @@ def show(
     diff: Annotated[str | None, typer.Option(help="Another one: say what changes from SPEC to it.")] = None,
     channels: Annotated[int, typer.Option(min=1, max=65_536, help="C of the map.")] = 64,
     resolution: Annotated[int, typer.Option(min=1, max=65_536, help="H and W of the map.")] = 56,
+    picture: Annotated[Path | None, typer.Option(help="Also draw it, to this SVG file.")] = None,
 ) -> None:
-    """Show a block as a tree, with its parameters and FLOPs."""
+    """Show a block as a tree, with its parameters, FLOPs and memory."""
+    _import_torch()
+    from attnspace.console import block_tree, terminal
     from attnspace.costing import cost
+    from attnspace.documents import write_text
     from attnspace.spec import diff as difference
     from attnspace.spec import identity, read_spec
 
     found, other = read_spec(spec), read_spec(diff) if diff else None
     if isinstance(found.blocks, dict) and other is None:
-        console = _console()
+        console = terminal()
         for stage, block in sorted(found.blocks.items()):
-            console.print(_tree(block, f"stage {stage}"))
+            console.print(block_tree(block, f"stage {stage}"))
         console.print(f"placement {found.placement}", highlight=False)
         return
-    with in_file(spec):
+    with in_file(spec), _possible_at(channels):
         costs = cost(found.block, (channels, resolution, resolution))
         design = identity(found.block, channels)
     with in_file(diff or ""):
         lines = difference(found.block, other.block) if other else []
         same = other is not None and identity(other.block, channels) == design
-    console = _console()
-    console.print(_tree(found.block, found.name or spec))
+    console = terminal()
+    console.print(block_tree(found.block, found.name or spec))
     placed = f"placement {found.placement}" if found.placement else None
-    for line in filter(None, (found.doc, found.source, placed)):
+    for line in filter(None, (found.doc, found.formula, found.source, placed)):
         console.print(line, style="dim", highlight=False, markup=False)
     at = f"at C={channels}, {resolution}x{resolution}"
-    console.print(f"{at}: {costs.params:,} parameters, {costs.flops:,} FLOPs ({costs.macs:,} MACs)", highlight=False)
+    console.print(
+        f"{at}: {costs.params:,} parameters, {costs.flops:,} FLOPs ({costs.macs:,} MACs), "
+        f"{costs.activation_bytes:,} bytes kept for backward",
+        highlight=False,
+    )
     console.print(f"design {design} at C={channels}", highlight=False)
     if other is not None:
         console.print(f"\nfrom {found.name or spec} to {other.name or diff}:", highlight=False, markup=False)
@@ -163,6 +179,9 @@ def show(
             console.print(f"  {line}", highlight=False, markup=False)
         if same:
             console.print(f"  one design at C={channels}", highlight=False)
+    if picture:
+        write_text(picture, found.block._repr_html_() + "\n")
+        console.print(f"drawn: {picture}", highlight=False)
 
 
 @app.command()
@@ -214,36 +233,71 @@ def check(
         print(f"design {designs[stage]} at C={channels}")
 
 
+@contextmanager
+def _possible_at(channels: int) -> Iterator[None]:
+    """A block that is not possible at this count may be at another."""
+    try:
+        yield
+    except SpecError as error:
+        if str(channels) in error.what:
+            error.remedy = "; ".join(filter(None, [error.remedy, "or give another count with --channels"]))
+        raise
+
+
 def _many(number: int) -> str:
     """A count for people: exact up to twelve digits."""
     return f"{number:,}" if number < 10**12 else f"about 10^{int(math.log10(number))}"
 
 
 @app.command("list")
-def list_() -> None:
+def list_(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The published blocks as a Markdown page.")] = False,
+) -> None:
     """List the published blocks, and the primitives they are made of."""
-    from rich.table import Table
+    _import_torch()
+    from attnspace.console import catalogue_table, primitives_table, terminal
 
-    from attnspace.compiler import build
-    from attnspace.primitives import families
-    from attnspace.spec import published, read_spec
+    if markdown:
+        from attnspace.catalogue import markdown as page
 
-    console = _console()
-    table = Table("name", "label", "parameters at C=64", "source", box=None, header_style="bold", pad_edge=False)
-    table.columns[2].justify = "right"
-    for name in published():
-        found = read_spec(name)
-        params = sum(p.numel() for p in build(found.block, 64).parameters())
-        table.add_row(name, found.block.label(), f"{params:,}", found.source or "")
-    console.print(table)
-    for family, base in families().items():
-        console.print(f"\n[bold]{family}[/bold]: {base.__doc__.splitlines()[0] if base.__doc__ else ''}")
-        for kind, member in sorted(base.members.items()):
-            fields = [_field(name, about) for name, about in member.model_fields.items() if name != "kind"]
-            said = (member.__doc__ or "").splitlines()[0]
-            console.print(f"  {kind:<12} {said}", highlight=False, markup=False)
-            if fields:
-                console.print(f"  {'':<12} {', '.join(fields)}", style="dim", highlight=False, markup=False)
+        print(page(), end="")
+        return
+    console = terminal()
+    console.print(catalogue_table())
+    for line in primitives_table():
+        console.print(line, highlight=False)
+
+
+@app.command()
+def export(
+    spec: Annotated[str, typer.Argument(help="A spec file, or the name of a published block.")],
+    to: Annotated[Format, typer.Option(help="A Python file that needs only torch, ONNX, or the spec as JSON.")],
+    channels: Annotated[int, typer.Option(min=1, max=65_536, help="C of the map.")] = 64,
+    out: Annotated[Path | None, typer.Option(help="The file; by default Python and JSON are printed.")] = None,
+) -> None:
+    """Write a block for use without attnspace, checked against the module before it is handed over."""
+    _import_torch()
+    from attnspace.documents import write_text
+    from attnspace.spec import dump_spec, read_spec
+
+    with in_file(spec), _possible_at(channels):
+        if to is Format.onnx:
+            from attnspace.export import export_onnx
+
+            path = export_onnx(spec, channels, out or Path(f"{Path(spec).stem}.onnx"))
+            print(f"{path}: {spec} at C={channels}, batch, height and width free")
+            return
+        if to is Format.py:
+            from attnspace.export import export_python
+
+            text = export_python(spec, channels)
+        else:
+            text = json.dumps(dump_spec(read_spec(spec).block), indent=2, ensure_ascii=False) + "\n"
+    if out is None:
+        print(text, end="")
+    else:
+        write_text(out, text)
+        print(f"{out}: {spec}" + (f" at C={channels}" if to is Format.py else ""))
 
 
 @app.command()
@@ -262,30 +316,6 @@ def _import_torch() -> None:
     gc.enable()
 
 
-def _field(name: str, about: Any) -> str:
-    """`merge: logit_sum | gate_sum = logit_sum`: choices where there are few words, and the default."""
-    from typing import get_args
-
-    from pydantic_core import to_jsonable_python
-
-    words = [str(word) for word in get_args(about.annotation) if isinstance(word, str | int)]
-    choices = f": {' | '.join(words)}" if len(words) > 1 else ""
-    if about.is_required():
-        return f"{name}{choices}"
-    default = to_jsonable_python(about.default)
-    return f"{name}{choices} = {default if isinstance(default, str) else json.dumps(default)}"
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        columns = os.environ.get("COLUMNS", "")
-        console.width = int(columns) if columns.isdecimal() else 160
-    return console
-
-
 def _write_report(run: Path) -> Results:
     from attnspace.report import write_report
     from attnspace.results import load, write_tables
@@ -294,71 +324,6 @@ def _write_report(run: Path) -> Results:
     write_tables(results)
     write_report(results)
     return results
-
-
-def _summary_table(results: Results) -> Table:
-    from rich.table import Table
-
-    from attnspace.report.compute import leaderboard, summary
-
-    table = Table("#", "block", "placement", results.metric, "gain", "parameters", box=None, header_style="bold")
-    for column in (0, 3, 4, 5):
-        table.columns[column].justify = "right"
-    board = leaderboard(results)
-    shown = board[(board["rank"] <= 5) | (board["role"] == "baseline")]
-    hidden = len(board) - len(shown)
-    for _, row in shown.iterrows():
-        name = f"{row['name']} (baseline)" if row["role"] == "baseline" else row["label"]
-        gain = "" if row["gain"] != row["gain"] else f"{row['gain']:+.4f}"
-        cells = (
-            str(row["rank"]),
-            name,
-            row["placement"],
-            f"{row[results.metric]:.4f}",
-            gain,
-            f"{int(row['params']):,}",
-        )
-        table.add_row(*cells, style="red" if row["role"] == "baseline" else None)
-    more = f"{hidden} more designs are in the report. " if hidden else ""
-    table.caption = more + summary(results).sentence(results.metric)
-    table.caption_justify = "left"
-    return table
-
-
-def _tree(block: Block, name: str) -> Any:
-    from rich.markup import escape
-    from rich.tree import Tree
-
-    root = Tree(f"[bold]{escape(name)}[/bold]  {escape(block.label())}")
-    _branch(root, block)
-    return root
-
-
-def _branch(tree: Any, node: Any) -> None:
-    from pydantic import BaseModel
-    from rich.markup import escape
-
-    from attnspace.primitives import Node
-    from attnspace.primitives.statistic import Statistic
-
-    for field in type(node).model_fields:
-        value = getattr(node, field)
-        if field == "kind" or value in ((), None):
-            continue
-        if isinstance(value, tuple) and not isinstance(value[0], Statistic):
-            inner = tree.add(f"{field}")
-            for item in value:
-                _branch(inner.add(f"[bold]{item.kind}[/bold]"), item)
-        elif isinstance(value, Node):
-            _branch(tree.add(f"{field}: [bold]{value.kind}[/bold]"), value)
-        else:
-            if isinstance(value, tuple):
-                text = ", ".join(item.label() for item in value)
-            elif isinstance(value, BaseModel):
-                text = value.model_dump_json()
-            else:
-                text = str(value)
-            tree.add(escape(f"{field}: {text}"))
 
 
 def main() -> None:

@@ -52,12 +52,12 @@ class SpecMeta(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: str | None = Field(None, max_length=100)
-    doc: str | None = Field(None, max_length=2_000)
-    source: str | None = Field(None, max_length=500)
-    formula: str | None = Field(None, max_length=500)
-    oracle: str | None = Field(None, max_length=500)
-    schema_: str | None = Field(None, max_length=500, alias="$schema")
+    name: str | None = Field(None, max_length=100, description="A short name.")
+    doc: str | None = Field(None, max_length=2_000, description="What it is, in a sentence.")
+    source: str | None = Field(None, max_length=500, description="Paper and equation, or the code it follows.")
+    formula: str | None = Field(None, max_length=500, description="What it computes.")
+    oracle: str | None = Field(None, max_length=500, description="What it was compared with.")
+    schema_: str | None = Field(None, max_length=500, alias="$schema", description="JSON Schema, for editors.")
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class SpecFile:
     name: str | None = None
     doc: str | None = None
     source: str | None = None
+    formula: str | None = None
+    oracle: str | None = None
     file: str | None = None
 
     @property
@@ -155,13 +157,14 @@ def _spec_file(data: Any) -> SpecFile:
     placement = None
     if "block" in rest and "kind" not in rest:
         for key in rest.keys() - {"block", "placement"}:
-            raise SpecError(f"unknown key {key!r}", at=(key,), allowed="block, placement, name, doc, source")
+            allowed = "block, placement, name, doc, source, formula, oracle"
+            raise SpecError(f"unknown key {key!r}", at=(key,), allowed=allowed)
         placement, rest = rest.get("placement", {}), rest["block"]
         with within("block"):
             blocks = parse_blocks(rest)
     else:
         blocks = _validated(rest)
-    return SpecFile(blocks, placement, meta.name, meta.doc, meta.source)
+    return SpecFile(blocks, placement, **meta.model_dump(exclude={"schema_"}))
 
 
 def parse_blocks(data: Any) -> Block | dict[int, Block]:

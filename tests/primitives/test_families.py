@@ -33,8 +33,8 @@ def test_every_grid_value_is_valid(member):
             kind = member.model_fields["kind"].default
             required = {
                 "gate": {"squeeze": {"kind": "none"}},
-                **dict.fromkeys(("sequential", "parallel", "split"), {"blocks": [{"kind": "identity"}]}),
-                **dict.fromkeys(("residual", "swap"), {"block": {"kind": "identity"}}),
+                **{key: {"blocks": [{"kind": "identity"}]} for key in ("sequential", "parallel", "split")},
+                **{key: {"block": {"kind": "identity"}} for key in ("residual", "swap")},
                 **base,
             }.get(kind, {})
             assert member.model_validate_json(json.dumps({"kind": kind, **required, field: value}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ from attnspace.primitives.layer import Layer, Sharing
 from attnspace.primitives.node import fault
 from attnspace.primitives.sketch import Box, Sketch
 
-__all__ = ["BatchNorm2d", "Norm"]
+__all__ = ["BatchNorm2d", "GroupNorm", "Norm"]
 
 
 class Norm(Layer):
@@ -65,7 +66,7 @@ class Norm(Layer):
     def build(self, d: Descriptor) -> nn.Module:
         if self.type == "group":
             assert isinstance(self.groups, int)
-            return nn.GroupNorm(self.groups, d.maps, eps=self.eps)
+            return GroupNorm(self.groups, d.maps, eps=self.eps)
         return BatchNorm2d(d.maps, eps=self.eps, momentum=self.momentum)
 
     def sketch(self, region: Region) -> Sketch:
@@ -89,3 +90,10 @@ class BatchNorm2d(nn.BatchNorm2d):
                 "samples in training; got batch 1; use a larger batch, evaluation mode, or a group norm"
             )
         return super().forward(input)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation that takes a group of one value too, as layer normalisation does: it leaves the shift."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's name
+        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)

@@ -1,0 +1,132 @@
+"""What the command line prints: tables and trees."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, get_args
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+if TYPE_CHECKING:
+    from attnspace.primitives import Block
+    from attnspace.results import Results
+
+__all__ = ["block_tree", "catalogue_table", "primitives_table", "summary_table", "terminal"]
+
+
+def terminal() -> Console:
+    """Where output goes; 160 characters wide if that is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        columns = os.environ.get("COLUMNS", "")
+        console.width = int(columns) if columns.isdecimal() else 160
+    return console
+
+
+def catalogue_table() -> Table:
+    """The published blocks."""
+    from attnspace.catalogue import entries
+
+    table = Table("name", "label", "parameters at C=64", "source", box=None, header_style="bold", pad_edge=False)
+    table.columns[2].justify = "right"
+    for entry in entries():
+        table.add_row(entry.name, escape(entry.label), entry.size, escape(entry.source))
+    return table
+
+
+def primitives_table() -> list[Any]:
+    """Every family with its members and their fields."""
+    from attnspace.primitives import families
+
+    lines: list[Any] = []
+    for family, base in families().items():
+        lines.append(f"\n[bold]{family}[/bold]: {escape((base.__doc__ or '').splitlines()[0])}")
+        for kind, member in sorted(base.members.items()):
+            lines.append(f"  {kind:<14} {escape((member.__doc__ or '').splitlines()[0])}")
+            fields = [_field(name, about) for name, about in member.model_fields.items() if name != "kind"]
+            if fields:
+                lines.append(f"  {'':<14} [dim]{escape(', '.join(fields))}[/dim]")
+    return lines
+
+
+def _field(name: str, about: Any) -> str:
+    """`merge: logit_sum | gate_sum = logit_sum`: choices where there are few words, and the default."""
+    from pydantic_core import to_jsonable_python
+
+    words = [str(word) for word in get_args(about.annotation) if isinstance(word, str | int)]
+    choices = f": {' | '.join(words)}" if len(words) > 1 else ""
+    if about.is_required():
+        return f"{name}{choices}"
+    default = to_jsonable_python(about.default)
+    return f"{name}{choices} = {default if isinstance(default, str) else json.dumps(default)}"
+
+
+def summary_table(results: Results) -> Table:
+    """The best designs of a run and its baselines."""
+    from attnspace.report.compute import leaderboard, summary
+
+    table = Table("#", "block", "placement", results.metric, "gain", "parameters", box=None, header_style="bold")
+    for column in (0, 3, 4, 5):
+        table.columns[column].justify = "right"
+    board = leaderboard(results)
+    shown = board[(board["rank"] <= 5) | (board["role"] == "baseline")]
+    hidden = len(board) - len(shown)
+    for _, row in shown.iterrows():
+        name = f"{row['name']} (baseline)" if row["role"] == "baseline" else row["label"]
+        gain = "" if row["gain"] != row["gain"] else f"{row['gain']:+.4f}"
+        cells = (
+            str(row["rank"]),
+            name,
+            row["placement"],
+            f"{row[results.metric]:.4f}",
+            gain,
+            f"{int(row['params']):,}",
+        )
+        table.add_row(*cells, style="red" if row["role"] == "baseline" else None)
+    more = f"{hidden} more designs are in the report. " if hidden else ""
+    table.caption = more + summary(results).sentence(results.metric)
+    table.caption_justify = "left"
+    return table
+
+
+def block_tree(block: Block, name: str) -> Tree:
+    """A block with all its fields."""
+    root = Tree(f"[bold]{escape(name)}[/bold]  {escape(block.label())}")
+    _branch(root, block)
+    return root
+
+
+def _branch(tree: Tree, node: Any) -> None:
+    for field in type(node).model_fields:
+        value = getattr(node, field)
+        if field != "kind" and value not in ((), None):
+            _grow(tree, field, value)
+
+
+def _grow(tree: Tree, name: str, value: Any) -> None:
+    """A field: a branch of its own if there is more inside, else one line."""
+    from pydantic import BaseModel
+
+    from attnspace.primitives import Branch, Node, Statistic
+    from attnspace.primitives.reduction import Reduction
+    from attnspace.primitives.width import width_label
+
+    if isinstance(value, Node) and not value.shorthand:
+        _branch(tree.add(f"{name}: [bold]{value.kind}[/bold]"), value)
+    elif isinstance(value, Branch):
+        _branch(tree.add(f"{name}:"), value)
+    elif isinstance(value, tuple) and value and not isinstance(value[0], int | Statistic):
+        inner = tree.add(name)
+        for number, item in enumerate(value, start=1):
+            _grow(inner, str(number), item)
+    elif value == ():
+        tree.add(f"{name}: nothing")
+    elif isinstance(value, tuple):
+        tree.add(escape(f"{name}: {', '.join(str(item) if isinstance(item, int) else item.label() for item in value)}"))
+    else:
+        text = value.model_dump_json() if isinstance(value, BaseModel) else value
+        tree.add(escape(f"{name}: {width_label(value) if isinstance(value, Reduction) else text}"))
