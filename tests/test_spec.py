@@ -1,160 +1,101 @@
 import json
+import random
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from attnspace import SpecError, build, diff, identity, load_spec, parse_spec, save_spec
+from attnspace.space import Space
 from attnspace.spec import dump_spec, read_spec
-from tests.oracles import copy_weights
+from tests.equivalences import OTHER, SAME, gate, par, seq
 
 
-def gate(squeeze="global", stats=("avg",), excite=({"kind": "fc", "reduction": 4},), **fields):
-    pooled = {"kind": squeeze, "stats": list(stats)} if isinstance(squeeze, str) else squeeze
-    return {"kind": "gate", "squeeze": pooled, "excite": list(excite), **fields}
+def function_of(module, x):
+    module.eval()
+    with torch.no_grad():
+        return module(x)
 
 
-def seq(*blocks):
-    return {"kind": "sequential", "blocks": list(blocks)}
-
-
-ID = {"kind": "identity"}
-SPATIAL = gate("channel", ("max", "avg"), [{"kind": "conv2d", "kernel": 3}])
-
-SAME = {
-    "a reduction and the width it gives": (gate(), gate(excite=[{"kind": "fc", "reduction": {"width": 8}}])),
-    "fc and its layers": (
-        gate(),
-        gate(excite=[{"kind": "project", "out": 8}, {"kind": "act"}, {"kind": "project", "out": "C"}]),
-    ),
-    "a field left out and its default": (gate(), gate(activation="sigmoid", apply="multiply", merge="logit_sum")),
-    "a merge of nothing": (gate(), gate(merge="gate_max")),
-    "combining one statistic": (gate(), gate({"kind": "global", "stats": ["avg"], "combine": "stack"})),
-    "statistics through shared weights in any order": (gate(stats=("avg", "max")), gate(stats=("max", "avg"))),
-    "identity blocks": (seq(ID, gate(), ID), gate()),
-    "nested sequences": (seq(seq(gate(), SPATIAL), gate()), seq(gate(), seq(SPATIAL, gate()))),
-    "nothing at all": (seq(ID, seq(ID)), ID),
-    "an adaptive kernel and its size": (
-        gate(excite=[{"kind": "conv1d", "kernel": "adaptive"}]),
-        gate(excite=[{"kind": "conv1d", "kernel": 3}]),
-    ),
-    "sharing without strips": (
-        gate(excite=[{"kind": "project", "sharing": "separate"}]),
-        gate(excite=[{"kind": "project"}]),
-    ),
-    "a pointwise layer, joint or shared": (
-        gate("directional", excite=[{"kind": "project", "sharing": "shared"}]),
-        gate("directional", excite=[{"kind": "project", "sharing": "joint"}]),
-    ),
-    "an identity activation between layers": (
-        gate(excite=[{"kind": "project"}, {"kind": "act", "fn": "identity"}]),
-        gate(excite=[{"kind": "project"}]),
-    ),
-    "sums of logits without layers": (
-        gate(stats=("avg", "max"), excite=[]),
-        gate({"kind": "global", "stats": ["max", "avg"], "combine": "sum"}, excite=[]),
-    ),
-    "strips without layers, whatever their merge": (
-        gate("directional", ("avg", "max"), [], merge="gate_product"),
-        gate({"kind": "directional", "stats": ["max", "avg"], "combine": "sum"}, excite=[], merge="gate_product"),
-    ),
-    "padding of a kernel that needs none": (
-        gate(excite=[{"kind": "conv1d", "kernel": 1, "padding": "circular"}]),
-        gate(excite=[{"kind": "conv1d", "kernel": 1}]),
-    ),
-    "a tail after nothing was merged": (
-        gate("none_", excite=[{"kind": "conv2d", "kernel": 3}]),
-        gate("none_", excite=[], tail=[{"kind": "conv2d", "kernel": 3}]),
-    ),
-    "a tail after sums of logits without layers": (
-        gate(stats=("avg", "max"), excite=[], tail=[{"kind": "project"}]),
-        gate({"kind": "global", "stats": ["avg", "max"], "combine": "sum"}, excite=[{"kind": "project"}]),
-    ),
-    "a convolution of one pixel": (
-        gate("none_", excite=[{"kind": "conv2d", "kernel": 1, "out": "C"}]),
-        gate("none_", excite=[{"kind": "project"}]),
-    ),
-    "a full convolution of one position along strips": (
-        gate("directional", excite=[{"kind": "conv1d", "kernel": 1, "depthwise": False}]),
-        gate("directional", excite=[{"kind": "project"}]),
-    ),
-    "depthwise over one map": (
-        gate("directional", excite=[{"kind": "project", "out": 1}, {"kind": "conv1d"}]),
-        gate("directional", excite=[{"kind": "project", "out": 1}, {"kind": "conv1d", "depthwise": False}]),
-    ),
-    "a last act and the activation": (
-        gate(excite=[{"kind": "project"}, {"kind": "act", "fn": "sigmoid"}], activation="identity"),
-        gate(excite=[{"kind": "project"}]),
-    ),
-    "a ratio and the width it gives": (
-        gate(excite=[{"kind": "project", "out": {"ratio": 4}}, {"kind": "project"}]),
-        gate(excite=[{"kind": "project", "out": 8}, {"kind": "project"}]),
-    ),
-    "gates that are their logits": (
-        gate("directional", merge="gate_product", activation="identity"),
-        gate("directional", merge="logit_product", activation="identity"),
-    ),
-    "default momentum": (
-        gate("none_", excite=[{"kind": "norm"}]),
-        gate("none_", excite=[{"kind": "norm", "momentum": 0.1}]),
-    ),
-    "dilation of one pixel": (
-        gate("channel", excite=[{"kind": "conv2d", "kernel": 1, "dilation": 3}]),
-        gate("channel", excite=[{"kind": "conv2d", "kernel": 1}]),
-    ),
-}
-OTHER = {
-    "reduction": (gate(), gate(excite=[{"kind": "fc", "reduction": 8}])),
-    "bias": (gate(), gate(excite=[{"kind": "fc", "reduction": 4, "bias": False}])),
-    "activation": (gate(), gate(activation="hard_sigmoid")),
-    "statistic": (gate(), gate(stats=("max",))),
-    "gradient at ties": (gate(stats=("max",)), gate(stats=("amax",))),
-    "combine": (gate(stats=("avg", "max")), gate({"kind": "global", "stats": ["avg", "max"], "combine": "sum"})),
-    "stacking order": (SPATIAL, gate("channel", ("avg", "max"), [{"kind": "conv2d", "kernel": 3}])),
-    "order of gates": (seq(gate(), SPATIAL), seq(SPATIAL, gate())),
-    "once or twice": (gate(), seq(gate(), gate())),
-    "apply": (gate(), gate(apply="add")),
-    "merge of strips": (gate("directional"), gate("directional", merge="gate_product")),
-    "merge of statistics": (gate(stats=("avg", "max")), gate(stats=("avg", "max"), merge="gate_sum")),
-    "sharing of a norm": (
-        gate("directional", excite=[{"kind": "norm", "sharing": "joint"}]),
-        gate("directional", excite=[{"kind": "norm", "sharing": "shared"}]),
-    ),
-    "order of statistics that a norm's memory notices": (
-        gate(stats=("avg", "max"), excite=[{"kind": "norm"}]),
-        gate(stats=("max", "avg"), excite=[{"kind": "norm"}]),
-    ),
-    "nothing": (gate(), ID),
-    "a ratio and a width of that number": (
-        gate(excite=[{"kind": "project", "out": {"ratio": 4}}, {"kind": "project"}]),
-        gate(excite=[{"kind": "project", "out": 4}, {"kind": "project"}]),
-    ),
-    "a tail after a merge of strips": (
-        gate("directional", excite=[{"kind": "project"}]),
-        gate("directional", excite=[], tail=[{"kind": "project"}]),
-    ),
-}
-
-
-def fixed(pair):
-    """`none_` stands for the squeeze that takes no statistics."""
-    text = json.dumps(pair).replace('{"kind": "none_", "stats": ["avg"]}', '{"kind": "none"}')
-    return json.loads(text)
+def same_function(one, other, channels=32) -> bool:
+    """Whether the weights of one, in some rotation, make the other compute the same."""
+    torch.manual_seed(0)
+    a, b = build(one, channels).double(), build(other, channels).double()
+    x = torch.randn(2, channels, 4, 5, dtype=torch.float64)
+    wanted = function_of(a, x)
+    theirs, ours = list(a.parameters()), list(b.parameters())
+    for shift in range(max(1, len(theirs))):
+        turned = theirs[shift:] + theirs[:shift]
+        if [p.squeeze().shape for p in turned] != [p.squeeze().shape for p in ours]:
+            continue
+        with torch.no_grad():
+            for source, target in zip(turned, ours, strict=True):
+                target.copy_(source.reshape(target.shape))
+        if torch.allclose(function_of(b, x), wanted, rtol=0, atol=1e-12):
+            return True
+    return False
 
 
 @pytest.mark.parametrize("pair", SAME.values(), ids=SAME)
 def test_one_design_written_two_ways_is_one_identity_and_one_function(pair):
-    one, other = fixed(pair)
+    one, other = pair
     assert identity(one, 32) == identity(other, 32)
-    torch.manual_seed(0)
-    a, b = build(one, 32).double(), build(other, 32).double()
-    copy_weights(a, b)
-    x = torch.randn(2, 32, 4, 5, dtype=torch.float64)
+    assert same_function(one, other)
+
+
+def test_the_branches_of_a_selection_come_in_any_order():
+    """The rows of the linear map to the logits change places with them."""
+    conv = {"kind": "conv2d", "kernel": 3, "depthwise": True, "bias": False}
+    branches = [[conv], [conv, {"kind": "act"}]]
+    one, other = ({"kind": "select", "branches": order, "bias": False} for order in (branches, branches[::-1]))
+    assert identity(one, 32) == identity(other, 32)
+    a, b = build(one, 32), build(other, 32)
+    with torch.no_grad():
+        for i in (0, 1):
+            b.branches[i][0].weight.copy_(a.branches[1 - i][0].weight)
+        b.head.weight.copy_(a.head.weight.roll(32, 0))
+    x = torch.randn(2, 32, 4, 5)
     torch.testing.assert_close(a(x), b(x))
+
+
+ANY = Space({"$any": "block"})
+IDENTITY = {"kind": "identity"}
+REWRITTEN = (
+    lambda b: seq(b),
+    lambda b: seq(IDENTITY, b, IDENTITY),
+    lambda b: seq(seq(IDENTITY), seq(b)),
+    lambda b: par(b),
+    lambda b: {"kind": "split", "blocks": [b]},
+    lambda b: dump_spec(parse_spec(b).resolve(32)),
+    lambda b: par(*reversed(b["blocks"]), merge=b["merge"]) if b["kind"] == "parallel" else b,
+    lambda b: par(IDENTITY, b["block"]) if b["kind"] == "residual" else b,
+    lambda b: {"kind": "gate", **b, "merge": b.get("merge", "logit_sum")} if b["kind"] == "gate" else b,
+)
+
+
+@given(st.integers(0, 10**9), st.lists(st.sampled_from(REWRITTEN), min_size=1, max_size=4))
+@settings(max_examples=60)
+def test_a_design_written_another_way_is_the_same_design_and_function(seed, ways):
+    block = other = ANY.sample(random.Random(seed)).data
+    try:
+        name = identity(block, 32)
+    except SpecError:  # a chunk has too few channels
+        return
+    for way in ways:
+        other = way(other)
+    assert identity(other, 32) == name
+    assert same_function(block, other)
+
+
+def test_the_tables_are_long_enough():
+    assert len(SAME) >= 40
+    assert len(OTHER) >= 40
 
 
 @pytest.mark.parametrize("pair", OTHER.values(), ids=OTHER)
 def test_two_designs_are_two_identities(pair):
-    one, other = fixed(pair)
+    one, other = pair
     assert identity(one, 32) != identity(other, 32)
 
 
@@ -206,7 +147,7 @@ def test_labels_tell_reductions_apart():
 
 @pytest.mark.parametrize("pair", {**SAME, **OTHER}.values(), ids=[*SAME, *OTHER])
 def test_what_is_written_is_read_as_it_was_and_resolves_once(pair):
-    for data in fixed(pair):
+    for data in pair:
         block = parse_spec(data)
         assert parse_spec(dump_spec(block)) == block
         resolved = block.resolve(32)
