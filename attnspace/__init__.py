@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from attnspace.errors import (
         AttnspaceError,
         DataError,
+        ExportError,
         PlacementError,
         RunError,
         RunFailed,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         StudyError,
         TrainingDiverged,
     )
+    from attnspace.export import export_onnx, export_python
     from attnspace.placement import Placement, Site, Slot, insert, insert_design, plan, slots
     from attnspace.primitives import Block
     from attnspace.results import frame
@@ -30,6 +32,7 @@ __all__ = [
     "Block",
     "Cost",
     "DataError",
+    "ExportError",
     "Placement",
     "PlacementError",
     "RunError",
@@ -44,6 +47,8 @@ __all__ = [
     "build",
     "cost",
     "diff",
+    "export_onnx",
+    "export_python",
     "frame",
     "identity",
     "insert",
@@ -64,6 +69,7 @@ _HOME = {
     "compiler": ("build", "layer"),
     "costing": ("Cost", "cost"),
     "errors": tuple(name for name in __all__ if name.endswith(("Error", "Failed", "Diverged"))),
+    "export": ("export_onnx", "export_python"),
     "placement": ("Placement", "Site", "Slot", "insert", "insert_design", "plan", "slots"),
     "primitives": ("Block",),
     "results": ("frame",),

@@ -119,6 +119,10 @@ class DataError(AttnspaceError, ValueError):
     """Images or labels that cannot be used."""
 
 
+class ExportError(AttnspaceError, RuntimeError):
+    """A block cannot be written as a file for use without attnspace."""
+
+
 class RunError(AttnspaceError, RuntimeError):
     """A run directory that cannot be used as asked."""
 

@@ -16,13 +16,14 @@ LAYERS = (
     ("documents", "validation"),
     ("spec",),
     ("compiler",),
-    ("costing",),
+    ("catalogue", "costing", "export"),
     ("placement", "space"),
     ("backbones", "data"),
     ("train",),
     ("results",),
     ("report", "study"),
     ("schemas",),
+    ("console",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -97,7 +98,7 @@ def test_all_is_sorted_and_exists(module):
 
 
 def test_public_names_are_the_contract():
-    promised = "load_spec parse_spec published build layer slots insert cost load_space frame"
+    promised = "load_spec parse_spec published build layer slots insert cost load_space export_python frame"
     assert set(promised.split(" ")) <= set(attnspace.__all__)
     assert set(attnspace.__all__) <= set(dir(attnspace))
 
