@@ -6,6 +6,7 @@
       PlacementError (ValueError)   a slot that does not exist or cannot take the block
       StudyError     (ValueError)   a study file with a fault
       DataError      (ValueError)   images or labels that cannot be used
+      ExportError    (RuntimeError) a block that cannot be written as a file for use without attnspace
       RunError       (RuntimeError) a run directory that cannot be used as asked
         RunFailed                   a search or report that began and could not be finished
     TrainingDiverged (RuntimeError) the loss of one evaluation is no longer a number
@@ -23,6 +24,7 @@ from typing import Any
 __all__ = [
     "AttnspaceError",
     "DataError",
+    "ExportError",
     "NOTHING",
     "PathPart",
     "PlacementError",

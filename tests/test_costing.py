@@ -47,7 +47,9 @@ def test_coordinate_attention_costs_what_its_formula_says(shape):
     found = cost("ca", shape)
     assert found.params == c * hidden + 2 * hidden + 2 * hidden * c
     assert found.flops == 2 * (c * hidden * strips + hidden * c * strips)
-    kept = c * h * w + c * strips + 2 * hidden * strips + c * strips + c * h * w  # x, pooled, BN and ReLU, gates, product
+    kept = (
+        c * h * w + c * strips + 2 * hidden * strips + c * strips + c * h * w
+    )  # x, pooled, BN and ReLU, gates, product
     assert found.activation_bytes == FLOAT * (kept + hidden)  # mean and deviation of BN, shared by a batch of two
 
 
