@@ -161,9 +161,11 @@ class Placement(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    position: Position = "residual"
-    stages: Annotated[Stages | None, BeforeValidator(_as_tuple)] = None
-    every: Annotated[int, Field(ge=1, le=1024)] = 1
+    position: Annotated[Position, Field(description="Where in a residual block.")] = "residual"
+    stages: Annotated[
+        Stages | None, BeforeValidator(_as_tuple), Field(description="Which stages, counted from 1; null for all.")
+    ] = None
+    every: Annotated[int, Field(ge=1, le=1024, description="Every k-th block, counted from the stage's last.")] = 1
 
     @model_validator(mode="after")
     def _each_stage_once(self) -> Self:

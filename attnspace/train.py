@@ -28,8 +28,8 @@ class Augment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    shift: Annotated[int, Field(ge=0, le=64)] = 0
-    flip: bool = False
+    shift: Annotated[int, Field(ge=0, le=64, description="Pixels, at most, in each direction.")] = 0
+    flip: Annotated[bool, Field(description="Mirror half of the images.")] = False
 
 
 class Recipe(BaseModel):
@@ -40,14 +40,16 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
-    batch_size: Annotated[int, Field(ge=2, le=65_536)] = 64
-    lr: Annotated[float, Field(gt=0, le=100)] = 0.1
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-4
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    schedule: Literal["cosine", "one_cycle"] = "one_cycle"
-    augment: Augment = Augment()
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training images.")] = 20
+    batch_size: Annotated[int, Field(ge=2, le=65_536, description="Images in a step.")] = 64
+    lr: Annotated[float, Field(gt=0, le=100, description="The peak learning rate.")] = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1, description="Nesterov momentum.")] = 0.9
+    weight_decay: Annotated[float, Field(ge=0, le=1, description="L2, on weights of two axes or more.")] = 5e-4
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="Share of the label given to all classes.")] = 0.0
+    schedule: Annotated[Literal["cosine", "one_cycle"], Field(description="How the learning rate goes down.")] = (
+        "one_cycle"
+    )
+    augment: Annotated[Augment, Field(description="Random changes to each training image.")] = Augment()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import attnspace
+import attnspace.spec
 from attnspace.schemas import spec_schema, study_schema
 
 PACKAGE = Path(attnspace.__file__).parent
@@ -91,3 +92,44 @@ def test_the_study_schema_refuses_what_the_parser_refuses(change):
 def test_every_field_is_described_by_its_model():
     definitions = spec_schema()["$defs"]
     assert all(definition.get("description") for definition in definitions.values())
+
+
+def fields(schema, at=""):
+    """Path -> schema of every property that is written in a document."""
+    if isinstance(schema, dict):
+        for name, value in schema.get("properties", {}).items():
+            yield f"{at}.{name}", value
+        for key, value in schema.items():
+            yield from fields(value, f"{at}.{key}")
+    elif isinstance(schema, list):
+        for i, value in enumerate(schema):
+            yield from fields(value, f"{at}.{i}")
+
+
+@pytest.mark.parametrize("schema", [spec_schema(), study_schema()], ids=["spec", "study"])
+def test_every_field_is_described_for_the_editor(schema):
+    undescribed = [
+        at
+        for at, field in fields(schema)
+        if not at.endswith(".kind") and not {"description", "$ref"} & field.keys() and ".Hole." not in at
+    ]
+    assert undescribed == []
+
+
+@pytest.mark.parametrize("name", attnspace.published())
+def test_what_a_field_may_be_is_said_where_an_editor_completes_it(name):
+    """Every key of every published block is one that the schema lists for its kind."""
+    definitions = spec_schema()["$defs"]
+    keys = {d["properties"]["kind"]["const"]: set(d["properties"]) for d in definitions.values() if "kind" in d.get("properties", {}) and "const" in d["properties"]["kind"]}  # fmt: skip
+
+    def check(node):
+        if isinstance(node, dict):
+            if "kind" in node:
+                assert node.keys() <= keys[node["kind"]]
+            for value in node.values():
+                check(value)
+        elif isinstance(node, list):
+            for value in node:
+                check(value)
+
+    check(attnspace.spec.dump_spec(attnspace.load_spec(name)))

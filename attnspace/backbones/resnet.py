@@ -31,8 +31,8 @@ class ResNetConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["resnet"] = "resnet"
-    depth: Annotated[int, Field(ge=8, le=1202), AfterValidator(_six_n_plus_two)] = 20
-    width: Annotated[int, Field(ge=1, le=4096)] = 16
+    depth: Annotated[int, Field(ge=8, le=1202, description="Layers, 6n+2."), AfterValidator(_six_n_plus_two)] = 20
+    width: Annotated[int, Field(ge=1, le=4096, description="Channels in the first stage.")] = 16
 
 
 class BasicBlock(nn.Module):

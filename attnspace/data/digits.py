@@ -28,7 +28,7 @@ class DigitsConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["digits"] = "digits"
-    train_images: Annotated[int | None, Field(ge=50, le=780)] = None
+    train_images: Annotated[int | None, Field(ge=50, le=780, description="How many train; null for all.")] = None
 
 
 def load_digits(config: DigitsConfig) -> Dataset:

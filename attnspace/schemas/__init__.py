@@ -28,10 +28,11 @@ def spec_schema() -> dict[str, Any]:
         root["properties"] = {**about, **root["properties"]}
         definitions[f"{name}File"] = root
     definitions["Placement"] = Placement.model_json_schema()
+    block = {"description": "The block, or one for each stage.", **_or_per_stage({"oneOf": blocks})}
     definitions["Design"] = {
         "description": "A block, or one for each stage, and where it stands: what a search writes to winner.json.",
         "type": "object",
-        "properties": {**about, "placement": {"$ref": "#/$defs/Placement"}, "block": _or_per_stage({"oneOf": blocks})},
+        "properties": {**about, "placement": {"$ref": "#/$defs/Placement"}, "block": block},
         "required": ["block"],
         "additionalProperties": False,
     }
@@ -64,9 +65,10 @@ def study_schema() -> dict[str, Any]:
 
 def _or_per_stage(block: dict[str, Any]) -> dict[str, Any]:
     """A block, or one for each stage."""
+    each = {"description": "Stage -> its block.", "type": "object", "additionalProperties": block}
     stages = {
         "type": "object",
-        "properties": {"per_stage": {"type": "object", "additionalProperties": block}},
+        "properties": {"per_stage": each},
         "required": ["per_stage"],
         "additionalProperties": False,
     }
@@ -96,9 +98,15 @@ def _with_holes(schema: dict[str, Any]) -> dict[str, Any]:
     if not properties:
         return schema
     opened = {
-        name: {"anyOf": [_items_with_holes(value), {"$ref": "#/$defs/Hole"}]} for name, value in properties.items()
+        name: {**_said(value), "anyOf": [_items_with_holes(value), {"$ref": "#/$defs/Hole"}]}
+        for name, value in properties.items()
     }
     return {**schema, "properties": opened}
+
+
+def _said(schema: Any) -> dict[str, str]:
+    """The description of what is wrapped, for editors that look no deeper."""
+    return {"description": schema["description"]} if "description" in schema else {}
 
 
 def _items_with_holes(schema: Any) -> Any:

@@ -33,22 +33,22 @@ class Part(BaseModel):
 class SpaceConfig(Part):
     """What is searched: a block spec with holes (or `per_stage`, one for each stage) and a placement with holes."""
 
-    block: Any
-    placement: Any = Field(default_factory=dict)
+    block: Annotated[Any, Field(description="A block spec with holes, or one for each stage.")]
+    placement: Any = Field(default_factory=dict, description="A placement with holes.")
 
 
 class Baselines(Part):
     """Where the baselines stand, and further published blocks or spec files beside none, se, cbam, eca and ca."""
 
-    placement: Placement = Placement()
-    extra: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    placement: Annotated[Placement, Field(description="Where they stand.")] = Placement()
+    extra: Annotated[tuple[str, ...], Field(max_length=64, description="Published names or spec files.")] = ()
 
 
 class Objective(Part):
     """One metric of the last epoch, on the validation split."""
 
-    maximize: Metric | None = None
-    minimize: Metric | None = None
+    maximize: Annotated[Metric | None, Field(description="A metric of which more is better.")] = None
+    minimize: Annotated[Metric | None, Field(description="A metric of which less is better.")] = None
 
     @model_validator(mode="after")
     def _one_direction(self) -> Self:
@@ -76,24 +76,26 @@ class SearchConfig(Part):
     a second one, and suffer when other programs want the cores.
     """
 
-    trials: Annotated[int, Field(ge=1, le=1_000_000)] = 30
-    sampler: Literal["tpe", "random"] = "tpe"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    threads: Annotated[int | None, Field(ge=1, le=1024)] = None
+    trials: Annotated[int, Field(ge=1, le=1_000_000, description="New designs, besides the baselines.")] = 30
+    sampler: Annotated[Literal["tpe", "random"], Field(description="What suggests designs.")] = "tpe"
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="Of suggestions, weights, order and augmentation.")] = 0
+    threads: Annotated[int | None, Field(ge=1, le=1024, description="CPU threads; null leaves it to torch.")] = None
 
 
 class StudyConfig(Part):
     """A study file."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
-    doc: Annotated[str | None, Field(max_length=2_000)] = None
-    data: DataConfig = DigitsConfig()
-    backbone: BackboneConfig = ResNetConfig()
-    space: SpaceConfig
-    baselines: Baselines = Baselines()
-    objective: Objective = Objective(maximize="val_accuracy")
-    train: Recipe = Recipe()
-    search: SearchConfig = SearchConfig()
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80, description="Names the run's directory.")
+    ]
+    doc: Annotated[str | None, Field(max_length=2_000, description="What is asked.")] = None
+    data: Annotated[DataConfig, Field(description="The images.")] = DigitsConfig()
+    backbone: Annotated[BackboneConfig, Field(description="The network that blocks are put into.")] = ResNetConfig()
+    space: Annotated[SpaceConfig, Field(description="What is searched.")]
+    baselines: Annotated[Baselines, Field(description="What designs are compared with.")] = Baselines()
+    objective: Annotated[Objective, Field(description="What is better.")] = Objective(maximize="val_accuracy")
+    train: Annotated[Recipe, Field(description="How every design is trained.")] = Recipe()
+    search: Annotated[SearchConfig, Field(description="How many designs, suggested by what.")] = SearchConfig()
 
     def plain(self) -> dict[str, Any]:
         """As plain data, with every default written out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from attnspace.errors import SpecError, within
@@ -36,6 +36,8 @@ class Gate(Block):
     Source: SE (arXiv 1709.01507), CBAM (1807.06521), ECA (1910.03151), Coordinate Attention (2103.02907), and BAM
     (1807.06514) for branches.
     """
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["squeeze"]}, {"required": ["branches"]}]})
 
     kind: Literal["gate"] = "gate"
     squeeze: Annotated[Squeeze | None, Field(description="Which region each value summarises, and what is pooled.")] = (

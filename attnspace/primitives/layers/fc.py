@@ -33,7 +33,7 @@ class Fc(Layer):
     """
 
     kind: Literal["fc"] = "fc"
-    reduction: Annotated[Reduction, Grid(4, 8, 16)] = SIXTEEN
+    reduction: Annotated[Reduction, Grid(4, 8, 16), Field(description="How wide the bottleneck is.")] = SIXTEEN
     bias: Annotated[bool, Field(description="Whether both linear maps have a bias.")] = True
     norm: Annotated[
         Literal["batch", "layer"] | None,
