@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -39,12 +40,12 @@ def spec(**changes):
 
 
 WRONG_SPECS = {
-    "unknown key": (spec(excite=[{"kind": "fc", "reducton": 16}]), "excite.0.reducton: unknown key 'reducton'; got 16; allowed: reduction, bias, norm, act; did you mean 'reduction'?"),
+    "unknown key": (spec(excite=[{"kind": "fc", "reducton": 16}]), "excite.0.reducton: unknown key 'reducton'; got 16; allowed: reduction, bias, norm, act, zero_init; did you mean 'reduction'?"),
     "wrong type": (spec(excite=[{"kind": "fc", "reduction": "16"}]), 'excite.0.reduction: should be a number or a mapping; got "16"; allowed: 16,'),
     "reduction larger than channels": (spec(excite=[{"kind": "fc", "reduction": 65}]), "excite.0.reduction: reduction 65 leaves no hidden unit for 64 channels; use at most 64, or give the rule a minimum width"),
     "spatial conv on a global descriptor": (spec(excite=[{"kind": "conv2d"}]), "excite.0: conv2d cannot be applied to what squeeze global leaves, one value for each channel; allowed: conv2d on squeeze channel, none; use fc, conv1d or project, or squeeze channel or none"),
-    "unknown statistic": (spec(squeeze={"kind": "global", "stats": ["mean"]}), "squeeze.stats.0: unknown kind 'mean'; allowed: amax, avg, max"),
-    "no kind": ({"kind": None}, "kind: unknown kind 'None'; allowed: gate, identity, sequential"),
+    "unknown statistic": (spec(squeeze={"kind": "global", "stats": ["mean"]}), "squeeze.stats.0: unknown kind 'mean'; allowed: amax, attention, avg, dct, l1, l2, lse, max, std"),
+    "no kind": ({"kind": None}, "kind: unknown kind 'None'; allowed: gate, gather_excite, identity, layers, parallel, residual, select, sequential, sge, simam, split, swap"),
 }  # fmt: skip
 
 
@@ -205,9 +206,63 @@ def test_a_space_beyond_counting_is_told_about(call, write):
     assert "a space of about 10^" in call("check", write(many))[1]
 
 
+def test_show_draws_the_block(call, tmp_path):
+    status, out, _ = call("show", "triplet", "--picture", "triplet.svg")
+    assert status == 0
+    assert "drawn: triplet.svg" in out
+    svg = ElementTree.parse(tmp_path / "triplet.svg").getroot()
+    assert svg.tag.endswith("svg")
+    status, _, err = call("show", "se", "--picture", "nowhere/se.svg")
+    assert status == 1
+    assert "nowhere/se.svg" in err
+
+
+def test_show_says_what_to_do_where_a_block_is_not_possible(call):
+    status, _, err = call("show", "shuffle")
+    assert status == 2
+    assert "64 groups of 2 chunks do not divide 64 channels" in err
+    assert "or give another count with --channels" in err
+    assert "at C=128" in call("show", "shuffle", "--channels", 128)[1]
+
+
+def test_show_names_every_step_of_a_composed_block(call):
+    out = call("show", "bam")[1]
+    for word in ("branches", "squeeze: none", "dilation: 4", "out: C/16", "sigmoid1p", "bytes kept for backward"):
+        assert word in out
+    assert "C and H" not in out
+    assert "axis: H" in call("show", "triplet")[1]
+    assert "kernel: 1, 7" in call("show", "msca")[1]
+
+
+def test_export_writes_a_file_or_prints_it(call, tmp_path):
+    status, out, _ = call("export", "se", "--to", "py", "--channels", 32)
+    assert status == 0
+    assert "class Se(nn.Module):" in out
+    status, out, _ = call("export", "triplet", "--to", "onnx", "--out", "t.onnx")
+    assert (status, out) == (0, "t.onnx: triplet at C=64, batch, height and width free\n")
+    assert (tmp_path / "t.onnx").stat().st_size > 0
+    assert call("export", "bam", "--to", "json", "--out", "mine.json")[0] == 0
+    assert "(global:avg > fc/16+bn |" in call("check", "mine.json")[1]
+
+
+def test_the_catalogue_page_is_current(call):
+    """If this fails: `attnspace list --markdown > page && mv page attnspace/published/README.md`."""
+    page = Path(cli.__file__).parent / "published" / "README.md"
+    assert call("list", "--markdown")[1] == page.read_text()
+
+
 def test_list_names_blocks_and_primitives(call):
     out = call("list")[1]
-    for word in ("cbam-timm", "global:avg > fc/16", "conv1d", "directional", "amax"):
+    for word in (
+        "cbam-timm",
+        "global:avg > fc/16",
+        "conv1d",
+        "directional",
+        "amax",
+        "split-attention",
+        "gather_excite",
+        "standardize",
+    ):
         assert word in out
 
 
