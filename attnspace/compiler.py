@@ -13,7 +13,7 @@ from attnspace.spec import SpecLike, as_block, resolve
 
 __all__ = ["MAX_PARAMETERS", "build", "layer"]
 
-MAX_PARAMETERS = 2**28
+MAX_PARAMETERS = 2**26
 
 
 def build(
@@ -29,7 +29,7 @@ def build(
 
     Raises:
         SpecError: the spec is not valid, not possible at this channel count, or would make a module of more than
-            `max_parameters` parameters (1 GiB in float32 unless another number is given).
+            `max_parameters` parameters (256 MiB in float32 unless another number is given).
     """
     if backend != "eager":
         raise ValueError(f"backend {backend!r} is not known; allowed: 'eager'")

@@ -42,14 +42,19 @@ def validate(model: type[Model], data: Any, error: type[AttnspaceError]) -> Mode
 
 def _explain(model: type[BaseModel], data: Any, found: ValidationError, error: type[AttnspaceError]) -> AttnspaceError:
     faults: dict[tuple[PathPart, ...], list[ErrorDetails]] = {}
-    for detail in found.errors(include_url=False):
-        if detail["type"] == "too_short" and detail["input"]:
+    errors = found.errors(include_url=False)
+    for detail in errors:
+        place = detail["loc"]
+        if detail["type"] == "too_short" and any(e["loc"][: len(place)] == place != e["loc"] for e in errors):
             continue  # its items are at fault, each reported by itself
         faults.setdefault(_document_path(data, detail), []).append(detail)
-    at, details = next(iter(faults.items()))
+    first = next(iter(faults))
+    # Where a number or a list may stand and the list has a fault, the fault is meant, not that it is no number.
+    at = next((path for path in faults if len(path) > len(first) and path[: len(first)] == first), first)
+    details = faults[at]
     explained = _explain_one(model, data, at, details, error)
-    if len(faults) > 1:
-        others = ", ".join(".".join(map(str, path)) or "the whole" for path in list(faults)[1:4])
+    if set(faults) - {at, first}:
+        others = ", ".join(".".join(map(str, path)) or "the whole" for path in [path for path in faults if path not in (at, first)][:3])
         explained.remedy = "; ".join(filter(None, [explained.remedy, f"(faults also at {others})"]))
     return explained
 

@@ -138,7 +138,7 @@ def test_a_module_that_is_too_large_is_refused_before_it_is_made():
         "excite": [{"kind": "project", "out": 65_536}, {"kind": "project"}],
     }
     with pytest.raises(
-        SpecError, match=r"would have 8,590,065,664 parameters at 65536 channels; allowed: up to 268,435,456"
+        SpecError, match=r"would have 8,590,065,664 parameters at 65536 channels; allowed: up to 67,108,864"
     ):
         build(wide, 65_536)
     with pytest.raises(

@@ -175,3 +175,8 @@ def test_specs_are_frozen():
 def test_channels_below_one_are_refused():
     with pytest.raises(SpecError, match="at least one channel"):
         build("se", 0)
+
+
+def test_a_list_that_is_too_short_is_said_to_be():
+    with pytest.raises(SpecError, match="branches: should be a list of at least 2"):
+        parse_spec({"kind": "select", "branches": [[]]})
