@@ -54,7 +54,9 @@ def _explain(model: type[BaseModel], data: Any, found: ValidationError, error: t
     details = faults[at]
     explained = _explain_one(model, data, at, details, error)
     if set(faults) - {at, first}:
-        others = ", ".join(".".join(map(str, path)) or "the whole" for path in [path for path in faults if path not in (at, first)][:3])
+        others = ", ".join(
+            ".".join(map(str, path)) or "the whole" for path in [path for path in faults if path not in (at, first)][:3]
+        )
         explained.remedy = "; ".join(filter(None, [explained.remedy, f"(faults also at {others})"]))
     return explained
 

@@ -17,6 +17,7 @@ LAYERS = (
     ("spec",),
     ("compiler",),
     ("catalogue", "costing", "export"),
+    ("holes",),
     ("placement", "space"),
     ("backbones", "data"),
     ("train",),
