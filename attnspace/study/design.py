@@ -51,7 +51,7 @@ class Design:
     @cached_property
     def identity(self) -> str:
         """The same for two designs exactly when they are one network."""
-        built = sorted((self.maps[slot], json.dumps(dump_spec(block))) for slot, block in self.plan.items())
+        built = sorted((self.maps[slot], json.dumps(dump_spec(block.canonical()))) for slot, block in self.plan.items())
         return hashlib.sha256(json.dumps(built, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

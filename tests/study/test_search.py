@@ -217,6 +217,15 @@ def test_odd_directory_names_hold_their_own_files(tiny, write, tmp_path):
         run(prepare(write(tiny)), tmp_path / ("x" * 300))
 
 
+def test_blocks_side_by_side_in_another_order_are_one_design(tiny, write):
+    sides = [{"$published": "se-official"}, {"$published": "sse"}]
+    orders = [{"kind": "parallel", "blocks": blocks} for blocks in (sides, sides[::-1])]
+    tiny["space"]["block"] = {"$choice": [*orders, {"kind": "parallel", "blocks": sides, "merge": "max"}]}
+    study = prepare(write(tiny))
+    one, same, other = (study.design(study.space.at(i)) for i in range(3))
+    assert one.identity == same.identity != other.identity
+
+
 def test_one_map_has_two_names_and_one_identity(tiny, write):
     """What a block leaves at post_add is what the next one sees at pre."""
     tiny["space"]["block"] = {"$published": "eca"}
