@@ -23,6 +23,7 @@ from attnspace.primitives import Block, Branch, Layer, Node
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.sequential import Sequential
 from attnspace.primitives.reduction import Reduction
+from attnspace.primitives.width import width_label
 from attnspace.validation import did_you_mean, validate
 
 __all__ = [
@@ -307,6 +308,8 @@ def _has_parts(value: Any) -> bool:
 def _said(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(_said(item) for item in value) or "nothing"
-    if isinstance(value, Node | Branch | Reduction):
+    if isinstance(value, Node | Branch):
         return value.label()
+    if isinstance(value, Reduction):
+        return width_label(value)
     return value if isinstance(value, str) else json.dumps(to_jsonable_python(value))

@@ -126,6 +126,23 @@ def test_a_design_file_loads_as_its_block(tmp_path):
         ("cbam", "se", ["global gate, squeeze, stats: max, avg becomes avg", "without channel:max,avg > conv7"]),
         ("se", "eca", ["global gate, excite 1: fc/16 becomes conv1d3"]),
         ("cbam", "cbam-timm", None),
+        ("bam", "bam-official", ["gate, merge: logit_sum becomes logit_product"]),
+        (
+            "scse",
+            "scse-max",
+            ["parallel, blocks 1, excite 1, reduction: C/16 becomes C/2", "parallel, merge: sum becomes max"],
+        ),
+        (
+            "eca",
+            "eca-mlp",
+            [
+                "global gate, excite 1, kernel: 3 becomes 1",
+                "global gate, excite 1, filters: 1 becomes C/8~~_8>=8",
+                "global gate, excite: then relu",
+                "global gate, excite: then conv1dk",
+            ],
+        ),
+        ("grn", "simam", ["residual: x + (global:l2 > standardize-mean_abs > identity ; map > affine) becomes simam"]),
     ],
 )
 def test_diff_says_what_changes(one, other, lines):

@@ -14,7 +14,7 @@ from attnspace.primitives.layer import Layer, Sharing
 from attnspace.primitives.node import fault
 from attnspace.primitives.sketch import Box, Sketch
 
-__all__ = ["BatchNorm2d", "GroupNorm", "Norm"]
+__all__ = ["BatchNorm2d", "Norm", "NormOfOne"]
 
 
 class Norm(Layer):
@@ -66,7 +66,9 @@ class Norm(Layer):
     def build(self, d: Descriptor) -> nn.Module:
         if self.type == "group":
             assert isinstance(self.groups, int)
-            return GroupNorm(self.groups, d.maps, eps=self.eps)
+            if d.region == "global" and self.groups == d.maps:
+                return NormOfOne(d.maps, self.eps)
+            return nn.GroupNorm(self.groups, d.maps, eps=self.eps)
         return BatchNorm2d(d.maps, eps=self.eps, momentum=self.momentum)
 
     def sketch(self, region: Region) -> Sketch:
@@ -92,8 +94,19 @@ class BatchNorm2d(nn.BatchNorm2d):
         return super().forward(input)
 
 
-class GroupNorm(nn.GroupNorm):
-    """Group normalisation that takes a group of one value too, as layer normalisation does: it leaves the shift."""
+class NormOfOne(nn.Module):
+    """Group normalisation of groups of one value, which torch's own module refuses at batch 1: it leaves the shift.
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's name
-        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+    Shape:
+        (N,C,1,1) -> (N,C,1,1)
+    """
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.channels = channels
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, d_nc11: Tensor) -> Tensor:
+        return torch.group_norm(d_nc11, self.channels, self.weight, self.bias, self.eps)

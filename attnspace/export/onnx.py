@@ -1,0 +1,117 @@
+"""A spec at C channels -> an ONNX file, run by onnxruntime and compared with the module."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from attnspace.compiler import build
+from attnspace.documents import write_bytes
+from attnspace.errors import ExportError
+from attnspace.export.verification import OTHER_SHAPES, standard_torch
+from attnspace.spec import SpecLike
+
+__all__ = ["export_onnx"]
+
+
+def export_onnx(
+    spec: SpecLike,
+    channels: int,
+    path: str | Path,
+    *,
+    opset: int | None = None,
+    state_dict: Mapping[str, Tensor] | None = None,
+) -> Path:
+    """One ONNX file of the block in evaluation: input `x` and output `y`, of any batch, height and width.
+
+    What is written was compared with the module at two other shapes, if onnxruntime is installed; without it the
+    file is written unchecked. Not for use beside other threads that run torch, print or log: the exporter is kept
+    quiet for the whole process.
+
+    Args:
+        spec: the block.
+        channels: of the maps that it is for.
+        path: of the file, which is written whole or not at all.
+        opset: the version of ONNX's operators; otherwise the exporter's choice.
+        state_dict: the weights; otherwise initial ones.
+
+    Raises:
+        SpecError: the spec is not valid, or not possible at this channel count.
+        ExportError: onnx or onnxscript is not installed, the weights do not fit, or it cannot be exported.
+        RunFailed: the file cannot be written.
+    """
+    for needed in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(needed) is None:
+            raise ExportError(f"ONNX export needs {needed}", remedy="run: pip install 'attnspace[onnx]'")
+    with standard_torch():
+        module = build(spec, channels).eval()
+        if state_dict is not None:
+            try:
+                module.load_state_dict(dict(state_dict))
+            except RuntimeError as cause:
+                raise ExportError(f"the weights do not fit the block: {cause}") from None
+        content = _content(module, channels, opset)
+        _verify(content, module, channels)
+    write_bytes(Path(path), content)
+    return Path(path)
+
+
+def _content(module: nn.Module, channels: int, opset: int | None) -> bytes:
+    dim = torch.export.Dim
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                module,
+                (torch.randn(2, channels, 16, 18),),
+                dynamo=True,
+                input_names=["x"],
+                output_names=["y"],
+                dynamic_shapes=({0: dim("batch"), 2: dim("height"), 3: dim("width")},),
+                opset_version=opset,
+                verbose=False,
+            )
+            assert program is not None
+            model = program.model_proto
+    except Exception as cause:
+        raise ExportError(f"cannot be exported to ONNX: {str(cause).strip().splitlines()[0]}") from cause
+    if opset not in (None, *(used.version for used in model.opset_import if used.domain == "")):
+        raise ExportError("cannot be exported to this ONNX opset", got=opset, remedy="leave it out")
+    return model.SerializeToString()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what exporters print, log and warn of."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _verify(content: bytes, module: nn.Module, channels: int) -> None:
+    if importlib.util.find_spec("onnxruntime") is None:
+        return
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    for batch, height, width in OTHER_SHAPES:
+        x_nchw = torch.randn(batch, channels, height, width)
+        with torch.no_grad():
+            expected = module(x_nchw)
+        got = torch.from_numpy(session.run(["y"], {"x": x_nchw.numpy()})[0])
+        if not torch.allclose(got, expected, rtol=1e-4, atol=1e-5):
+            raise ExportError(f"the ONNX file is another function at {tuple(x_nchw.shape)}")
