@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Collection, Iterator
 
+import torch
 from torch import Tensor, nn
 
 from attnspace.export.leaves import torch_class
@@ -33,9 +34,9 @@ _INDENT = 8
 def base_and_statements(root: nn.Module, called: Collection[str]) -> tuple[str, list[str]]:
     """The base class of a module, and its `__init__`, empty if that would do nothing; `called`: paths in it."""
     if type(root) is nn.Sequential and (children := _children(root, "", called, _INDENT + 4)):
-        return "nn.Sequential", [call("super().__init__", children, _INDENT), *_zeroed(root)]
+        return "nn.Sequential", [call("super().__init__", children, _INDENT), *_started(root)]
     members = [f"self.{key} = {text}" for key, text in _members(root, "", called, _INDENT)]
-    return "nn.Module", ["super().__init__()", *members, *_zeroed(root)] if members else []
+    return "nn.Module", ["super().__init__()", *members, *_started(root)] if members else []
 
 
 def _module(module: nn.Module, path: str, called: Collection[str], indent: int, before: int = 0) -> str:
@@ -95,15 +96,18 @@ def _tensor(value: Tensor, indent: int) -> str:
     return call("torch.tensor", [textwrap.fill(numbers, WIDTH - indent - 8)], indent + 20)
 
 
-def _zeroed(root: nn.Module) -> Iterator[str]:
-    """Statements for the weights that are set to zero after torch has drawn them."""
+def _started(root: nn.Module) -> Iterator[str]:
+    """Statements for the weights that are set to one number after torch has drawn them."""
     for path, module in root.named_modules():
         if torch_class(module) and list(module.parameters()):
             fresh = copy.deepcopy(module)
             fresh.reset_parameters()
             for key, value in module.named_parameters():
-                if not value.any() and fresh.get_parameter(key).any():
-                    yield f"nn.init.zeros_({dotted(_join(path, key))})"
+                start = value.flatten()[0].item()
+                is_set = start == 0 or value.numel() > 1  # a single number may have been drawn
+                if is_set and bool((value == start).all()) and not torch.equal(value, fresh.get_parameter(key)):
+                    weight = dotted(_join(path, key))
+                    yield f"nn.init.constant_({weight}, {start})" if start else f"nn.init.zeros_({weight})"
 
 
 def _join(path: str, key: str) -> str:

@@ -80,14 +80,17 @@ def write_module(make: Callable[[], nn.Module], channels: int, name: str, doc: S
     with standard_torch():
         module = seeded(make, 0)
         try:
-            source = f"{_docstring(doc)}\n{_with_imports(_class(module, channels, name))}"
-            verify(source, name, make, channels)
+            code = _with_imports(_class(module, channels, name))
+            same_start = verify(code, name, make, channels)
         except Exception as cause:
             reason = str(cause).strip().split("\n")[0] or type(cause).__name__
             raise ExportError(
                 f"cannot be written as a Python file: {reason}", remedy="use the attnspace module itself, or ONNX"
             ) from cause
-    return source
+    return f"{_docstring([*doc, *([] if same_start else [OTHER_START])])}\n{code}"
+
+
+OTHER_START = "Its first weights are not drawn as attnspace draws them: load a state_dict of the module for the same."
 
 
 def _class(module: nn.Module, channels: int, name: str) -> str:

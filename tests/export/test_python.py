@@ -273,14 +273,37 @@ class DrawsOtherwise(Doubles):
         (ModeMatters, "another function in training"),
         (MakesTensors, "no attribute '_tensor_constant0'"),
         (CallsMore, "it calls <built-in function fft_fft>"),
-        (DrawsItsOwn, "starts with other weights"),
-        (DrawsOtherwise, "starts with other weights"),
         (Frozen, "the written file has other weights"),
     ],
 )
 def test_what_cannot_be_written_is_refused(module, said):
     with pytest.raises(ExportError, match=f"^cannot be written as a Python file: .*{said}.*; use the attnspace module"):
         write_module(module, 4, "Block", ["block"])
+
+
+@pytest.mark.parametrize("module", [DrawsItsOwn, DrawsOtherwise])
+def test_a_start_that_torchs_constructors_do_not_draw_is_said(module):
+    source = write_module(module, 4, "Block", ["block"])
+    assert "load a state_dict of the module for the same" in " ".join(source.split('"""')[1].split())
+    original, written = module(), run(source)
+    written.load_state_dict(original.state_dict())
+    x = torch.randn(2, 4, 5, 3)
+    torch.testing.assert_close(written(x), original(x))
+
+
+def test_weights_that_start_at_one_number_do_in_the_file_too():
+    class Constant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+            nn.init.constant_(self.conv.weight, 0.5)
+
+        def forward(self, x):
+            return self.conv(x)
+
+    source = write_module(Constant, 4, "Block", ["block"])
+    assert "nn.init.constant_(self.conv.weight, 0.5)" in source
+    assert "load a state_dict" not in source
 
 
 @pytest.mark.parametrize("name", ["lct", "gc-timm"])
