@@ -41,9 +41,25 @@ def places(data, at=()):
         yield from places(value, (*at, key))
 
 
+def parts(data):
+    """Every key with its value, however deep."""
+    for at in places(data):
+        if at:
+            value = data
+            for key in at:
+                value = value[key]
+            yield at[-1], value
+
+
+GRAFTS: dict = {}
+for name in published():
+    for key, value in parts(dump_spec(load_spec(name))):
+        GRAFTS.setdefault(key if isinstance(key, str) else "item", []).append(value)
+
+
 @st.composite
 def mutated(draw):
-    """A published block with one to three places overwritten, dropped or added."""
+    """A published block with one to three places overwritten, dropped, added, or taken from another block."""
     data = copy.deepcopy(draw(blocks))
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.sampled_from(list(places(data))))
@@ -52,9 +68,12 @@ def mutated(draw):
         parent = data
         for key in at[:-1]:
             parent = parent[key]
-        how = draw(st.sampled_from(["put", "drop", "add"]))
+        how = draw(st.sampled_from(["put", "drop", "add", "graft", "graft", "graft"]))
         if how == "drop":
             del parent[at[-1]]
+        elif how == "graft":
+            key = at[-1] if isinstance(at[-1], str) else "item"
+            parent[at[-1]] = copy.deepcopy(draw(st.sampled_from(GRAFTS.get(key, [None]))))
         elif how == "add" and isinstance(parent, dict):
             parent[draw(words)] = draw(trees)
         else:
