@@ -13,8 +13,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +23,7 @@ import typer
 from attnspace.errors import AttnspaceError, RunFailed, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
+    from attnspace.primitives import Block
     from attnspace.results import Results
 
 __all__ = ["app", "main", "run"]
@@ -36,6 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Search which attention block, placed where, helps your network.",
 )
+
+
+ANY_CHANNELS = "C of the map; by default 64, or 128 where a block needs more."
 
 
 class SchemaOf(StrEnum):
@@ -136,7 +139,7 @@ def report(runs: Annotated[list[Path], typer.Argument(help="Run directories.")])
 def show(
     spec: Annotated[str, typer.Argument(help="A spec file, or the name of a published block.")],
     diff: Annotated[str | None, typer.Option(help="Another one: say what changes from SPEC to it.")] = None,
-    channels: Annotated[int, typer.Option(min=1, max=65_536, help="C of the map.")] = 64,
+    channels: Annotated[int | None, typer.Option(min=1, max=65_536, help=ANY_CHANNELS)] = None,
     resolution: Annotated[int, typer.Option(min=1, max=65_536, help="H and W of the map.")] = 56,
     picture: Annotated[Path | None, typer.Option(help="Also draw it, to this SVG file.")] = None,
 ) -> None:
@@ -148,6 +151,8 @@ def show(
     from attnspace.spec import diff as difference
     from attnspace.spec import identity, read_spec
 
+    if picture and picture.suffix != ".svg":
+        raise SpecError("a picture is SVG", got=str(picture), remedy="give it a name that ends in .svg")
     found, other = read_spec(spec), read_spec(diff) if diff else None
     if isinstance(found.blocks, dict) and other is None:
         console = terminal()
@@ -155,13 +160,17 @@ def show(
             console.print(block_tree(block, f"stage {stage}"))
         console.print(f"placement {found.placement}", highlight=False)
         return
-    with in_file(spec), _possible_at(channels):
+    channels = channels or _usual_channels(found.block)
+    with in_file(spec):
         costs = cost(found.block, (channels, resolution, resolution))
         design = identity(found.block, channels)
     with in_file(diff or ""):
         lines = difference(found.block, other.block) if other else []
         same = other is not None and identity(other.block, channels) == design
     console = terminal()
+    if picture:  # before the rest is printed, whose reader may go
+        write_text(picture, found.block._repr_html_() + "\n")
+        console.print(f"drawn: {picture}", highlight=False)
     console.print(block_tree(found.block, found.name or spec))
     placed = f"placement {found.placement}" if found.placement else None
     for line in filter(None, (found.doc, found.formula, found.source, placed)):
@@ -179,9 +188,6 @@ def show(
             console.print(f"  {line}", highlight=False, markup=False)
         if same:
             console.print(f"  one design at C={channels}", highlight=False)
-    if picture:
-        write_text(picture, found.block._repr_html_() + "\n")
-        console.print(f"drawn: {picture}", highlight=False)
 
 
 @app.command()
@@ -201,7 +207,7 @@ def check(
 
         study = prepare(file)
         print(f"{file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
-        print(f"a space of {_many(study.space.size())} fillings, a backbone with {len(study.slots)} slots")
+        print(f"a space of {_many(study.space.size(), 'filling')}, a backbone with {len(study.slots)} slots")
         if study.space.size() < study.config.search.trials:
             print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
         return
@@ -213,7 +219,7 @@ def check(
             space.check(lambda filling: identity(filling.data, channels))
         except AttnspaceError as error:
             raise document.place(error) from None
-        print(f"{file}: a space of {_many(space.size())} fillings, {len(space.holes())} holes")
+        print(f"{file}: a space of {_many(space.size(), 'filling')}, {_many(len(space.holes()), 'hole')}")
         return
     if isinstance(data, dict) and not {"kind", "block"} & data.keys():
         raise StudyError(
@@ -233,20 +239,21 @@ def check(
         print(f"design {designs[stage]} at C={channels}")
 
 
-@contextmanager
-def _possible_at(channels: int) -> Iterator[None]:
-    """A block that is not possible at this count may be at another."""
-    try:
-        yield
-    except SpecError as error:
-        if str(channels) in error.what:
-            error.remedy = "; ".join(filter(None, [error.remedy, "or give another count with --channels"]))
-        raise
+def _usual_channels(block: Block) -> int:
+    """C where none is given: 64, or 128 where groups need more."""
+    from attnspace.catalogue import CHANNELS
+
+    for channels in CHANNELS:
+        with suppress(SpecError):
+            block.resolve(channels)
+            return channels
+    return CHANNELS[0]
 
 
-def _many(number: int) -> str:
+def _many(number: int, what: str) -> str:
     """A count for people: exact up to twelve digits."""
-    return f"{number:,}" if number < 10**12 else f"about 10^{int(math.log10(number))}"
+    many = f"{number:,}" if number < 10**12 else f"about 10^{int(math.log10(number))}"
+    return f"{many} {what}{'' if number == 1 else 's'}"
 
 
 @app.command("list")
@@ -272,7 +279,7 @@ def list_(
 def export(
     spec: Annotated[str, typer.Argument(help="A spec file, or the name of a published block.")],
     to: Annotated[Format, typer.Option(help="A Python file that needs only torch, ONNX, or the spec as JSON.")],
-    channels: Annotated[int, typer.Option(min=1, max=65_536, help="C of the map.")] = 64,
+    channels: Annotated[int | None, typer.Option(min=1, max=65_536, help=ANY_CHANNELS)] = None,
     out: Annotated[Path | None, typer.Option(help="The file; by default Python and JSON are printed.")] = None,
 ) -> None:
     """Write a block for use without attnspace, checked against the module before it is handed over."""
@@ -280,7 +287,9 @@ def export(
     from attnspace.documents import write_text
     from attnspace.spec import dump_spec, read_spec
 
-    with in_file(spec), _possible_at(channels):
+    found = read_spec(spec)
+    channels = channels or _usual_channels(found.block)
+    with in_file(spec):
         if to is Format.onnx:
             from attnspace.export import export_onnx
 
@@ -292,7 +301,7 @@ def export(
 
             text = export_python(spec, channels)
         else:
-            text = json.dumps(dump_spec(read_spec(spec).block), indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(dump_spec(found.block), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         print(text, end="")
     else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from attnspace.errors import SpecError
+from attnspace.primitives import Block
 from attnspace.spec import SpecLike, as_block, resolve
 
 __all__ = ["MAX_PARAMETERS", "build", "layer"]
@@ -53,9 +55,14 @@ def layer(spec: SpecLike) -> Callable[..., nn.Module]:
     Raises:
         SpecError: the spec is not valid.
     """
-    block = as_block(spec)
+    return _Factory(as_block(spec))
 
-    def factory(channels: int, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> nn.Module:
-        return build(block, channels).to(device=device, dtype=dtype)
 
-    return factory
+@dataclass(frozen=True)
+class _Factory:
+    """What `layer` returns: a class of its own, so that a model that keeps it can be pickled."""
+
+    block: Block
+
+    def __call__(self, channels: int, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> nn.Module:
+        return build(self.block, channels).to(device=device, dtype=dtype)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from math import prod
@@ -72,12 +72,14 @@ class Hole:
         labels: what Optuna and the tables call the options.
         options: what each one puts in the hole.
         integers: (lo, hi) when the options are the whole numbers between.
+        offered: whether `$any` made it, so that an option that is not possible is no fault of the user's.
     """
 
     name: str
     labels: tuple[Any, ...]
     options: tuple[Template, ...]
     integers: tuple[int, int] | None = None
+    offered: bool = False
 
     @cached_property
     def size(self) -> int:
@@ -175,13 +177,13 @@ def _any(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) -> Te
     if not isinstance(value, str):
         raise SpaceError("should be the name of a family or a kind of block", at=at, got=value)
     if value in kinds:
-        return compile_template(kinds[value].any_of(), at, name)
+        return _offered(compile_template(kinds[value].any_of(), at, name))
     if value == "excite":
         searched = [layer.any_of() for layer in known["layer"].members.values() if layer.searched]
-        return compile_template([{"$choice": searched}], at, name)
+        return _offered(compile_template([{"$choice": searched}], at, name))
     if value in known:
         members = [member.any_of() for member in known[value].members.values() if member.searched]
-        return _choice(members, at, name)
+        return _offered(_choice(members, at, name))
     names = sorted([*known, *kinds, "excite"])
     raise SpaceError(
         "should be a family or a kind of block",
@@ -190,6 +192,15 @@ def _any(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) -> Te
         allowed=", ".join(names),
         remedy=did_you_mean(str(value), names),
     )
+
+
+def _offered(template: Template) -> Template:
+    """The same, its holes marked as made by `$any`."""
+    if isinstance(template, Record):
+        return replace(template, parts=tuple(map(_offered, template.parts)))
+    if isinstance(template, Hole):
+        return replace(template, options=tuple(map(_offered, template.options)), offered=True)
+    return template
 
 
 _HOLES: dict[str, Callable[[Any, tuple[PathPart, ...], tuple[PathPart, ...]], Template]] = {

@@ -79,7 +79,7 @@ class Space:
         return (self.at(index) for index in range(self.size()))
 
     def check(self, use: Callable[[Filling], object]) -> None:
-        """Try that each option of each hole is part of some filling that `use` accepts.
+        """Try that each option of each hole is part of some filling that `use` accepts; of `$any`, some option.
 
         All fillings are tried where there are up to 500 of them, else up to 200 random ones for each option.
 
@@ -92,6 +92,7 @@ class Space:
         if tried and all(refusal for _, refusal in tried) and tried[0][1]:
             raise tried[0][1]
         for hole in self.holes():
+            impossible: list[AttnspaceError] = []
             for index, label in enumerate(hole.labels):
                 refusals = (
                     (r for f, r in tried if hole.name in f.params and _same(f.params[hole.name], label))
@@ -102,7 +103,9 @@ class Space:
                 if first is not None and all(refusals):
                     how_many = "no design is valid" if small else f"none of {TRIES} random designs is valid; the first"
                     first.what = f"with {hole.name} = {label}, {how_many}: {first.what}"
-                    raise first
+                    impossible.append(first)
+            if impossible and (len(impossible) == len(hole.labels) or not hole.offered):
+                raise impossible[0]
 
     def _taking(self, hole: Hole, index: int, rng: random.Random, tries: int) -> Iterator[Filling]:
         """Random fillings that take one option of one hole."""

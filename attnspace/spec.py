@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_jsonable_python
 
-from attnspace.documents import check_limits, parse_json, read
+from attnspace.documents import check_limits, has_holes, parse_json, read
 from attnspace.errors import AttnspaceError, SpecError, in_file, within
 from attnspace.primitives import Block, Branch, Layer, Node
 from attnspace.primitives.blocks.gate import Gate
@@ -200,7 +200,18 @@ def parse_blocks(data: Any) -> Block | dict[int, Block]:
 
 
 def _validated(data: Any) -> Block:
-    return validate(Block, data, SpecError)  # type: ignore[type-abstract]  # pydantic gives a member of the family
+    try:
+        return validate(Block, data, SpecError)  # type: ignore[type-abstract]  # pydantic gives a member of the family
+    except SpecError as error:
+        if has_holes(data):
+            raise SpecError(
+                "has holes: it is a space, and one block is wanted here",
+                remedy="attnspace check checks it; load_space(...).sample(rng) draws a block from it",
+            ) from None
+        name = (error.got or error.what.removeprefix("unknown kind ")).strip("\"'")
+        if name in published() and name not in Block.members:
+            error.remedy = f"{name} is a published block: write what `attnspace export {name} --to json` prints"
+        raise
 
 
 def as_block(spec: SpecLike) -> Block:
@@ -238,8 +249,8 @@ def resolve(spec: SpecLike, channels: int) -> Block:
     Raises:
         SpecError: not possible at this channel count.
     """
-    if channels < 1:
-        raise SpecError("a block needs at least one channel", got=channels)
+    if not isinstance(channels, int) or channels < 1:
+        raise SpecError("a block needs at least one channel, a whole number", got=channels)
     return as_block(spec).resolve(channels)
 
 

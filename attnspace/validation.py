@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from attnspace.errors import NOTHING, AttnspaceError, PathPart
-from attnspace.primitives.node import Node, is_family, refresh
+from attnspace.primitives.node import Node, families, is_family, refresh
 
 __all__ = ["did_you_mean", "validate"]
 
@@ -53,10 +54,8 @@ def _explain(model: type[BaseModel], data: Any, found: ValidationError, error: t
     at = next((path for path in faults if len(path) > len(first) and path[: len(first)] == first), first)
     details = faults[at]
     explained = _explain_one(model, data, at, details, error)
-    if set(faults) - {at, first}:
-        others = ", ".join(
-            ".".join(map(str, path)) or "the whole" for path in [path for path in faults if path not in (at, first)][:3]
-        )
+    if rest := [path for path in faults if path != at[: len(path)]]:
+        others = ", ".join(".".join(map(str, path)) or "the whole" for path in rest[:3])
         explained.remedy = "; ".join(filter(None, [explained.remedy, f"(faults also at {others})"]))
     return explained
 
@@ -112,8 +111,16 @@ def _explain_one(
         allowed = [name for name in _fields_at(model, data, at[:-1]) if name != "kind"]
         remedy = did_you_mean(str(at[-1]), allowed)
         return error(
-            f"unknown key {str(at[-1])!r}", at=at, got=value, allowed=", ".join(allowed) or "none", remedy=remedy
+            f"unknown key {str(at[-1])!r}",
+            at=at,
+            got=value,
+            allowed=", ".join(allowed) or "no key besides kind",
+            remedy=remedy,
         )
+    if kind == "missing" and detail["loc"][-1] != at[-1]:  # a node written as its bare kind
+        missing = detail["loc"][-1]
+        word = {"kind": value, str(missing): "..."}
+        return error(f"{value} needs {str(missing)!r}", at=at, got=value, remedy=f"write {json.dumps(word)}")
     if kind == "missing":
         return error("is missing", at=at, remedy=f"add {at[-1]!r}")
     if kind == "union_tag_not_found":
@@ -123,11 +130,18 @@ def _explain_one(
         options = sorted(context["expected_tags"].replace("'", "").split(", "))
         tag = context["tag"]
         where = (*at, "kind") if isinstance(value, Mapping) else at
-        return error(
-            f"unknown kind {tag!r}", at=where, allowed=", ".join(options), remedy=did_you_mean(str(tag), options)
-        )
+        remedy = did_you_mean(str(tag), options) or _other_family(str(tag))
+        return error(f"unknown kind {tag!r}", at=where, allowed=", ".join(options), remedy=remedy)
     wanted = " or ".join(dict.fromkeys(_wanted(d) for d in details))
-    return error(f"should be {wanted}", at=at, got=value, remedy=_rewritten(wanted, value))
+    words = re.findall("'([^']+)'", str(context.get("expected", ""))) if kind == "literal_error" else []
+    close = did_you_mean(str(value), words) if isinstance(value, str) else None
+    return error(f"should be {wanted}", at=at, got=value, remedy=close or _rewritten(wanted, value))
+
+
+def _other_family(kind: str) -> str | None:
+    """What a kind is that is known, but not here."""
+    found = next((name for name, family in families().items() if kind in family.members), None)
+    return f"{kind!r} is a {found}, which does not stand here" if found else None
 
 
 def _rewritten(wanted: str, value: Any) -> str | None:
@@ -136,6 +150,8 @@ def _rewritten(wanted: str, value: Any) -> str | None:
         return f'write ["{value}"]'
     if isinstance(value, str) and wanted == "a mapping":
         return f'write {{"kind": "{value}", ...}}'
+    if isinstance(value, Mapping) and wanted == "a list" and "kind" in value:
+        return 'put it in brackets: [{"kind": ...}]'
     if isinstance(value, Mapping) and any(str(key).startswith("$") for key in value):
         return "holes are for spaces; a spec has none"
     return None
@@ -163,7 +179,8 @@ def _wanted(detail: ErrorDetails) -> str:
 
 def did_you_mean(word: str, options: Iterable[str]) -> str | None:
     """A remedy for a misspelt name, if one of the options is close."""
-    close = difflib.get_close_matches(word, list(options), n=1)
+    lower = {option.lower(): option for option in options}
+    close = [lower[found] for found in difflib.get_close_matches(word.lower(), lower, n=1)]
     return f"did you mean {close[0]!r}?" if close else None
 
 

@@ -10,7 +10,7 @@ from attnspace.primitives.sketch import Box, Fork, Frame, Row, Sketch
 
 __all__ = ["draw"]
 
-BOX, GAP, PAD, LANE, CHAR, RADIUS, MARGIN = 28, 20, 10, 12, 6.9, 10, 34
+BOX, GAP, PAD, LANE, CHAR, RADIUS, MARGIN = 28, 20, 10, 12, 7.2, 10, 34
 COLOURS = {
     "squeeze": ("#dbe8f8", "#3d6fb6"),
     "layer": ("#fbe9d7", "#c77d2e"),
@@ -88,9 +88,9 @@ class _Part:
             if i:
                 lane_y += self.inner[i - 1].below + LANE + part.above
             start = x + GAP
-            if lane_y == y:
-                yield _line(x, y, start, tip=False)
-                yield _line(start + part.width, y, join - half)
+            if abs(lane_y - y) < RADIUS - 2:  # into the side of what they meet in
+                yield f'<path d="M{x:.1f} {y:.1f}V{lane_y:.1f}H{start:.1f}" fill="none" stroke="#555"/>'
+                yield _line(start + part.width, lane_y, join - half)
             else:
                 yield f'<path d="M{x:.1f} {y:.1f}V{lane_y:.1f}H{start:.1f}" fill="none" stroke="#555"/>'
                 tip = RADIUS if lane_y > y else -RADIUS
@@ -130,7 +130,7 @@ def _tall(lanes: tuple[_Part, ...]) -> float:
 
 def _half(join: str) -> float:
     """Half the width of what the lanes meet in."""
-    return max(RADIUS, len(join) * CHAR / 2 + 4)
+    return max(RADIUS, len(join) * CHAR / 2 + 7)
 
 
 def _box(box: Box, x: float, y: float, width: float) -> str:

@@ -72,7 +72,7 @@ class Node(BaseModel):
         return core_schema.no_info_before_validator_function(
             lambda value: {"kind": value} if isinstance(value, str) else value,
             union,
-            json_schema_input_schema=core_schema.union_schema([core_schema.literal_schema(sorted(cls.members)), union]),
+            json_schema_input_schema=core_schema.union_schema([core_schema.literal_schema(cls._bare()), union]),
         )
 
     @model_serializer(mode="wrap")
@@ -85,6 +85,12 @@ class Node(BaseModel):
             if name == "kind" or fields[name].is_required() or getattr(self, name) != fields[name].default
         }
         return written["kind"] if self.shorthand and len(written) == 1 else written
+
+    @classmethod
+    def _bare(cls) -> list[str]:
+        """The members of a family that need no field, so that their kind is enough."""
+        kinds = cls.members.items()
+        return sorted(k for k, m in kinds if not any(f.is_required() for f in m.model_fields.values()))
 
     def label(self) -> str:
         """A few characters for tables and plots."""

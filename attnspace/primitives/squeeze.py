@@ -24,7 +24,12 @@ COMBINE = Field(
 )
 Stats = Annotated[
     tuple[Statistic, ...],
-    Field(min_length=1, max_length=8, description="What is pooled; the order is that of the weights under stack."),
+    Field(
+        min_length=1,
+        max_length=8,
+        description="What is pooled; the order is that of the weights under stack.",
+        json_schema_extra={"uniqueItems": True},
+    ),
 ]
 
 
@@ -116,9 +121,12 @@ class PoolingSqueeze(Squeeze):
 
     def sketch(self) -> Sketch:
         axes = {"global": ["H, W"], "channel": ["C"], "directional": ["W", "H"]}[self.region]
-        boxes = [Box(f"{stat.label()} over {axis}", "squeeze") for axis in axes for stat in self.stats]
         meets = {"shared": "each", "stack": "stack", "sum": "+", "mean": "mean"}[self.combine]
-        return boxes[0] if len(boxes) == 1 else Fork(tuple(boxes), "each" if len(axes) > 1 else meets)
+        lanes: list[Sketch] = []
+        for axis in axes:
+            boxes = tuple(Box(f"{stat.label()} over {axis}", "squeeze") for stat in self.stats)
+            lanes.append(boxes[0] if len(boxes) == 1 else Fork(boxes, meets))
+        return lanes[0] if len(lanes) == 1 else Fork(tuple(lanes), "each")
 
     @classmethod
     def any_of(cls) -> Any:

@@ -32,7 +32,11 @@ def spec_schema() -> dict[str, Any]:
     definitions["Design"] = {
         "description": "A block, or one for each stage, and where it stands: what a search writes to winner.json.",
         "type": "object",
-        "properties": {**about, "placement": {"$ref": "#/$defs/Placement"}, "block": block},
+        "properties": {
+            **about,
+            "placement": {"description": "Where the block stands.", "$ref": "#/$defs/Placement"},
+            "block": block,
+        },
         "required": ["block"],
         "additionalProperties": False,
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor, nn
 
 from attnspace.errors import SpecError, within
@@ -40,9 +41,9 @@ class Gate(Block):
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["squeeze"]}, {"required": ["branches"]}]})
 
     kind: Literal["gate"] = "gate"
-    squeeze: Annotated[Squeeze | None, Field(description="Which region each value summarises, and what is pooled.")] = (
-        None
-    )
+    squeeze: Annotated[
+        Squeeze | SkipJsonSchema[None], Field(description="Which region each value summarises, and what is pooled.")
+    ] = None
     excite: Annotated[Layers, Field(description="Layers from the descriptor to the logits.")] = ()
     branches: Annotated[
         tuple[Branch, ...], Field(max_length=8, description="Instead of squeeze and excite: several of them, joined.")
@@ -176,14 +177,14 @@ class Gate(Block):
 
     def sketch(self) -> Sketch:
         level, how = self.merge.split("_")
-        arms = [arm.sketch() for arm in self._arms]
+        activation = Box(self.activation, "gate")
+        inside = (activation,) if level == "gate" and self._merges else ()
+        arms = [(*arm.sketch(), *inside) for arm in self._arms]
         if self.branches:
             path: list[Sketch] = [Fork(tuple(Row(arm) for arm in arms), symbol(how))]
         else:
             path = [*arms[0], *([Box(symbol(how), "gate")] if self._merges else [])]
-        path += sketch_layers(self.tail, self._tail_region).items
-        activation = Box(self.activation, "gate")
-        path.insert(len(path) if level == "logit" or not self._merges else len(path) - 1, activation)
+        path += [*sketch_layers(self.tail, self._tail_region).items, *(() if inside else (activation,))]
         return Fork((Row(), Row(tuple(path))), "+" if self.apply == "add" else TIMES, straight=True)
 
     def label(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from torch import nn
@@ -57,6 +57,11 @@ class MapLayers(Block):
 
     def sketch(self) -> Sketch:
         return sketch_layers(self.layers, "none")
+
+    @classmethod
+    def any_of(cls) -> Any:
+        conv = {"kind": "conv2d", "kernel": {"$choice": [3, 5, 7]}, "depthwise": True}
+        return {"kind": "layers", "layers": [conv, {"kind": "norm"}, {"kind": "act"}]}
 
     def label(self) -> str:
         return " > ".join(["map", *(layer.label() for layer in self.layers)])

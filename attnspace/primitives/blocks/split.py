@@ -43,7 +43,11 @@ class Split(Block):
                 remedy=f"use fewer groups or blocks, so that their product divides {channels}",
             )
         if channels % self.shuffle:
-            raise SpecError(f"shuffle {self.shuffle} does not divide {channels} channels", at=("shuffle",))
+            raise SpecError(
+                f"shuffle {self.shuffle} does not divide {channels} channels",
+                at=("shuffle",),
+                remedy=f"use a divisor of {channels}",
+            )
         blocks = []
         for i, block in enumerate(self.blocks):
             with within("blocks", i):

@@ -29,7 +29,9 @@ def _odd(kernel: int) -> int:
 
 
 MAX_KERNEL = 255
-OddKernel = Annotated[int, Field(ge=1, le=MAX_KERNEL), AfterValidator(_odd)]
+OddKernel = Annotated[
+    int, Field(ge=1, le=MAX_KERNEL, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_odd)
+]
 
 
 class AdaptiveKernel(BaseModel):
@@ -51,7 +53,11 @@ class AdaptiveKernel(BaseModel):
 
 
 def _adaptive(value: Any) -> Any:
-    return {} if value == "adaptive" else value
+    if value == "adaptive":
+        return {}
+    if isinstance(value, bool) or not isinstance(value, int | dict | AdaptiveKernel):
+        raise fault("should be an odd number or a rule", allowed='3, "adaptive", {"gamma": 2, "beta": 1, "minimum": 3}')
+    return value
 
 
 Kernel = Annotated[
@@ -128,7 +134,8 @@ class Conv1d(Layer):
     def label(self) -> str:
         kernel = "k" if isinstance(self.kernel, AdaptiveKernel) else self.kernel
         many = "" if self.filters == ONE else f"->{width_label(self.filters)}"
-        return f"conv1d{kernel}" + ("-circular" if self.padding == "circular" else "") + many
+        full = "" if self.depthwise else "-full"
+        return f"conv1d{kernel}{full}" + ("-circular" if self.padding == "circular" else "") + many
 
 
 class ChannelConv1d(nn.Module):

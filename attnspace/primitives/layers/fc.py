@@ -52,7 +52,7 @@ class Fc(Layer):
         head_sharing: Sharing = "separate" if d.region == "directional" else "joint"
         layers = (
             Project(out=hidden, bias=self.bias),
-            *([Norm(type="batch" if self.norm == "batch" else "group")] if self.norm else []),
+            *([Norm(type=self.norm)] if self.norm else []),
             Act(fn=self.act),
             Project(bias=self.bias, sharing=head_sharing, zero_init=self.zero_init),
         )

@@ -21,7 +21,7 @@ class Norm(Layer):
     """Normalisation with a learned scale and shift for each channel.
 
     `batch` uses the statistics of the batch in training and running ones in evaluation; `group` those of each
-    sample, over `groups` groups of channels (one by default: layer normalisation). `momentum` is torch's: the weight
+    sample, over `groups` groups of channels, and `layer` over one group. `momentum` is torch's: the weight
     of the newest batch.
     """
 
@@ -29,7 +29,8 @@ class Norm(Layer):
 
     kind: Literal["norm"] = "norm"
     type: Annotated[
-        Literal["batch", "group"], Field(description="batch: over the batch; group: over each sample's channel groups.")
+        Literal["batch", "group", "layer"],
+        Field(description="batch: over the batch; group: over each sample's channel groups; layer: over one group."),
     ] = "batch"
     groups: Annotated[
         Annotated[int, Field(ge=1, le=65_536)] | Literal["each"] | None,
@@ -43,14 +44,15 @@ class Norm(Layer):
 
     @model_validator(mode="after")
     def _fields_of_its_type(self) -> Self:
-        if self.type == "batch" and self.groups is not None:
-            raise fault("batch normalisation has no groups", at=("groups",), remedy="remove it, or use type group")
-        if self.type == "group" and self.momentum is not None:
-            raise fault("group normalisation has no momentum", at=("momentum",), remedy="remove it, or use type batch")
+        for field, only in (("groups", "group"), ("momentum", "batch")):
+            if self.type != only and getattr(self, field) is not None:
+                raise fault(
+                    f"{self.type} normalisation has no {field}", at=(field,), remedy=f"remove it, or use type {only}"
+                )
         return self
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
-        if self.type == "group":
+        if self.type != "batch":
             groups = d.maps if self.groups == "each" else self.groups or 1
             if d.maps % groups:
                 raise SpecError(
@@ -58,7 +60,7 @@ class Norm(Layer):
                     at=("groups",),
                     remedy=f"use a divisor of {d.maps}",
                 )
-            explicit = self.with_(groups=groups)
+            explicit = self.with_(type="group", groups=groups)
         else:
             explicit = self.with_(momentum=0.1 if self.momentum is None else self.momentum)
         return (explicit if d.region == "directional" else explicit.with_(sharing="joint"),)
@@ -79,7 +81,9 @@ class Norm(Layer):
         return self.type == "batch"
 
     def label(self) -> str:
-        return "bn" if self.type == "batch" else f"gn{self.groups or 1}"
+        if self.type == "group":
+            return f"gn-{self.groups}" if self.groups == "each" else f"gn{self.groups or 1}"
+        return "bn" if self.type == "batch" else "ln"
 
 
 class BatchNorm2d(nn.BatchNorm2d):
