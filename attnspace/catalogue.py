@@ -92,11 +92,14 @@ gradient, parameter gradients and running statistics agree to 1e-12, in training
 counts (8, 24, 64 and 320 where the block is possible), on square and other sizes, with ties, with weights moved off
 their initial values, and at batch 1 where the block can train on it. In float32 they agree to 1e-6, or to within 20
 times what float32 does to the oracle itself. An oracle is a module of another library, or `formula`: the paper's
-equation written out in plain torch, apart from attnspace's code, in `tests/oracles/formulas.py`.
+equation written out in plain torch, apart from attnspace's code, in `tests/oracles/formulas.py`: it checks the code,
+not how the paper was read.
 `python -m tests.benchmarks.parity` prints how far each is.
 
 In the formulas x is the map, · the product with a gate, μ the mean over H and W (μ_W, μ_H over one of them, mean_C
-over the channels), σ the sigmoid, hσ the hard one, W a linear map on the channels.
+over the channels), σ the sigmoid, hσ the hard one, W a linear map on the channels, MLP two of them with ReLU between;
+M, L, G, f and T name the excitations and parts that the sentence before describes. In a label, `fc/16` is a bottleneck
+of C // 16, `>=8` at least 8, `~` rounded to the nearest (`~~`: and never a tenth below), `_8` to a multiple of 8.
 
 | name | what it is | formula | parameters at C=64 | verified against |
 |---|---|---|---|---|"""

@@ -109,6 +109,8 @@ def parse_json(text: str, error: type[AttnspaceError]) -> Any:
     def no_constant(name: str) -> Any:
         raise error(f"{name} is not a JSON number", remedy="use a finite number")
 
+    if len(text) > MAX_BYTES:
+        raise error("is too long", got=f"{len(text):,} characters", allowed=f"up to {MAX_BYTES:,}")
     try:
         return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
     except json.JSONDecodeError as cause:
@@ -199,10 +201,11 @@ def check_limits(data: Any, error: type[AttnspaceError]) -> None:
     Raises:
         error: beyond a limit, or something that JSON has no word for.
     """
-    nodes = 0
+    nodes = items_seen = 0
     pending: list[tuple[Any, tuple[PathPart, ...], int, int]] = [(data, (), 0, 0)]
     while pending:
         value, at, depth, lists = pending.pop()
+        items_seen += 1
         if isinstance(value, Mapping):
             nodes, depth, lists = nodes + 1, depth + 1, 0
             items: Iterable[tuple[PathPart, Any]] = value.items()
@@ -217,7 +220,7 @@ def check_limits(data: Any, error: type[AttnspaceError]) -> None:
             raise error(f"{type(value).__name__} is no JSON value", at=at)
         if depth > MAX_DEPTH or lists > MAX_DEPTH:
             raise error("is nested too deep", at=at[:8], allowed=f"up to {MAX_DEPTH} nodes inside one another")
-        if nodes > MAX_NODES or len(pending) > 100 * MAX_NODES:
+        if nodes > MAX_NODES or max(items_seen, len(pending)) > 100 * MAX_NODES:
             raise error("has too many nodes", allowed=f"up to {MAX_NODES}")
         for key, item in items:
             if not isinstance(key, Hashable) or not isinstance(key, str | int):

@@ -22,7 +22,7 @@ from attnspace.errors import AttnspaceError, SpecError, in_file, within
 from attnspace.primitives import Block, Branch, Layer, Node
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.sequential import Sequential
-from attnspace.primitives.reduction import Reduction
+from attnspace.primitives.reduction import MAX_WIDTH, Reduction
 from attnspace.primitives.width import width_label
 from attnspace.validation import did_you_mean, validate
 
@@ -249,13 +249,18 @@ def resolve(spec: SpecLike, channels: int) -> Block:
     Raises:
         SpecError: not possible at this channel count.
     """
-    if not isinstance(channels, int) or channels < 1:
-        raise SpecError("a block needs at least one channel, a whole number", got=channels)
+    if not isinstance(channels, int) or not 1 <= channels <= MAX_WIDTH:
+        raise SpecError(
+            "a block needs at least one channel, a whole number", got=channels, allowed=f"1 to {MAX_WIDTH:,}"
+        )
     return as_block(spec).resolve(channels)
 
 
 def identity(spec: SpecLike, channels: int | Iterable[int] = 64) -> str:
-    """A short hash, the same for two specs exactly when they are one design at these channel counts.
+    """A short hash: two specs with the same hash are one design at these channel counts.
+
+    Synonyms of the language have the same hash: rules and the numbers they give, what has no effect, what commutes,
+    what nests. Two specs that only mathematics shows to be equal may have two.
 
     Raises:
         SpecError: not possible at one of the channel counts.

@@ -33,12 +33,13 @@ def validate(model: type[Model], data: Any, error: type[AttnspaceError]) -> Mode
     refresh()
     try:
         text = json.dumps(data, allow_nan=False)
+        json.dumps(data, ensure_ascii=False).encode()
     except (TypeError, ValueError) as cause:
         raise error(f"holds something that JSON has no word for: {cause}") from None
     try:
         return model.model_validate_json(text)
     except ValidationError as found:
-        raise _explain(model, data, found, error) from None
+        raise _explain(model, json.loads(text), found, error) from None  # with keys as JSON has them
 
 
 def _explain(model: type[BaseModel], data: Any, found: ValidationError, error: type[AttnspaceError]) -> AttnspaceError:
@@ -117,6 +118,8 @@ def _explain_one(
             allowed=", ".join(allowed) or "no key besides kind",
             remedy=remedy,
         )
+    if kind == "missing" and isinstance(detail["loc"][-1], int):
+        return error("has too few items", at=at[:-1] if at and at[-1] == detail["loc"][-1] else at, got=value)
     if kind == "missing" and detail["loc"][-1] != at[-1]:  # a node written as its bare kind
         missing = detail["loc"][-1]
         word = {"kind": value, str(missing): "..."}

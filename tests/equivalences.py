@@ -41,6 +41,9 @@ NONE = {"kind": "none"}
 FC = {"kind": "fc", "reduction": 4}
 DW = {"kind": "conv2d", "kernel": 3, "depthwise": True}
 PROJECT = {"kind": "project"}
+SOFTMAX = {"kind": "act", "fn": "softmax"}
+SIGMOID = {"kind": "act", "fn": "sigmoid"}
+RELU_GATE = gate(activation="relu")
 TWICE = {"kind": "project", "out": {"ratio": 0.5}}
 MAP = gate(NONE, excite=[{"kind": "project"}])
 SPATIAL = gate("channel", ("max", "avg"), [{"kind": "conv2d", "kernel": 3}])
@@ -199,6 +202,26 @@ SAME = {
         gate(excite=[{"kind": "conv1d", "filters": {"ratio": 8}}, {"kind": "conv1d"}]),
         gate(excite=[{"kind": "conv1d", "filters": 4}, {"kind": "conv1d"}]),
     ),
+    "a last act that another one hides": (
+        gate(excite=[PROJECT, SIGMOID, {"kind": "act", "fn": "identity"}], activation="identity"),
+        gate(excite=[PROJECT]),
+    ),
+    "a last act in a branch alone": (
+        gate(excite=[{"kind": "branches", "branches": [[PROJECT, SIGMOID]]}], activation="identity"),
+        gate(excite=[PROJECT]),
+    ),
+    "a last act in the tail": (
+        gate("directional", excite=[PROJECT], tail=[SIGMOID], activation="identity"),
+        gate("directional", excite=[PROJECT]),
+    ),
+    "a sum with what is there, of several": (par(ID, RELU_GATE, MAP), res(par(RELU_GATE, MAP))),
+    "a residual in a sum": (par(res(RELU_GATE), MAP), res(par(RELU_GATE, MAP))),
+    "a sum in a sum, with what is there": (par(par(ID, RELU_GATE), MAP), res(par(RELU_GATE, MAP))),
+    "a mean of what is there": (par(ID, ID, merge="mean"), ID),
+    "layer norm, and a group norm of one group": (
+        gate("none_", excite=[{"kind": "norm", "type": "layer"}]),
+        gate("none_", excite=[{"kind": "norm", "type": "group", "groups": 1}]),
+    ),
     "a reduction of gathered values": (
         {"kind": "gather_excite", "reduction": 4},
         {"kind": "gather_excite", "reduction": {"width": 8}},
@@ -305,6 +328,10 @@ OTHER = {
         gate(excite=[{"kind": "conv1d"}, {"kind": "conv1d"}]),
     ),
     "softmax": (gate(activation="softmax"), gate()),
+    "softmax of each strip, and of what both leave": (
+        gate("directional", excite=[{"kind": "project", "out": 1}, SOFTMAX], activation="identity"),
+        gate("directional", excite=[{"kind": "project", "out": 1}], tail=[SOFTMAX], activation="identity"),
+    ),
     "slope below zero": (gate(activation="leaky_relu"), gate(activation="relu")),
     "extent": ({"kind": "gather_excite"}, {"kind": "gather_excite", "extent": 4}),
     "how it is gathered": ({"kind": "gather_excite"}, {"kind": "gather_excite", "gather": "conv"}),

@@ -217,12 +217,14 @@ def test_show_draws_the_block(call, tmp_path):
     assert "nowhere/se.svg" in err
 
 
-def test_show_says_what_to_do_where_a_block_is_not_possible(call):
-    status, _, err = call("show", "shuffle")
+def test_show_takes_channels_at_which_the_block_is_possible(call):
+    assert "at C=128" in call("show", "shuffle")[1]
+    status, _, err = call("show", "shuffle", "--channels", 64)
     assert status == 2
     assert "64 groups of 2 chunks do not divide 64 channels" in err
-    assert "or give another count with --channels" in err
-    assert "at C=128" in call("show", "shuffle", "--channels", 128)[1]
+    status, _, err = call("show", "se", "--picture", "se.png")
+    assert status == 2
+    assert "a picture is SVG" in err
 
 
 def test_show_names_every_step_of_a_composed_block(call):

@@ -108,6 +108,12 @@ def test_timms_efficientnet_takes_a_factory(name):
     assert model(torch.randn(2, 3, 64, 64)).shape == (2, 3)
 
 
+def test_a_network_that_keeps_its_factory_can_be_pickled():
+    model = timm.create_model("resnet18", num_classes=3, block_args={"attn_layer": layer("triplet")}).eval()
+    x = torch.randn(1, 3, 64, 64)
+    assert torch.equal(pickle.loads(pickle.dumps(model))(x), model(x))
+
+
 @pytest.mark.parametrize("name", ["cbam", "ms-cam"])
 def test_a_torchvision_block_takes_a_factory(name):
     class WithAttention(BasicBlock):

@@ -17,7 +17,7 @@ def test_the_deepest_and_the_largest_spec_allowed_parse():
     assert parse_spec({"kind": "sequential", "blocks": [wide] * 31})
 
 
-@pytest.mark.parametrize("depth", [MAX_DEPTH, 100, 100_000])
+@pytest.mark.parametrize("depth", [MAX_DEPTH, 100, 20_000])
 def test_deeper_nesting_is_refused(depth):
     with pytest.raises(SpecError, match="nested too deep; allowed: up to 32"):
         parse_spec(nested(depth))

@@ -32,9 +32,16 @@ def same_function(one, other, channels=32) -> bool:
         with torch.no_grad():
             for source, target in zip(turned, ours, strict=True):
                 target.copy_(source.reshape(target.shape))
-        if torch.allclose(function_of(b, x), wanted, rtol=0, atol=1e-12):
+        if torch.allclose(function_of(b, x), wanted, rtol=0, atol=1e-12) and trained_alike(a, b, x):
             return True
     return False
+
+
+def trained_alike(a, b, x) -> bool:
+    """Whether two training passes and then one in evaluation give the same: what batch norms remember counts."""
+    with torch.no_grad():
+        pairs = [(a.train()(y), b.train()(y)) for y in (x, x.flip(0) + 1)] + [(a.eval()(x), b.eval()(x))]
+    return all(torch.allclose(one, other, rtol=0, atol=1e-9) for one, other in pairs)
 
 
 @pytest.mark.parametrize("pair", SAME.values(), ids=SAME)
@@ -189,9 +196,49 @@ def test_specs_are_frozen():
         load_spec("se").activation = "relu"
 
 
-def test_channels_below_one_are_refused():
-    with pytest.raises(SpecError, match="at least one channel"):
-        build("se", 0)
+@pytest.mark.parametrize("channels", [0, "64", None, 6.5, 2**63])
+def test_channels_that_are_no_number_of_them_are_refused(channels):
+    with pytest.raises(SpecError, match=r"at least one channel, a whole number; got .*; allowed: 1 to 65,536"):
+        build("se", channels)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"kind": "identity", 1: 2}, "1: unknown key '1'"),
+        (
+            {"kind": "gate", "squeeze": {"kind": "global", "stats": ["dct"]}},
+            r"stats.0: dct needs 'frequencies'; .* write",
+        ),
+        (
+            {"kind": "residual", "block": "cbam"},
+            "block: .*cbam is a published block: write what `attnspace export cbam",
+        ),
+        ({"kind": "fc"}, "unknown kind 'fc'; .*'fc' is a layer, which does not stand here"),
+        (
+            {"kind": "sequential", "blocks": [{"$published": "cbam"}]},
+            "has holes: it is a space, and one block is wanted",
+        ),
+        ({"kind": "gate", "squeeze": {"kind": "none"}, "activation": "Sigmoid"}, "did you mean 'sigmoid'"),
+        (
+            {"kind": "gate", "squeeze": {"kind": "none"}, "excite": {"kind": "fc"}},
+            "excite: should be a list; .*put it in",
+        ),
+        ({"kind": "identity", "name": "\ud800"}, "holds something that JSON has no word for"),
+    ],
+)
+def test_a_fault_is_said_in_the_words_of_the_language(data, message):
+    with pytest.raises(SpecError, match=message) as caught:
+        parse_spec(data)
+    assert str(caught.value).encode()
+
+
+def test_text_beyond_the_limit_is_not_parsed():
+    with pytest.raises(SpecError, match=r"is too long; got .*1,000,026 characters.*; allowed: up to 1,000,000"):
+        parse_spec('{"kind": "identity", ' + " " * 1_000_004 + "}")
+    shared = [[[[1] * 1000] * 1000] * 100]
+    with pytest.raises(SpecError, match="has too many nodes"):
+        parse_spec({"kind": "identity", "name": shared})
 
 
 def test_a_list_that_is_too_short_is_said_to_be():

@@ -31,7 +31,7 @@ Activation = Literal[
 
 
 class Gaussian(nn.Module):
-    """exp(-y^2). Source: Gaussian context transformer, Ruan et al., CVPR 2021, eq. 6 with c = 2."""
+    """exp(-y^2): exp(-c y^2 / 2) with c = 2, as the Gaussian context transformer (Ruan et al., CVPR 2021) is coded."""
 
     def forward(self, y: Tensor) -> Tensor:
         return torch.exp(-y.square())

@@ -49,4 +49,4 @@ class Block(Node):
         """The module of a resolved block. Parameters are created in the order of the reference."""
 
 
-Blocks = Annotated[tuple[Block, ...], Field(min_length=1, max_length=64)]
+Blocks = Annotated[tuple[Block, ...], Field(min_length=1, max_length=256)]

@@ -85,9 +85,9 @@ def check_gate(d: Descriptor, field: str) -> None:
     """That what the layers of `field` leave is a gate for C channels.
 
     Raises:
-        SpecError: it has neither one channel nor C.
+        SpecError: it has neither one channel nor C, or holds statistics that lie side by side.
     """
-    if d.maps not in (1, d.channels):
+    if d.maps not in (1, d.channels) or d.stacked > 1:
         raise SpecError(
             f"the gate has {d.maps} channels and the map has {d.channels}",
             at=(field,),

@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
-from attnspace.errors import within
+from attnspace.errors import SpecError, within
 from attnspace.primitives.descriptor import REGIONS, SHAPES, Descriptor, Region
 from attnspace.primitives.node import Node, fault
+from attnspace.primitives.reduction import MAX_WIDTH
 from attnspace.primitives.sketch import Box, Row, Sketch
 
 __all__ = ["Layer", "Layers", "Sharing", "build_layers", "check_regions", "resolve_layers", "sketch_layers"]
@@ -24,13 +25,17 @@ Sharing = Annotated[
 ]
 
 
+MOST_STATISTICS = 8
+"""As many as a squeeze may put side by side."""
+
+
 class Layer(Node):
     """One step of an excitation."""
 
     regions: ClassVar[frozenset[Region]] = REGIONS
     """The descriptors it can be applied to."""
 
-    refused: ClassVar[str] = ""
+    instead: ClassVar[str] = ""
     """What to use instead where it cannot be applied."""
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
@@ -72,7 +77,7 @@ class Layer(Node):
         return False
 
 
-Layers = Annotated[tuple[Layer, ...], Field(max_length=64)]
+Layers = Annotated[tuple[Layer, ...], Field(max_length=256)]
 
 
 def check_regions(field: str, layers: tuple[Layer, ...], region: Region) -> None:
@@ -84,7 +89,7 @@ def check_regions(field: str, layers: tuple[Layer, ...], region: Region) -> None
                 f"{culprit.kind} cannot be applied to what squeeze {region} leaves, {SHAPES[region]}",
                 at=(field, i, *at),
                 allowed=f"{culprit.kind} on squeeze {', '.join(sorted(culprit.regions))}",
-                remedy=culprit.refused,
+                remedy=culprit.instead,
             )
 
 
@@ -106,6 +111,8 @@ def resolve_layers(field: str, layers: tuple[Layer, ...], d: Descriptor) -> tupl
         for step in steps:
             resolved.append(step)
             d = step.after(d)
+        if d.maps > max(MAX_WIDTH, MOST_STATISTICS * d.channels):
+            raise SpecError(f"the layer leaves {d.maps:,} channels", at=(field, i), allowed=f"up to {MAX_WIDTH:,}")
     return tuple(resolved), d
 
 

@@ -8,9 +8,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Fold", "fold"]
+__all__ = ["Fold", "check_several", "fold"]
 
 Fold = Literal["sum", "mean", "max", "product"]
+
+
+def check_several(x: Tensor, dims: tuple[int, ...], what: str) -> None:
+    """That an unbiased variance over `dims` has more than one value; not asked while a graph is traced.
+
+    Raises:
+        ValueError: it has one.
+    """
+    if isinstance(x, Tensor) and all(x.shape[dim] == 1 for dim in dims):
+        raise ValueError(f"{what} needs more than one value to compare; got a map of {tuple(x.shape)}")
 
 
 def fold(how: Fold, maps: Sequence[Tensor]) -> Tensor:

@@ -102,7 +102,8 @@ class Reduction(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         written_out = handler(schema)
-        bare = {"type": "number", "exclusiveMinimum": 0, "description": "n stands for C // n"}
+        bare = {"type": "number", "minimum": 0.01, "maximum": 4096, "description": "n stands for C // n"}
+        written_out["oneOf"] = [{"required": ["ratio"]}, {"required": ["width"], "maxProperties": 1}]
         return {"anyOf": [bare, written_out], "description": "How wide the bottleneck is at C channels."}
 
     @property

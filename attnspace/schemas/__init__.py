@@ -69,7 +69,13 @@ def study_schema() -> dict[str, Any]:
 
 def _or_per_stage(block: dict[str, Any]) -> dict[str, Any]:
     """A block, or one for each stage."""
-    each = {"description": "Stage -> its block.", "type": "object", "additionalProperties": block}
+    each = {
+        "description": "Stage -> its block.",
+        "type": "object",
+        "propertyNames": {"pattern": "^[1-9][0-9]?$"},
+        "minProperties": 1,
+        "additionalProperties": block,
+    }
     stages = {
         "type": "object",
         "properties": {"per_stage": each},

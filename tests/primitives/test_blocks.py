@@ -292,6 +292,26 @@ REFUSED = {
         {"kind": "swap", "axis": "W", "block": {**SIMPLE, "excite": [{"kind": "fc", "reduction": 2}]}},
         "block: the swapped block has weights for each channel, and W has no fixed size",
     ),
+    "a swapped gate of as many maps as C by chance": (
+        {"kind": "swap", "block": {**SPATIAL, "excite": [{"kind": "conv2d", "out": 8}]}},
+        "block.excite: the gate has 8 channels and H has no fixed size; allowed: 1 or as many as the map",
+    ),
+    "two statistics that are no gate, at two channels or more": (
+        gate({"kind": "channel", "stats": ["avg", "max"]}),
+        "excite: the gate has 2 channels",
+    ),
+    "more maps than can be meant": (
+        layers(*[{"kind": "branches", "merge": "stack", "branches": [[]] * 16}] * 6, {"kind": "project"}),
+        r"layers\.3: the layer leaves 524,288 channels; allowed: up to 65,536",
+    ),
+    "a norm of single values": (
+        gate(AVG, {"kind": "norm", "type": "group", "groups": 8}),
+        r"excite\.0\.groups: each of 8 groups has one channel, and a norm of one value is its shift",
+    ),
+    "layer norm in groups": (
+        gate(MAP, {"kind": "norm", "type": "layer", "groups": 2}),
+        r"excite\.0\.groups: layer normalisation has no groups; got 2; remove it, or use type group",
+    ),
     "a swapped convolution to C": (
         {"kind": "swap", "block": {**SPATIAL, "excite": [{"kind": "conv2d", "out": "C"}]}},
         "block: the swapped block has weights for each channel",
@@ -351,7 +371,7 @@ REFUSED = {
     "filters that are left": (gate(AVG, {"kind": "conv1d", "filters": 2}), "excite: the gate has 16 channels"),
     "standardizing one channel": (
         gate({"kind": "channel", "stats": ["avg"]}, {"kind": "standardize"}),
-        r"excite\.0: standardize cannot be applied .*; it compares channels, and there is one",
+        r"excite\.0: standardize cannot be applied .*; squeeze global, directional or none, which",
     ),
     "a weighted mean of channels": (
         gate({"kind": "channel", "stats": ["attention"]}),
@@ -375,6 +395,29 @@ def test_what_is_not_possible_is_refused_with_its_place(case):
     data, message = REFUSED[case]
     with pytest.raises(SpecError, match=message):
         build(parse_spec(data), 8)
+
+
+@pytest.mark.parametrize("block", [{"kind": "simam"}, {"kind": "sge", "groups": 4}, gate({"kind": "global", "stats": [{"kind": "std", "unbiased": True}]})])  # fmt: skip
+def test_a_single_position_where_several_are_compared_is_refused(block):
+    with pytest.raises(ValueError, match="needs more than one value to compare; got a map of"):
+        build(block, 8)(torch.randn(2, 8, 1, 1))
+
+
+def test_softmax_in_a_swap_runs_over_the_swapped_axis():
+    """Also at one channel, where the map as it stands has positions alone."""
+    x = torch.randn(2, 1, 5, 3)
+    module = build({"kind": "swap", "axis": "H", "block": gate(MAP, activation="softmax")}, 1)
+    torch.testing.assert_close(module(x), x * x.softmax(2))
+
+
+def test_softmax_of_strips_is_one_for_each():
+    softmax = [{"kind": "project", "out": 1}, {"kind": "act", "fn": "softmax"}]
+    module = build(gate({"kind": "directional", "stats": ["avg"]}, *softmax, merge="gate_product"), 8)
+    x = torch.randn(2, 8, 5, 3)
+    weight, bias = module.parameters()
+    rows, columns = (torch.einsum("nchw,c->nhw", x.mean(d, keepdim=True), weight.flatten()) + bias for d in (3, 2))
+    expected = rows.softmax(1)[:, None] * columns.softmax(2)[:, None]
+    torch.testing.assert_close(module(x), x * expected)
 
 
 @pytest.mark.parametrize(

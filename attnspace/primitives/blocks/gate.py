@@ -105,14 +105,16 @@ class Gate(Block):
         return self.with_(squeeze=branch.squeeze, excite=branch.excite, branches=(), merge="logit_sum")
 
     def _without_synonyms(self) -> Gate:
-        """Where nothing is merged, a tail is more excitation, and a last act with no activation is the activation."""
-        if self._merges:
+        """Where nothing is merged, a tail is more excitation."""
+        return self if self._merges else self.with_(excite=(*self.excite, *self.tail), tail=())
+
+    def _activated(self) -> Gate:
+        """A last act, resolved, before no activation, as the activation."""
+        field = "tail" if self._merges else "excite"
+        layers = getattr(self, field)
+        if self.activation != "identity" or not layers or not isinstance(layers[-1], Act):
             return self
-        layers, activation = (*self.excite, *self.tail), self.activation
-        last = layers[-1] if layers else None
-        if activation == "identity" and isinstance(last, Act):
-            layers, activation = layers[:-1], last.fn
-        return self.with_(excite=layers, tail=(), activation=activation)
+        return self.with_(**{field: layers[:-1]}, activation=layers[-1].fn)._activated()
 
     def _resolve(self, channels: int) -> Block:
         merge = self._canonical_merge()
@@ -134,7 +136,7 @@ class Gate(Block):
         check_gate(d, "tail" if tail else "excite")
         if self.activation == "softmax" and merge.startswith("gate") and len({end.maps for end in ends}) > 1:
             raise SpecError("softmax of branches with one channel and with C", at=("merge",), allowed="a logit merge")
-        return gate.with_(tail=tail)
+        return gate.with_(tail=tail)._activated()
 
     def _canonical_merge(self) -> Merge:
         if not self._merges:

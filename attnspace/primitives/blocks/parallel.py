@@ -38,14 +38,22 @@ class Parallel(Block):
         for i, block in enumerate(self.blocks):
             with within("blocks", i):
                 resolved = block.resolve(channels)
-            nested = isinstance(resolved, Parallel) and resolved.merge == self.merge != "mean"
-            flat += resolved.blocks if nested and isinstance(resolved, Parallel) else [resolved]
-        if len(flat) == 1:
+            flat += self._terms(resolved)
+        others = tuple(block for block in flat if not isinstance(block, Identity))
+        if len(flat) == 1 or (not others and self.merge != "sum"):
             return flat[0]
-        others = [block for block in flat if not isinstance(block, Identity)]
-        if self.merge == "sum" and len(flat) == 2 and len(others) == 1:
-            return Residual(block=others[0]).resolve(channels)
+        if self.merge == "sum" and len(flat) == len(others) + 1 and others:
+            inner = others[0] if len(others) == 1 else self.with_(blocks=others)
+            return Residual(block=inner).resolve(channels)
         return self.with_(blocks=tuple(flat))
+
+    def _terms(self, block: Block) -> tuple[Block, ...]:
+        """The resolved blocks that a resolved one is the merge of."""
+        if self.merge == "sum" and isinstance(block, Residual):
+            return (Identity(), *self._terms(block.block))
+        if isinstance(block, Parallel) and block.merge == self.merge != "mean":
+            return block.blocks
+        return (block,)
 
     def canonical(self) -> Self:
         same = super().canonical()

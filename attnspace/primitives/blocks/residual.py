@@ -19,7 +19,10 @@ ONE_MORE: dict[Activation, Activation] = {"sigmoid": "sigmoid1p", "tanh": "tanh1
 
 
 class Residual(Block):
-    """x + block(x). Source: BAM, arXiv 1807.06514, eq. 1; GRN, arXiv 2301.00808, section 3.2."""
+    """x + block(x). Around a sigmoid or tanh gate it resolves to the gate with 1 + sigmoid or 1 + tanh.
+
+    Source: BAM, arXiv 1807.06514, eq. 1; GRN, arXiv 2301.00808, section 3.2.
+    """
 
     kind: Literal["residual"] = "residual"
     block: Annotated[Block, Field(description="The block whose output is added to its input.")]

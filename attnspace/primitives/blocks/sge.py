@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from attnspace.errors import SpecError
 from attnspace.primitives.block import Block
+from attnspace.primitives.maps import check_several
 from attnspace.primitives.node import Grid
 
 __all__ = ["Sge", "SgeModule"]
@@ -57,6 +58,7 @@ class SgeModule(nn.Module):
         self.bias = nn.Parameter(torch.ones(groups, 1, 1))
 
     def forward(self, x_nchw: Tensor) -> Tensor:
+        check_several(x_nchw, (2, 3), "sge")
         grouped = x_nchw.unflatten(1, (self.groups, -1))
         similarity = (grouped * grouped.mean((3, 4), keepdim=True)).sum(2)
         centred = similarity - similarity.mean((2, 3), keepdim=True)

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from attnspace.primitives.block import Block
+from attnspace.primitives.maps import check_several
 
 __all__ = ["Simam", "SimamModule"]
 
@@ -47,6 +48,7 @@ class SimamModule(nn.Module):
         self.regularization = regularization
 
     def forward(self, x_nchw: Tensor) -> Tensor:
+        check_several(x_nchw, (2, 3), "simam")
         d = (x_nchw - x_nchw.mean((2, 3), keepdim=True)).pow(2)
         variance = d.sum((2, 3), keepdim=True) / (x_nchw.shape[2] * x_nchw.shape[3] - 1)
         return x_nchw * torch.sigmoid(d / (4 * (variance + self.regularization)) + 0.5)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from attnspace.errors import within
+from attnspace.errors import SpecError, within
 from attnspace.primitives.block import Block
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.node import Grid, fault
@@ -16,6 +16,8 @@ from attnspace.primitives.sketch import Frame, Sketch
 __all__ = ["Swap", "SwapModule"]
 
 AXES = {"H": 2, "W": 3}
+UNKNOWN = 2**31 - 1
+"""Stands for a number of channels that no layer can have by chance."""
 
 
 class Swap(Block):
@@ -36,13 +38,17 @@ class Swap(Block):
             raise fault(
                 f"the swapped block has weights for each channel, and {self.axis} has no fixed size",
                 at=("block",),
-                allowed="squeeze channel with layers that have a number as out; layers that do not depend on C",
+                allowed="squeeze channel with layers that end with one map; layers that do not depend on C",
             )
         return self
 
     def resolve(self, channels: int) -> Block:
         with within("block"):
-            block = self.block.resolve(channels)
+            try:
+                block = self.block.resolve(UNKNOWN)
+            except SpecError as error:
+                error.what = error.what.replace(f"the map has {UNKNOWN}", f"{self.axis} has no fixed size")
+                raise
         if isinstance(block, Identity):
             return block
         if isinstance(block, Swap) and block.axis == self.axis:
@@ -54,7 +60,7 @@ class Swap(Block):
         return True
 
     def build(self, channels: int) -> nn.Module:
-        return SwapModule(AXES[self.axis], self.block.build(channels))
+        return SwapModule(AXES[self.axis], self.block.build(UNKNOWN))
 
     def sketch(self) -> Sketch:
         return Frame(f"C and {self.axis} exchanged", self.block.sketch())

@@ -29,6 +29,9 @@ class Act(Layer):
     def any_channels(self, region: Region) -> bool:
         return True
 
+    def shares(self) -> str | None:
+        return "shared" if self.fn == "softmax" else None  # each strip has a softmax of its own
+
     def sketch(self, region: Region) -> Sketch:
         return Box(self.label())
 

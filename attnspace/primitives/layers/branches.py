@@ -25,7 +25,7 @@ class Branches(Layer):
     """
 
     regions: ClassVar[frozenset[Region]] = frozenset({"global", "channel", "none"})
-    refused: ClassVar[str] = "give the layers of strips one after the other"
+    instead: ClassVar[str] = "give the layers of strips one after the other"
     searched = False
 
     kind: Literal["branches"] = "branches"

@@ -79,7 +79,7 @@ class Conv1d(Layer):
     """
 
     regions: ClassVar[frozenset[Region]] = frozenset({"global", "directional"})
-    refused: ClassVar[str] = "use conv2d, or squeeze global or directional"
+    instead: ClassVar[str] = "use conv2d, or squeeze global or directional"
 
     kind: Literal["conv1d"] = "conv1d"
     kernel: Annotated[Kernel, Grid(3, 5, 7), Field(description="Odd size, or a rule that depends on C.")] = 3

@@ -26,7 +26,7 @@ class Conv2d(Layer):
     """
 
     regions: ClassVar[frozenset[Region]] = frozenset({"channel", "none"})
-    refused: ClassVar[str] = "use fc, conv1d or project, or squeeze channel or none"
+    instead: ClassVar[str] = "use fc, conv1d or project, or squeeze channel or none"
 
     kind: Literal["conv2d"] = "conv2d"
     kernel: Annotated[

@@ -14,7 +14,7 @@ from attnspace.primitives.layer import Layer, Sharing
 from attnspace.primitives.node import fault
 from attnspace.primitives.sketch import Box, Sketch
 
-__all__ = ["BatchNorm2d", "Norm", "NormOfOne"]
+__all__ = ["BatchNorm2d", "EachNorm", "Norm"]
 
 
 class Norm(Layer):
@@ -60,6 +60,12 @@ class Norm(Layer):
                     at=("groups",),
                     remedy=f"use a divisor of {d.maps}",
                 )
+            if d.region == "global" and groups == d.maps > 1:
+                raise SpecError(
+                    f"each of {groups} groups has one channel, and a norm of one value is its shift",
+                    at=("groups",),
+                    remedy="use fewer groups",
+                )
             explicit = self.with_(type="group", groups=groups)
         else:
             explicit = self.with_(momentum=0.1 if self.momentum is None else self.momentum)
@@ -68,8 +74,8 @@ class Norm(Layer):
     def build(self, d: Descriptor) -> nn.Module:
         if self.type == "group":
             assert isinstance(self.groups, int)
-            if d.region == "global" and self.groups == d.maps:
-                return NormOfOne(d.maps, self.eps)
+            if self.groups == d.maps:
+                return EachNorm(d.maps, self.eps)
             return nn.GroupNorm(self.groups, d.maps, eps=self.eps)
         return BatchNorm2d(d.maps, eps=self.eps, momentum=self.momentum)
 
@@ -98,11 +104,11 @@ class BatchNorm2d(nn.BatchNorm2d):
         return super().forward(input)
 
 
-class NormOfOne(nn.Module):
-    """Group normalisation of groups of one value, which torch's own module refuses at batch 1: it leaves the shift.
+class EachNorm(nn.Module):
+    """Group normalisation of each channel by itself; a single value, which torch's module refuses, becomes the shift.
 
     Shape:
-        (N,C,1,1) -> (N,C,1,1)
+        (N,C,.,.) -> (N,C,.,.)
     """
 
     def __init__(self, channels: int, eps: float) -> None:
@@ -112,5 +118,5 @@ class NormOfOne(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, d_nc11: Tensor) -> Tensor:
-        return torch.group_norm(d_nc11, self.channels, self.weight, self.bias, self.eps)
+    def forward(self, d: Tensor) -> Tensor:
+        return torch.group_norm(d, self.channels, self.weight, self.bias, self.eps)

@@ -28,7 +28,7 @@ class Standardize(Layer):
     """
 
     regions: ClassVar[frozenset[Region]] = frozenset({"global", "directional", "none"})
-    refused: ClassVar[str] = "it compares channels, and there is one"
+    instead: ClassVar[str] = "squeeze global, directional or none, which have channels to compare"
 
     searched = False
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from attnspace.primitives.maps import check_several
 from attnspace.primitives.statistic import Statistic
 
 __all__ = ["Std", "StdModule"]
@@ -41,6 +42,8 @@ class StdModule(nn.Module):
         self.eps = eps
 
     def forward(self, x_nchw: Tensor) -> Tensor:
+        if self.correction:
+            check_several(x_nchw, self.dims, "an unbiased standard deviation")
         if self.eps == 0:
             return x_nchw.std(self.dims, correction=self.correction, keepdim=True)
         return (x_nchw.var(self.dims, correction=self.correction, keepdim=True) + self.eps).sqrt()
