@@ -83,14 +83,14 @@ class _Part:
     def _fork(self, sketch: Fork, x: float, y: float) -> Iterator[str]:
         half = _half(sketch.join)
         join = x + self.width - half
-        lane_y = y if sketch.straight else y - _tall(self.inner) / 2 + self.inner[0].above
+        lane_y = y - _entry(self.inner, sketch.straight) + self.inner[0].above
         for i, part in enumerate(self.inner):
             if i:
                 lane_y += self.inner[i - 1].below + LANE + part.above
             start = x + GAP
-            if abs(lane_y - y) < RADIUS - 2:  # into the side of what they meet in
-                yield f'<path d="M{x:.1f} {y:.1f}V{lane_y:.1f}H{start:.1f}" fill="none" stroke="#555"/>'
-                yield _line(start + part.width, lane_y, join - half)
+            if abs(lane_y - y) < 1:  # straight on, into the side of what they meet in
+                yield _line(x, y, start, tip=False)
+                yield _line(start + part.width, y, join - half)
             else:
                 yield f'<path d="M{x:.1f} {y:.1f}V{lane_y:.1f}H{start:.1f}" fill="none" stroke="#555"/>'
                 tip = RADIUS if lane_y > y else -RADIUS
@@ -120,12 +120,21 @@ def _place(sketch: Sketch) -> _Part:
         return _Part(sketch, width, above, below, parts)
     lanes = tuple(_place(lane) for lane in sketch.lanes)
     width = max(lane.width for lane in lanes) + 2 * GAP + 2 * _half(sketch.join)
-    above = lanes[0].above if sketch.straight else _tall(lanes) / 2
+    above = _entry(lanes, sketch.straight)
     return _Part(sketch, width, max(above, RADIUS), max(_tall(lanes) - above, RADIUS), lanes)
 
 
+def _entry(lanes: tuple[_Part, ...], straight: bool) -> float:
+    """How far below their top the line enters: at the first lane, the middle one, or halfway."""
+    many = len(lanes)
+    if straight or many % 2:
+        before = lanes[: 0 if straight else many // 2]
+        return _tall(before) + LANE * bool(before) + lanes[len(before)].above
+    return _tall(lanes) / 2
+
+
 def _tall(lanes: tuple[_Part, ...]) -> float:
-    return sum(lane.above + lane.below for lane in lanes) + LANE * (len(lanes) - 1)
+    return sum(lane.above + lane.below for lane in lanes) + LANE * max(0, len(lanes) - 1)
 
 
 def _half(join: str) -> float:

@@ -1,19 +1,18 @@
 import importlib.util
 
+import onnx
+import onnxruntime
 import pytest
 import torch
 
-from attnspace import build
+from attnspace import build, published
 from attnspace.errors import ExportError, RunFailed
 from attnspace.export import export_onnx
 from tests.export.blocks import channels_of
 
-NAMES = ["se", "cbam", "ca-official", "eca-official", "fca", "sk", "triplet", "gc"]
 
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", published())
 def test_an_onnx_file_is_the_block_at_other_shapes(name, tmp_path, capfd):
-    onnxruntime = pytest.importorskip("onnxruntime")
     channels = channels_of(name)
     torch.manual_seed(0)
     module = build(name, channels)
@@ -33,7 +32,6 @@ def test_an_onnx_file_is_the_block_at_other_shapes(name, tmp_path, capfd):
 
 
 def test_an_onnx_file_of_a_chosen_opset(tmp_path):
-    onnx = pytest.importorskip("onnx")
     path = export_onnx("se", 16, tmp_path / "block.onnx", opset=20)
     assert [used.version for used in onnx.load(path).opset_import if used.domain == ""] == [20]
 
