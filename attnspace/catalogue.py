@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from attnspace.compiler import build
 from attnspace.errors import SpecError
+from attnspace.primitives import Block
 from attnspace.spec import published, read_spec
 
-__all__ = ["Entry", "entries", "markdown"]
+__all__ = ["Entry", "entries", "markdown", "usual_channels"]
 
 CHANNELS = (64, 128)
 """Where a block is measured: the first count at which it is possible."""
@@ -51,16 +53,19 @@ def entries() -> list[Entry]:
 
 def _entry(name: str) -> Entry:
     about = read_spec(name)
-    channels, params = next(found for found in (_measured(name, c) for c in CHANNELS) if found)
+    channels = usual_channels(about.block)
+    params = sum(p.numel() for p in build(about.block, channels).parameters())
     texts = (about.doc or "", about.formula or "", about.source or "", about.oracle or "")
     return Entry(name, about.block.label(), *texts, channels, params)
 
 
-def _measured(name: str, channels: int) -> tuple[int, int] | None:
-    try:
-        return channels, sum(p.numel() for p in build(name, channels).parameters())
-    except SpecError:  # groups that do not divide
-        return None
+def usual_channels(block: Block) -> int:
+    """The first of the usual channel counts at which a block is possible; the first of all if it is at none."""
+    for channels in CHANNELS:
+        with suppress(SpecError):  # groups that do not divide
+            block.resolve(channels)
+            return channels
+    return CHANNELS[0]
 
 
 def markdown() -> str:

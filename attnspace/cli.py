@@ -13,7 +13,6 @@ import os
 import shlex
 import sys
 import time
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +22,6 @@ import typer
 from attnspace.errors import AttnspaceError, RunFailed, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
-    from attnspace.primitives import Block
     from attnspace.results import Results
 
 __all__ = ["app", "main", "run"]
@@ -145,6 +143,7 @@ def show(
 ) -> None:
     """Show a block as a tree, with its parameters, FLOPs and memory."""
     _import_torch()
+    from attnspace.catalogue import usual_channels
     from attnspace.console import block_tree, terminal
     from attnspace.costing import cost
     from attnspace.documents import write_text
@@ -160,7 +159,7 @@ def show(
             console.print(block_tree(block, f"stage {stage}"))
         console.print(f"placement {found.placement}", highlight=False)
         return
-    channels = channels or _usual_channels(found.block)
+    channels = channels or usual_channels(found.block)
     with in_file(spec):
         costs = cost(found.block, (channels, resolution, resolution))
         design = identity(found.block, channels)
@@ -239,17 +238,6 @@ def check(
         print(f"design {designs[stage]} at C={channels}")
 
 
-def _usual_channels(block: Block) -> int:
-    """C where none is given: 64, or 128 where groups need more."""
-    from attnspace.catalogue import CHANNELS
-
-    for channels in CHANNELS:
-        with suppress(SpecError):
-            block.resolve(channels)
-            return channels
-    return CHANNELS[0]
-
-
 def _many(number: int, what: str) -> str:
     """A count for people: exact up to twelve digits."""
     many = f"{number:,}" if number < 10**12 else f"about 10^{int(math.log10(number))}"
@@ -284,11 +272,12 @@ def export(
 ) -> None:
     """Write a block for use without attnspace, checked against the module before it is handed over."""
     _import_torch()
+    from attnspace.catalogue import usual_channels
     from attnspace.documents import write_text
     from attnspace.spec import dump_spec, read_spec
 
     found = read_spec(spec)
-    channels = channels or _usual_channels(found.block)
+    channels = channels or usual_channels(found.block)
     with in_file(spec):
         if to is Format.onnx:
             from attnspace.export import export_onnx

@@ -61,6 +61,10 @@ class SpecMeta(BaseModel):
     schema_: str | None = Field(None, max_length=500, alias="$schema", description="JSON Schema, for editors.")
 
 
+_ABOUT = tuple(field.alias or name for name, field in SpecMeta.model_fields.items())
+"""The keys of a spec file that are not the block's; `$schema` is the last."""
+
+
 @dataclass(frozen=True)
 class SpecFile:
     """A block, or one for each stage, and what the file says of it.
@@ -152,13 +156,13 @@ def _spec_file(data: Any) -> SpecFile:
     check_limits(data, SpecError)
     if not isinstance(data, Mapping):
         raise SpecError("a spec is a mapping", got=data, allowed='{"kind": ...}')
-    about = {key: data[key] for key in ("name", "doc", "source", "formula", "oracle", "$schema") if key in data}
+    about = {key: data[key] for key in _ABOUT if key in data}
     meta = validate(SpecMeta, about, SpecError)
     rest = {key: value for key, value in data.items() if key not in about}
     placement = None
     if "block" in rest and "kind" not in rest:
         for key in rest.keys() - {"block", "placement"}:
-            allowed = "block, placement, name, doc, source, formula, oracle"
+            allowed = ", ".join(["block", "placement", *_ABOUT[:-1]])
             raise SpecError(f"unknown key {key!r}", at=(key,), allowed=allowed)
         placement, rest = rest.get("placement", {}), rest["block"]
         with within("block"):

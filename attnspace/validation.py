@@ -32,8 +32,7 @@ def validate(model: type[Model], data: Any, error: type[AttnspaceError]) -> Mode
     """
     refresh()
     try:
-        text = json.dumps(data, allow_nan=False)
-        json.dumps(data, ensure_ascii=False).encode()
+        text = json.dumps(data, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as cause:
         raise error(f"holds something that JSON has no word for: {cause}") from None
     try:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import cache
 
 import torch
 
@@ -16,7 +17,12 @@ CHANNELS = 128
 def design(seed: int) -> dict:
     """A member of `{"$any": "block"}`, drawn by asking each hole: every kind of block as often as another."""
     rng = random.Random(seed)
-    return Space({"$any": "block"}).template.fill(lambda hole: rng.randrange(len(hole.options)))
+    return _space().template.fill(lambda hole: rng.randrange(len(hole.options)))
+
+
+@cache
+def _space() -> Space:
+    return Space({"$any": "block"})
 
 
 def check(data: dict) -> None:

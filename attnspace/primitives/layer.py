@@ -14,7 +14,18 @@ from attnspace.primitives.node import Node, fault
 from attnspace.primitives.reduction import MAX_WIDTH
 from attnspace.primitives.sketch import Box, Row, Sketch
 
-__all__ = ["Layer", "Layers", "Sharing", "build_layers", "check_regions", "resolve_layers", "sketch_layers"]
+__all__ = [
+    "Layer",
+    "Layers",
+    "Sharing",
+    "after_layers",
+    "build_layers",
+    "check_all_channels",
+    "check_regions",
+    "label_layers",
+    "resolve_layers",
+    "sketch_layers",
+]
 
 Sharing = Annotated[
     Literal["joint", "shared", "separate"],
@@ -114,6 +125,33 @@ def resolve_layers(field: str, layers: tuple[Layer, ...], d: Descriptor) -> tupl
         if d.maps > max(MAX_WIDTH, MOST_STATISTICS * d.channels):
             raise SpecError(f"the layer leaves {d.maps:,} channels", at=(field, i), allowed=f"up to {MAX_WIDTH:,}")
     return tuple(resolved), d
+
+
+def after_layers(layers: tuple[Layer, ...], d: Descriptor) -> Descriptor:
+    """What resolved layers leave."""
+    for layer in layers:
+        d = layer.after(d)
+    return d
+
+
+def check_all_channels(d: Descriptor, what: str, *at: str | int) -> None:
+    """That `what`, which leaves `d`, leaves as many channels as the map has.
+
+    Raises:
+        SpecError: it leaves another number.
+    """
+    if d.maps != d.channels:
+        raise SpecError(
+            f"{what} {d.maps} channels and the map has {d.channels}",
+            at=at,
+            allowed="as many as the map",
+            remedy="end with a layer that has out C",
+        )
+
+
+def label_layers(layers: tuple[Layer, ...]) -> str:
+    """The labels of layers one after the other; of none, `as is`."""
+    return " > ".join(layer.label() for layer in layers) or "as is"
 
 
 def build_layers(layers: tuple[Layer, ...], d: Descriptor) -> tuple[nn.Sequential, Descriptor]:

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from attnspace.errors import SpecError
 from attnspace.primitives.node import fault
 from attnspace.primitives.reduction import MAX_WIDTH, Reduction
 
-__all__ = ["Filters", "Width", "width_at", "width_label"]
+__all__ = ["Filters", "Width", "check_groups", "width_at", "width_label"]
 
 
 def _absolute(value: Any) -> Any:
@@ -45,6 +46,20 @@ Width = Annotated[
 Filters = Annotated[
     Reduction, BeforeValidator(_count, json_schema_input_type=Count | Reduction), PlainSerializer(_written)
 ]
+
+
+def check_groups(groups: int, channels: int) -> None:
+    """That so many groups divide the channels.
+
+    Raises:
+        SpecError: they do not.
+    """
+    if channels % groups:
+        raise SpecError(
+            f"{groups} groups do not divide {channels} channels",
+            at=("groups",),
+            remedy=f"use a divisor of {channels}",
+        )
 
 
 def width_at(out: str | Reduction, channels: int) -> int:

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
 
 from attnspace import SpecError, build, parse_spec
 from attnspace.primitives.activation import activate
@@ -21,12 +20,6 @@ def gate(squeeze, *excite, activation="identity", **fields):
 
 def layers(*steps):
     return {"kind": "layers", "layers": list(steps)}
-
-
-@pytest.fixture
-def x() -> Tensor:
-    torch.manual_seed(0)
-    return torch.randn(2, 8, 5, 3, dtype=torch.float64)
 
 
 def made(data, channels=8):

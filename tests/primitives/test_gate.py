@@ -20,12 +20,6 @@ def weights(module) -> list[Tensor]:
     return [w.flatten(1) for w in module.parameters()]
 
 
-@pytest.fixture
-def x() -> Tensor:
-    torch.manual_seed(0)
-    return torch.randn(2, 8, 5, 3, dtype=torch.float64)
-
-
 def made(data, channels=8):
     torch.manual_seed(1)
     return build(data, channels).double()

@@ -14,7 +14,15 @@ from attnspace.primitives.activation import Activation, activate
 from attnspace.primitives.block import Block
 from attnspace.primitives.branch import Branch, check_gate, sum_strips
 from attnspace.primitives.descriptor import Descriptor, Region
-from attnspace.primitives.layer import Layer, Layers, build_layers, check_regions, resolve_layers, sketch_layers
+from attnspace.primitives.layer import (
+    Layer,
+    Layers,
+    after_layers,
+    build_layers,
+    check_regions,
+    resolve_layers,
+    sketch_layers,
+)
 from attnspace.primitives.layers.act import Act
 from attnspace.primitives.maps import Fold, fold
 from attnspace.primitives.node import Grid, fault, in_order
@@ -97,14 +105,14 @@ class Gate(Block):
     def resolve(self, channels: int) -> Block:
         if len(self.branches) == 1:
             return self._of_one_branch().resolve(channels)
-        return self._without_synonyms()._resolve(channels)
+        return self._tail_as_excite()._resolve(channels)
 
     def _of_one_branch(self) -> Gate:
         """The same without `branches`: a branch sums its logits, and then there is nothing left to merge."""
         (branch,) = self.branches
         return self.with_(squeeze=branch.squeeze, excite=branch.excite, branches=(), merge="logit_sum")
 
-    def _without_synonyms(self) -> Gate:
+    def _tail_as_excite(self) -> Gate:
         """Where nothing is merged, a tail is more excitation."""
         return self if self._merges else self.with_(excite=(*self.excite, *self.tail), tail=())
 
@@ -168,12 +176,7 @@ class Gate(Block):
         return GateModule(squeeze, excite, self._build_join(channels), strips=strips, add=add)
 
     def _build_join(self, channels: int) -> JoinMaps:
-        ends = []
-        for arm in self._arms:
-            d = arm.squeeze.descriptor(channels)
-            for layer in arm.excite:
-                d = layer.after(d)
-            ends.append(d)
+        ends = [after_layers(arm.excite, arm.squeeze.descriptor(channels)) for arm in self._arms]
         tail, d = build_layers(self.tail, self._joined(ends))
         return JoinMaps(self.merge, tail, activate(self.activation, d.maps))
 

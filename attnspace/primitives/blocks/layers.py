@@ -7,11 +7,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
-from attnspace.errors import SpecError
 from attnspace.primitives.block import Block
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.descriptor import Descriptor
-from attnspace.primitives.layer import Layers, build_layers, check_regions, resolve_layers, sketch_layers
+from attnspace.primitives.layer import (
+    Layers,
+    build_layers,
+    check_all_channels,
+    check_regions,
+    resolve_layers,
+    sketch_layers,
+)
 from attnspace.primitives.sketch import Sketch
 
 __all__ = ["MapLayers"]
@@ -35,13 +41,7 @@ class MapLayers(Block):
 
     def resolve(self, channels: int) -> Block:
         layers, d = resolve_layers("layers", self.layers, Descriptor("none", channels, channels))
-        if d.maps != channels:
-            raise SpecError(
-                f"the layers leave {d.maps} channels and the map has {channels}",
-                at=("layers",),
-                allowed="as many as the map",
-                remedy="end with a layer that has out C",
-            )
+        check_all_channels(d, "the layers leave", "layers")
         return self.with_(layers=layers) if layers else Identity()
 
     def then(self, other: MapLayers) -> MapLayers:

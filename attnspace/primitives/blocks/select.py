@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from attnspace.errors import SpecError, within
 from attnspace.primitives.block import Block
 from attnspace.primitives.descriptor import Descriptor
-from attnspace.primitives.layer import Layers, build_layers, check_regions, resolve_layers, sketch_layers
+from attnspace.primitives.layer import (
+    Layers,
+    build_layers,
+    check_all_channels,
+    check_regions,
+    label_layers,
+    resolve_layers,
+    sketch_layers,
+)
 from attnspace.primitives.maps import fold
 from attnspace.primitives.node import fault, in_order
 from attnspace.primitives.sketch import TIMES, Box, Fork, Row, Sketch
@@ -63,13 +71,7 @@ class Select(Block):
         for i, layers in enumerate(self.branches):
             with within("branches"):
                 resolved, end = resolve_layers(str(i), layers, chunk)
-                if end.maps != channels:
-                    raise SpecError(
-                        f"the branch leaves {end.maps} channels and the map has {channels}",
-                        at=(i,),
-                        allowed="as many as the map",
-                        remedy="end with a layer that has out C",
-                    )
+                check_all_channels(end, "the branch leaves", i)
             branches.append(resolved)
         with within("squeeze"):
             squeeze = self.squeeze.resolve(channels, keep_order=True)
@@ -111,9 +113,8 @@ class Select(Block):
 
     def label(self) -> str:
         stem = " > ".join([*(layer.label() for layer in self.stem), ""])
-        branches = [" > ".join(layer.label() for layer in layers) or "as is" for layers in self.branches]
         decision = " > ".join([self.squeeze.label(), *(layer.label() for layer in self.excite)])
-        return f"{stem}select[{' | '.join(branches)}] by {decision}"
+        return f"{stem}select[{' | '.join(map(label_layers, self.branches))}] by {decision}"
 
     @classmethod
     def any_of(cls) -> Any:

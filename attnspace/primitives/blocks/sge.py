@@ -8,10 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from attnspace.errors import SpecError
 from attnspace.primitives.block import Block
 from attnspace.primitives.maps import check_several
 from attnspace.primitives.node import Grid
+from attnspace.primitives.width import check_groups
 
 __all__ = ["Sge", "SgeModule"]
 
@@ -29,12 +29,7 @@ class Sge(Block):
     groups: Annotated[int, Field(ge=1, le=65_536, description="Groups of channels."), Grid(4, 8)] = 64
 
     def resolve(self, channels: int) -> Block:
-        if channels % self.groups:
-            raise SpecError(
-                f"{self.groups} groups do not divide {channels} channels",
-                at=("groups",),
-                remedy=f"use a divisor of {channels}",
-            )
+        check_groups(self.groups, channels)
         return self
 
     def build(self, channels: int) -> nn.Module:

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from attnspace.errors import SpecError, within
 from attnspace.primitives.descriptor import Descriptor, Region
-from attnspace.primitives.layer import Layer, Layers, build_layers, resolve_layers, sketch_layers
+from attnspace.primitives.layer import (
+    Layer,
+    Layers,
+    after_layers,
+    build_layers,
+    label_layers,
+    resolve_layers,
+    sketch_layers,
+)
 from attnspace.primitives.maps import Fold, fold
 from attnspace.primitives.node import fault, in_order
 from attnspace.primitives.sketch import Fork, Sketch, symbol
@@ -62,7 +70,7 @@ class Branches(Layer):
         return (self.with_(branches=tuple(resolved)),)
 
     def after(self, d: Descriptor) -> Descriptor:
-        ends = [_end(layers, d) for layers in self.branches]
+        ends = [after_layers(layers, d) for layers in self.branches]
         if self.merge == "stack":
             return d.to(sum(end.maps for end in ends))
         return ends[0] if all(end == ends[0] for end in ends) else d.to(ends[0].maps)
@@ -92,14 +100,7 @@ class Branches(Layer):
         return Fork(tuple(sketch_layers(layers, region) for layers in self.branches), symbol(self.merge))
 
     def label(self) -> str:
-        lists = [" > ".join(layer.label() for layer in layers) or "as is" for layers in self.branches]
-        return f"{self.merge}({' | '.join(lists)})"
-
-
-def _end(layers: tuple[Layer, ...], d: Descriptor) -> Descriptor:
-    for layer in layers:
-        d = layer.after(d)
-    return d
+        return f"{self.merge}({' | '.join(map(label_layers, self.branches))})"
 
 
 class BranchesModule(nn.Module):

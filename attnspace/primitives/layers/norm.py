@@ -13,6 +13,7 @@ from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer, Sharing
 from attnspace.primitives.node import fault
 from attnspace.primitives.sketch import Box, Sketch
+from attnspace.primitives.width import check_groups
 
 __all__ = ["BatchNorm2d", "EachNorm", "Norm"]
 
@@ -54,12 +55,7 @@ class Norm(Layer):
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
         if self.type != "batch":
             groups = d.maps if self.groups == "each" else self.groups or 1
-            if d.maps % groups:
-                raise SpecError(
-                    f"{groups} groups do not divide {d.maps} channels",
-                    at=("groups",),
-                    remedy=f"use a divisor of {d.maps}",
-                )
+            check_groups(groups, d.maps)
             if d.region == "global" and groups == d.maps > 1:
                 raise SpecError(
                     f"each of {groups} groups has one channel, and a norm of one value is its shift",

@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from attnspace.errors import SpecError
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
+from attnspace.primitives.width import check_groups
 
 __all__ = ["Standardize", "StandardizeModule"]
 
@@ -38,12 +38,7 @@ class Standardize(Layer):
     eps: Annotated[float, Field(gt=0, le=1, description="Added to what is divided by.")] = 1e-5
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
-        if d.maps % self.groups:
-            raise SpecError(
-                f"{self.groups} groups do not divide {d.maps} channels",
-                at=("groups",),
-                remedy=f"use a divisor of {d.maps}",
-            )
+        check_groups(self.groups, d.maps)
         return (self,)
 
     def any_channels(self, region: Region) -> bool:
