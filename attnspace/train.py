@@ -8,7 +8,7 @@ with the same seed see the same images in the same order with the same shifts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from attnspace.data import Dataset, Split
 from attnspace.errors import TrainingDiverged
 
-__all__ = ["Epoch", "Recipe", "evaluate", "seeded", "train"]
+__all__ = ["Epoch", "Recipe", "Training", "evaluate", "seeded", "train"]
 
 
 class Augment(BaseModel):
@@ -77,52 +77,106 @@ def seeded(seed: int, stream: int) -> torch.Generator:
     return generator
 
 
+class Training:
+    """The training of one model, which may stop after any epoch and go on later, in another process, to the same end.
+
+    The learning rate follows the schedule of all of the recipe's epochs, wherever the training stops.
+
+    Args:
+        model: trained in place.
+        data: training and validation images.
+        recipe: how.
+        seed: of the order of the images and of their augmentation.
+    """
+
+    def __init__(self, model: nn.Module, data: Dataset, recipe: Recipe, seed: int) -> None:
+        self.model, self.data, self.recipe = model, data, recipe
+        self.history: list[Epoch] = []
+        self._normalise = _normaliser(data)
+        self._order, self._shifts = seeded(seed, 1), seeded(seed, 2)
+        self._batch_size = min(recipe.batch_size, len(data.train))
+        self._steps = len(data.train) // self._batch_size
+        self._optimizer = torch.optim.SGD(
+            _decayed(model, recipe.weight_decay), lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0
+        )
+        schedule = _schedule(recipe.schedule, recipe.epochs * self._steps)
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, schedule)
+
+    def run(self, until: int, on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> list[Epoch]:
+        """Train up to the end of epoch `until`.
+
+        Returns:
+            the history, one entry for each epoch. The result is the last one's, never the best one's.
+
+        Raises:
+            TrainingDiverged: the loss is no longer a number.
+        """
+        for number in range(len(self.history) + 1, until + 1):
+            self.history.append(self._epoch(number))
+            on_epoch(self.history[-1])
+        return self.history
+
+    def _epoch(self, number: int) -> Epoch:
+        model, data, recipe = self.model, self.data, self.recipe
+        model.train()
+        total = torch.zeros(())
+        permutation = torch.randperm(len(data.train), generator=self._order)
+        for step in range(self._steps):
+            chosen = permutation[step * self._batch_size : (step + 1) * self._batch_size]
+            images = augment(data.train.images[chosen], recipe.augment, self._shifts)
+            logits = model(self._normalise(images))
+            loss = F.cross_entropy(logits, data.train.labels[chosen], label_smoothing=recipe.label_smoothing)
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self._optimizer.step()
+            total += loss.detach()
+            lr = float(self._scheduler.get_last_lr()[0])
+            self._scheduler.step()
+        train_loss = total.item() / self._steps
+        if not math.isfinite(train_loss):
+            raise TrainingDiverged(f"the training loss became {train_loss} in epoch {number} of {recipe.epochs}")
+        val_loss, val_accuracy = evaluate(model, data.validation, self._normalise)
+        if not math.isfinite(val_loss):
+            raise TrainingDiverged(f"the validation loss became {val_loss} in epoch {number} of {recipe.epochs}")
+        return Epoch(number, train_loss, val_loss, val_accuracy, lr)
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs, as `torch.save` writes it and `torch.load(weights_only=True)` reads it."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scheduler": self._scheduler.state_dict(),
+            "order": self._order.get_state(),
+            "shifts": self._shifts.get_state(),
+            "history": [epoch.to_dict() for epoch in self.history],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state` was taken, in a training that was set up alike.
+
+        Raises:
+            KeyError, RuntimeError, TypeError, ValueError: it is the state of another training.
+        """
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scheduler.load_state_dict(state["scheduler"])
+        self._order.set_state(state["order"])
+        self._shifts.set_state(state["shifts"])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+
+
 def train(
     model: nn.Module, data: Dataset, recipe: Recipe, seed: int, on_epoch: Callable[[Epoch], None] = lambda epoch: None
 ) -> list[Epoch]:
-    """Train `model` in place; the same seed gives the same result on the same machine.
+    """Train `model` in place, to the end; the same seed gives the same result on the same machine.
 
     Returns:
-        one entry for each epoch. The result is the last one's, never the best one's.
+        one entry for each epoch.
 
     Raises:
         TrainingDiverged: the loss is no longer a number.
     """
-    normalise = _normaliser(data)
-    order, shifts = seeded(seed, 1), seeded(seed, 2)
-    batch_size = min(recipe.batch_size, len(data.train))
-    steps_per_epoch = len(data.train) // batch_size
-    steps = recipe.epochs * steps_per_epoch
-    optimizer = torch.optim.SGD(
-        _decayed(model, recipe.weight_decay), lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0
-    )
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(recipe.schedule, steps))
-
-    history: list[Epoch] = []
-    for number in range(1, recipe.epochs + 1):
-        model.train()
-        total = torch.zeros(())
-        permutation = torch.randperm(len(data.train), generator=order)
-        for step in range(steps_per_epoch):
-            chosen = permutation[step * batch_size : (step + 1) * batch_size]
-            images = augment(data.train.images[chosen], recipe.augment, shifts)
-            logits = model(normalise(images))
-            loss = F.cross_entropy(logits, data.train.labels[chosen], label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            total += loss.detach()
-            lr = float(scheduler.get_last_lr()[0])
-            scheduler.step()
-        train_loss = total.item() / steps_per_epoch
-        if not math.isfinite(train_loss):
-            raise TrainingDiverged(f"the training loss became {train_loss} in epoch {number} of {recipe.epochs}")
-        val_loss, val_accuracy = evaluate(model, data.validation, normalise)
-        if not math.isfinite(val_loss):
-            raise TrainingDiverged(f"the validation loss became {val_loss} in epoch {number} of {recipe.epochs}")
-        history.append(Epoch(number, train_loss, val_loss, val_accuracy, lr))
-        on_epoch(history[-1])
-    return history
+    return Training(model, data, recipe, seed).run(recipe.epochs, on_epoch)
 
 
 @torch.no_grad()

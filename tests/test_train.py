@@ -8,7 +8,7 @@ from torch import nn
 from attnspace.backbones import ResNet
 from attnspace.data import DigitsConfig, Split, load
 from attnspace.errors import TrainingDiverged
-from attnspace.train import Augment, Recipe, _schedule, augment, evaluate, seeded, train
+from attnspace.train import Augment, Recipe, Training, _schedule, augment, evaluate, seeded, train
 
 DATA = load(DigitsConfig(train_images=100))
 
@@ -112,3 +112,23 @@ def test_flip_mirrors_about_half_of_the_images():
     mirrored = [torch.equal(image, images[0].flip(2)) for image in flipped]
     assert all(m or torch.equal(image, images[0]) for m, image in zip(mirrored, flipped, strict=True))
     assert 60 < sum(mirrored) < 140
+
+
+def test_a_training_that_is_stopped_and_restored_ends_like_one_that_was_not(tmp_path):
+    recipe = Recipe(epochs=4, batch_size=25, augment=Augment(shift=1, flip=True))
+
+    def begun() -> Training:
+        torch.manual_seed(3)
+        return Training(ResNet(8, 8, 1, 10), DATA, recipe, 3)
+
+    whole = begun()
+    whole.run(4)
+    first = begun()
+    first.run(1)
+    torch.save(first.state(), tmp_path / "state.pt")
+    torch.manual_seed(99)
+    second = Training(ResNet(8, 8, 1, 10), DATA, recipe, 77)
+    second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert second.run(4) == whole.history
+    weights, others = whole.model.state_dict(), second.model.state_dict()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,15 +14,20 @@ from attnspace.documents import Document, check_limits, read
 from attnspace.errors import AttnspaceError, StudyError
 from attnspace.placement import Placement
 from attnspace.primitives.node import fault
+from attnspace.samplers import SamplerName
+from attnspace.study.limits import Limits
 from attnspace.train import Recipe
 from attnspace.validation import validate
 
-__all__ = ["BASELINES", "StudyConfig", "load_config"]
+__all__ = ["BASELINES", "Goal", "Objective", "Replay", "Rungs", "StudyConfig", "load_config"]
 
 BASELINES = ("none", "se", "cbam", "eca", "ca")
 """Evaluated in every study: no attention, and the four blocks."""
 
-Metric = Literal["val_accuracy", "val_loss"]
+Benefit = Literal["val_accuracy"]
+Burden = Literal["val_loss", "params", "flops", "activation_bytes", "latency_ms"]
+LEARNT = ("val_accuracy", "val_loss")
+"""Metrics that training finds out; the others are known before."""
 
 
 class Part(BaseModel):
@@ -31,10 +37,16 @@ class Part(BaseModel):
 
 
 class SpaceConfig(Part):
-    """What is searched: a block spec with holes (or `per_stage`, one for each stage) and a placement with holes."""
+    """What is searched: a block spec with holes (or `per_stage`, one for each stage) and a placement with holes.
+
+    `fixed` settles some of the holes by their names, so that a part of the space is searched.
+    """
 
     block: Annotated[Any, Field(description="A block spec with holes, or one for each stage.")]
     placement: Any = Field(default_factory=dict, description="A placement with holes.")
+    fixed: Annotated[
+        dict[str, Any], Field(max_length=256, description="Hole name -> its option: searches a part of the space.")
+    ] = Field(default_factory=dict)
 
 
 class Baselines(Part):
@@ -44,42 +56,121 @@ class Baselines(Part):
     extra: Annotated[tuple[str, ...], Field(max_length=64, description="Published names or spec files.")] = ()
 
 
-class Objective(Part):
-    """One metric of the last epoch, on the validation split."""
+@dataclass(frozen=True)
+class Goal:
+    """One metric and which way is better: `sign` times the metric is to be large."""
 
-    maximize: Annotated[Metric | None, Field(description="A metric of which more is better.")] = None
-    minimize: Annotated[Metric | None, Field(description="A metric of which less is better.")] = None
+    metric: str
+    direction: Literal["maximize", "minimize"]
+
+    @property
+    def sign(self) -> float:
+        """1 where more is better, -1 where less is."""
+        return 1.0 if self.direction == "maximize" else -1.0
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether training finds it out."""
+        return self.metric in LEARNT
+
+
+def _listed(metrics: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (metrics,) if isinstance(metrics, str) else metrics or ()
+
+
+class Objective(Part):
+    """What is better: a metric of the last epoch on the validation split, alone or beside costs; and limits.
+
+    The first learnt metric ranks the table. With several metrics the search looks for their Pareto front.
+    """
+
+    maximize: Annotated[
+        Benefit | tuple[Benefit, ...] | None, Field(description="A metric of which more is better, or several.")
+    ] = None
+    minimize: Annotated[
+        Burden | tuple[Burden, ...] | None, Field(description="A metric of which less is better, or several.")
+    ] = None
+    subject_to: Annotated[Limits, Field(description="What a design may cost; others are never trained.")] = Limits()
 
     @model_validator(mode="after")
-    def _one_direction(self) -> Self:
-        if (self.maximize is None) == (self.minimize is None):
-            raise fault("names one metric", allowed="maximize: val_accuracy, or minimize: val_loss")
-        if self.maximize == "val_loss" or self.minimize == "val_accuracy":
-            raise fault("a loss is minimized and an accuracy maximized", remedy="turn it round")
+    def _one_learnt(self) -> Self:
+        named = [goal.metric for goal in self.goals]
+        if len(set(named)) < len(named):
+            raise fault("names a metric twice", remedy="name each once")
+        if not any(goal.is_learnt for goal in self.goals):
+            raise fault("names no metric that training finds out", allowed="maximize: val_accuracy, minimize: val_loss")
+        if len(named) > 3:
+            raise fault("names too many metrics", allowed="up to 3")
         return self
 
     @property
-    def metric(self) -> str:
-        """The metric's name."""
-        return self.maximize or self.minimize or ""
+    def goals(self) -> tuple[Goal, ...]:
+        """Every metric, those to be maximized first."""
+        return (
+            *(Goal(metric, "maximize") for metric in _listed(self.maximize)),
+            *(Goal(metric, "minimize") for metric in _listed(self.minimize)),
+        )
 
     @property
-    def direction(self) -> Literal["maximize", "minimize"]:
-        """Which way is better."""
-        return "maximize" if self.maximize else "minimize"
+    def primary(self) -> Goal:
+        """The first learnt metric: it ranks the table."""
+        return next(goal for goal in self.goals if goal.is_learnt)
+
+
+class Rungs(Part):
+    """Successive halving: every design trains to the first rung, the best 1/`factor` of each rung go on to the next.
+
+    `first` is in epochs; null is about a ninth of all with the default factor of 3: two rungs before the end.
+    """
+
+    first: Annotated[int | None, Field(ge=1, le=10_000, description="Epochs to the first rung.")] = None
+    factor: Annotated[int, Field(ge=2, le=16, description="One in so many goes on, to so many times the epochs.")] = 3
+
+    def budgets(self, epochs: int) -> tuple[int, ...]:
+        """The epochs of each rung, the last one being all."""
+        first = self.first or max(1, -(-epochs // self.factor**2))
+        rungs = [epochs]
+        while rungs[0] > first and (below := max(first, round(rungs[0] / self.factor))) < rungs[0]:
+            rungs.insert(0, below)
+        return tuple(rungs)
 
 
 class SearchConfig(Part):
     """How many designs, suggested by what. `seed` draws suggestions, weights, order and augmentation.
+
+    A trial is a design, or a further seed of a promising one: when a suggestion is a design that is known and among the
+    best `promising` that reached the last rung, it is trained with its next seed, up to `seeds` of them.
 
     `threads` is the number of CPU threads that training may use; null leaves it to torch. Small networks hardly gain by
     a second one, and suffer when other programs want the cores.
     """
 
     trials: Annotated[int, Field(ge=1, le=1_000_000, description="New designs, besides the baselines.")] = 30
-    sampler: Annotated[Literal["tpe", "random"], Field(description="What suggests designs.")] = "tpe"
+    sampler: Annotated[SamplerName, Field(description="What suggests designs.")] = "tpe"
+    rungs: Annotated[Rungs | None, Field(description="Successive halving; null trains every design to the end.")] = (
+        Rungs()
+    )
+    seeds: Annotated[int, Field(ge=1, le=64, description="Seeds, at most, of a promising design.")] = 1
+    promising: Annotated[int, Field(ge=1, le=1_000, description="How many of the best may have further seeds.")] = 5
     seed: Annotated[int, Field(ge=0, lt=2**31, description="Of suggestions, weights, order and augmentation.")] = 0
     threads: Annotated[int | None, Field(ge=1, le=1024, description="CPU threads; null leaves it to torch.")] = None
+
+
+class ConfirmConfig(Part):
+    """What `attnspace confirm` trains again: the best designs, the baselines and the controls, on fresh paired seeds."""
+
+    top: Annotated[int, Field(ge=1, le=64, description="How many of the best designs.")] = 3
+    seeds: Annotated[int, Field(ge=2, le=1_000, description="Fresh seeds of each.")] = 10
+
+
+class Replay(Part):
+    """Looks results up in a recorded table, instead of training: `trials.parquet` of finished runs.
+
+    Data and backbone must be those of the recorded study, and so are the epochs.
+    """
+
+    kind: Literal["replay"] = "replay"
+    table: Annotated[str, Field(min_length=1, description="A parquet file, seen from the study's folder.")]
 
 
 class StudyConfig(Part):
@@ -94,8 +185,11 @@ class StudyConfig(Part):
     space: Annotated[SpaceConfig, Field(description="What is searched.")]
     baselines: Annotated[Baselines, Field(description="What designs are compared with.")] = Baselines()
     objective: Annotated[Objective, Field(description="What is better.")] = Objective(maximize="val_accuracy")
-    train: Annotated[Recipe, Field(description="How every design is trained.")] = Recipe()
+    train: Annotated[Recipe | Replay, Field(description="How every design is trained.", discriminator="kind")] = (
+        Recipe()
+    )
     search: Annotated[SearchConfig, Field(description="How many designs, suggested by what.")] = SearchConfig()
+    confirm: Annotated[ConfirmConfig, Field(description="What is trained again to be sure.")] = ConfirmConfig()
 
     def plain(self) -> dict[str, Any]:
         """As plain data, with every default written out."""

@@ -1,0 +1,43 @@
+"""Regularised evolution: a good design among the recent ones, with a change.
+
+Source: Real et al., Regularized Evolution for Image Classifier Architecture Search, arXiv 1802.01548, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from attnspace.samplers.nsga2 import dominance_counts
+from attnspace.samplers.tree import TreeSampler
+
+__all__ = ["Evolution"]
+
+
+class Evolution(TreeSampler):
+    """The best of a few that are drawn from the most recent trials is changed at one hole, seldom at more.
+
+    With several objectives, the one that the fewest others dominate is the best.
+
+    Args:
+        seed: of everything drawn.
+        startup: trials that are drawn at random first.
+        population: the most recent trials, from which the tournament is drawn.
+        tournament: how many are compared.
+    """
+
+    def __init__(
+        self, seed: int | None = None, startup: int = 10, population: int = 50, tournament: int = 10
+    ) -> None:
+        super().__init__(seed, startup)
+        self.population = population
+        self.tournament = tournament
+
+    def plan(self, finished: Sequence[FrozenTrial], signs: Sequence[float]) -> Mapping[str, Any]:
+        recent = finished[-self.population :]
+        drawn = self.rng.sample(range(len(recent)), min(self.tournament, len(recent)))
+        counts = dominance_counts([recent[i].values for i in drawn], signs)
+        parent = recent[drawn[int(counts.argmin())]]
+        return self.mutate(parent, parent.params)

@@ -1,0 +1,103 @@
+"""NSGA-II on trees of holes.
+
+Optuna's own crosses only the parameters that all trials share and draws the others at random; in a space of
+alternatives that is almost all of them. Here a child is asked for its holes from the outside in and answers each as
+one of two parents did.
+
+Source: Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, IEEE Transactions on Evolutionary
+Computation 6(2), 2002, sections III.A and III.B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from attnspace.samplers.tree import TreeSampler
+
+__all__ = ["NSGA2", "crowding", "dominance_counts", "fronts"]
+
+
+class NSGA2(TreeSampler):
+    """Two parents win tournaments among the best trials; the child inherits from both, and a hole or two are changed.
+
+    Args:
+        seed: of everything drawn.
+        startup: trials that are drawn at random first.
+        population: how many of the best trials may be parents.
+        crossover: probability of a second parent.
+    """
+
+    def __init__(
+        self, seed: int | None = None, startup: int = 10, population: int = 50, crossover: float = 0.9
+    ) -> None:
+        super().__init__(seed, startup)
+        self.population = population
+        self.crossover = crossover
+
+    def plan(self, finished: Sequence[FrozenTrial], signs: Sequence[float]) -> Mapping[str, Any]:
+        order = ranked([trial.values for trial in finished], signs)[: self.population]
+        one, other = self._winner(order, finished), self._winner(order, finished)
+        answers = dict(one.params)
+        if self.rng.random() < self.crossover:
+            for name, value in other.params.items():
+                if name not in answers or self.rng.random() < 0.5:
+                    answers[name] = value
+        return self.mutate(one, answers)
+
+    def _winner(self, order: Sequence[int], finished: Sequence[FrozenTrial]) -> FrozenTrial:
+        """The better of two."""
+        return finished[order[min(self.rng.randrange(len(order)), self.rng.randrange(len(order)))]]
+
+
+def ranked(values: Sequence[Sequence[float]], signs: Sequence[float]) -> list[int]:
+    """Indices, the best first: by front, and in a front the lonelier first."""
+    points = np.asarray(values, dtype=float) * np.asarray(signs)
+    order: list[int] = []
+    for front in fronts(points):
+        distances = crowding(points[front])
+        order += [int(i) for i in front[np.argsort(-distances, kind="stable")]]
+    return order
+
+
+def fronts(points: np.ndarray) -> list[np.ndarray]:
+    """Indices of the non-dominated points, then of those that only the first ones dominate, and so on.
+
+    Shape:
+        points: (n, objectives), more is better
+    """
+    if points.shape[1] == 1:
+        values = points[:, 0]
+        return [np.flatnonzero(values == value) for value in np.unique(values)[::-1]]
+    found = []
+    left = np.arange(len(points))
+    while len(left):
+        counts = dominance_counts(points[left], np.ones(points.shape[1]))
+        found.append(left[counts == 0])
+        left = left[counts > 0]
+    return found
+
+
+def dominance_counts(values: Sequence[Sequence[float]] | np.ndarray, signs: Sequence[float] | np.ndarray) -> np.ndarray:
+    """How many of the others dominate each: are nowhere worse and somewhere better. One objective: are better."""
+    points = np.asarray(values, dtype=float) * np.asarray(signs)
+    no_worse = (points[None] >= points[:, None]).all(-1)
+    better = (points[None] > points[:, None]).any(-1)
+    return np.asarray((no_worse & better).sum(1))
+
+
+def crowding(points: np.ndarray) -> np.ndarray:
+    """Distance to the neighbours on either side, summed over the objectives, each scaled to its range; infinite at
+    the ends.
+    """
+    distances = np.zeros(len(points))
+    for column in points.T:
+        order = np.argsort(column, kind="stable")
+        span = column[order[-1]] - column[order[0]]
+        distances[order[[0, -1]]] = np.inf
+        if span > 0 and len(points) > 2:
+            distances[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
+    return distances

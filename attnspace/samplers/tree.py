@@ -1,0 +1,121 @@
+"""Sampling a tree of holes from earlier trials: what evolution and NSGA-II have in common.
+
+A space asks for its holes one after the other, inner ones only where the outer ones lead there, each under the name of
+its path. So a child is made by answering each question: as a parent did where the parent was asked the same, anew
+where it was not, and differently at the place of a mutation.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+__all__ = ["TreeSampler", "differently", "fresh"]
+
+
+class TreeSampler(BaseSampler):
+    """Answers each hole from a plan made of earlier trials.
+
+    Args:
+        seed: of everything drawn.
+        startup: trials that are drawn at random first.
+    """
+
+    def __init__(self, seed: int | None = None, startup: int = 10) -> None:
+        self.rng = random.Random(seed)
+        self.startup = startup
+        self._planned: tuple[int, Mapping[str, Any]] = (-1, {})
+
+    @abc.abstractmethod
+    def plan(self, finished: Sequence[FrozenTrial], signs: Sequence[float]) -> Mapping[str, Any]:
+        """The answers to inherit, by name of hole. `signs` times the values are to be large."""
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        if self._planned[0] != trial.number:
+            finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            signs = [1.0 if direction.name == "MAXIMIZE" else -1.0 for direction in study.directions]
+            answers = self.plan(finished, signs) if len(finished) >= self.startup else {}
+            self._planned = (trial.number, answers)
+        answers = self._planned[1]
+        if param_name in answers and _is_option(param_distribution, answers[param_name]):
+            return answers[param_name]
+        return fresh(param_distribution, self.rng)
+
+    def mutate(self, parent: FrozenTrial, answers: Mapping[str, Any]) -> dict[str, Any]:
+        """`answers` with one hole of the parent's answered differently, and one more with probability 1/2, and so on.
+
+        Another option of an outer hole is a subtree exchanged for another; another count of a repeated part adds or
+        drops one.
+        """
+        changed = dict(answers)
+        open_ = [name for name, distribution in parent.distributions.items() if not distribution.single()]
+        while open_:
+            name = open_.pop(self.rng.randrange(len(open_)))
+            changed[name] = differently(parent.distributions[name], parent.params[name], self.rng)
+            if self.rng.random() < 0.5:
+                break
+        return changed
+
+
+def fresh(distribution: BaseDistribution, rng: random.Random) -> Any:
+    """A value drawn evenly; on a logarithmic scale where the distribution says so."""
+    match distribution:
+        case CategoricalDistribution():
+            return distribution.choices[rng.randrange(len(distribution.choices))]
+        case IntDistribution():
+            return rng.randrange(distribution.low, distribution.high + 1)
+        case FloatDistribution(log=True):
+            low, high = math.log(distribution.low), math.log(distribution.high)
+            return min(distribution.high, max(distribution.low, math.exp(rng.uniform(low, high))))
+        case FloatDistribution():
+            return rng.uniform(distribution.low, distribution.high)
+    raise AssertionError(f"no hole has a {type(distribution).__name__}")
+
+
+def differently(distribution: BaseDistribution, value: Any, rng: random.Random) -> Any:
+    """Another value. Of numbers, half of the time a near one: one up or down, or within a tenth of the range."""
+    match distribution:
+        case CategoricalDistribution():
+            others = [option for option in distribution.choices if not _same(option, value)]
+            return others[rng.randrange(len(others))] if others else value
+        case IntDistribution():
+            others = [n for n in range(distribution.low, distribution.high + 1) if n != value]
+            near = [n for n in others if abs(n - value) == 1]
+            pool = near if near and rng.random() < 0.5 else others
+            return pool[rng.randrange(len(pool))] if pool else value
+        case FloatDistribution() if rng.random() < 0.5:
+            low, high = distribution.low, distribution.high
+            if distribution.log:
+                moved = value * (high / low) ** rng.gauss(0, 0.1)
+            else:
+                moved = value + (high - low) * rng.gauss(0, 0.1)
+            return min(high, max(low, moved))
+    return fresh(distribution, rng)
+
+
+def _is_option(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return any(_same(option, value) for option in distribution.choices)
+    return isinstance(distribution, IntDistribution | FloatDistribution) and distribution.low <= value <= distribution.high
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
