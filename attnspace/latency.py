@@ -1,0 +1,66 @@
+"""How long a forward pass takes on the device in use: warmed up, the median of many, with its spread."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from attnspace.errors import SpecError
+
+__all__ = ["Latency", "latency"]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time of one forward pass in evaluation mode.
+
+    Attributes:
+        median_ms, low_ms, high_ms: median and quartiles over the runs, in milliseconds for the whole batch.
+        runs: how many were timed.
+        batch_size: samples in each.
+        device: where.
+    """
+
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    runs: int
+    batch_size: int
+    device: str
+
+
+@torch.inference_mode()
+def latency(
+    model: nn.Module, input_shape: tuple[int, int, int], *, batch_size: int = 1, runs: int = 30, warmup: int = 5
+) -> Latency:
+    """Time `model` on the device of its parameters, for inputs of (C, H, W).
+
+    Raises:
+        SpecError: fewer than one run or sample.
+    """
+    if runs < 1 or batch_size < 1 or warmup < 0:
+        raise SpecError("a latency needs at least one run and one sample", got=[runs, batch_size])
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    x_nchw = torch.zeros((batch_size, *input_shape), device=device)
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        times_ms = torch.tensor([_timed(model, x_nchw) for _ in range(warmup + runs)][warmup:], dtype=torch.float64)
+    finally:
+        for module, training in modes:
+            module.training = training
+    low, median, high = (float(q) for q in times_ms.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)))
+    return Latency(median, low, high, runs, batch_size, str(device))
+
+
+def _timed(model: nn.Module, x_nchw: torch.Tensor) -> float:
+    if x_nchw.device.type == "cuda":
+        torch.cuda.synchronize(x_nchw.device)
+    began = time.perf_counter()
+    model(x_nchw)
+    if x_nchw.device.type == "cuda":
+        torch.cuda.synchronize(x_nchw.device)
+    return (time.perf_counter() - began) * 1e3

@@ -1,0 +1,66 @@
+"""What a design that stands on a rung would reach at the end, so that a sampler hears of values on one scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["Forecast"]
+
+SLOPE, WEIGHT = 0.5, 5
+"""Before designs have reached the end, half of a lead on a rung is expected to last; that counts like so many."""
+
+
+@dataclass
+class _Sums:
+    """Running sums of pairs."""
+
+    n: int = 0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+
+    def add(self, x: float, y: float) -> None:
+        self.n += 1
+        self.x += x
+        self.y += y
+        self.xx += x * x
+        self.xy += x * y
+
+    def spread(self) -> float:
+        """Sum of squares of x about its mean."""
+        return max(0.0, self.xx - self.x**2 / self.n) if self.n else 0.0
+
+    def together(self) -> float:
+        """Sum of products about the means."""
+        return self.xy - self.x * self.y / self.n if self.n else 0.0
+
+
+@dataclass
+class Forecast:
+    """A straight line from the value at one rung to the value at the end, by least squares over designs with both.
+
+    That only promoted designs have both does not bias the line: they are chosen by the value it starts from. While
+    they are few, the slope is held near 1/2.
+    """
+
+    _pairs: _Sums = field(default_factory=_Sums)
+    _all: _Sums = field(default_factory=_Sums)
+
+    def see(self, at_rung: float) -> None:
+        """A design has reached the rung."""
+        self._all.add(at_rung, 0.0)
+
+    def learn(self, at_rung: float, at_end: float) -> None:
+        """A design that had `at_rung` there has reached the end."""
+        self._pairs.add(at_rung, at_end)
+
+    def __call__(self, at_rung: float) -> float:
+        """The value expected at the end; as it stands while no design has reached the end."""
+        pairs = self._pairs
+        if not pairs.n:
+            return at_rung
+        prior = WEIGHT * self._all.spread() / max(1, self._all.n)
+        weight = pairs.spread() + prior
+        slope = (pairs.together() + SLOPE * prior) / weight if weight > 0 else SLOPE
+        return pairs.y / pairs.n + slope * (at_rung - pairs.x / pairs.n)
