@@ -16,7 +16,7 @@ from torch.utils.flop_counter import flop_registry
 from attnspace.errors import SpecError
 from attnspace.spec import SpecLike, resolve
 
-__all__ = ["Cost", "cost", "on_meta"]
+__all__ = ["Cost", "cost", "network_cost", "on_meta"]
 
 BATCH = 2
 """Samples of a training pass: batch normalisation after a global squeeze needs two."""
@@ -61,6 +61,12 @@ def cost(spec_or_model: SpecLike | nn.Module, input_shape: tuple[int, int, int])
         model = block.build(input_shape[0])
     # What a block multiplies is the same in training.
     flops, kept = _training_pass(model, input_shape, gradient_of_input=True)
+    return Cost(_trainable(model), flops, kept)
+
+
+def network_cost(model: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
+    """`cost` in half the time, of a model that computes the same in training as in evaluation."""
+    flops, kept = _training_pass(model, input_shape, gradient_of_input=False)
     return Cost(_trainable(model), flops, kept)
 
 

@@ -40,6 +40,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    kind: Annotated[Literal["sgd"], Field(description="Stochastic gradient descent.")] = "sgd"
     epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training images.")] = 20
     batch_size: Annotated[int, Field(ge=2, le=65_536, description="Images in a step.")] = 64
     lr: Annotated[float, Field(gt=0, le=100, description="The peak learning rate.")] = 0.1
@@ -135,10 +136,14 @@ class Training:
         train_loss = total.item() / self._steps
         if not math.isfinite(train_loss):
             raise TrainingDiverged(f"the training loss became {train_loss} in epoch {number} of {recipe.epochs}")
-        val_loss, val_accuracy = evaluate(model, data.validation, self._normalise)
+        val_loss, val_accuracy = self.evaluate(data.validation)
         if not math.isfinite(val_loss):
             raise TrainingDiverged(f"the validation loss became {val_loss} in epoch {number} of {recipe.epochs}")
         return Epoch(number, train_loss, val_loss, val_accuracy, lr)
+
+    def evaluate(self, split: Split) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy on a split."""
+        return evaluate(self.model, split, self._normalise)
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs, as `torch.save` writes it and `torch.load(weights_only=True)` reads it."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from attnspace.backbones.resnet import ResNet, ResNetConfig
+from attnspace.backbones.resnet import ResNet, ResNetConfig, widened
 
-__all__ = ["BackboneConfig", "ResNet", "ResNetConfig", "make"]
+__all__ = ["BackboneConfig", "ResNet", "ResNetConfig", "make", "widened"]
 
 BackboneConfig = ResNetConfig
 """What a study's `backbone` may be."""
@@ -12,4 +12,4 @@ BackboneConfig = ResNetConfig
 
 def make(config: BackboneConfig, in_channels: int, num_classes: int) -> ResNet:
     """The backbone that a study names, for its data."""
-    return ResNet(depth=config.depth, width=config.width, in_channels=in_channels, num_classes=num_classes)
+    return ResNet(config.depth, config.width, in_channels, num_classes, config.extra)

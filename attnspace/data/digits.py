@@ -18,12 +18,12 @@ __all__ = ["DigitsConfig", "load_digits"]
 
 VALIDATION, TEST = 500, 500
 SPLIT_SEED = 20_090
-SIDE, BRIGHTEST = 8, 16
+SIDE = 8
 
 
 class DigitsConfig(BaseModel):
     """Handwritten digits. 500 images validate and 500 test, always the same; `train_images` of the other 797 train,
-    or all. `canvas` and `noise` make them harder: each digit stands somewhere on a larger canvas, under noise.
+    or all. A larger `canvas` makes them harder: each digit stands somewhere on it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -33,10 +33,6 @@ class DigitsConfig(BaseModel):
     canvas: Annotated[
         int, Field(ge=SIDE, le=64, description="H and W in pixels; each digit of 8 x 8 stands at a random place.")
     ] = SIDE
-    noise: Annotated[
-        float,
-        Field(ge=0, le=BRIGHTEST, description="Standard deviation of Gaussian noise on each pixel, of 0 to 16."),
-    ] = 0.0
 
 
 def load_digits(config: DigitsConfig) -> Dataset:
@@ -44,7 +40,7 @@ def load_digits(config: DigitsConfig) -> Dataset:
     from sklearn import datasets, model_selection  # slow to import, and only this source needs it
 
     digits = datasets.load_digits()
-    images = _harder(np.ascontiguousarray(digits.images, dtype=np.uint8)[:, None], config.canvas, config.noise)
+    images = _placed(np.ascontiguousarray(digits.images, dtype=np.uint8)[:, None], config.canvas)
     labels = np.asarray(digits.target, dtype=np.int64)
 
     def halve(indices: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -71,20 +67,16 @@ def load_digits(config: DigitsConfig) -> Dataset:
     )
 
 
-def _harder(images: np.ndarray, canvas: int, noise: float) -> np.ndarray:
-    """Each digit at a place of its own on a canvas, under noise of its own: always the same for the same settings.
+def _placed(images: np.ndarray, canvas: int) -> np.ndarray:
+    """Each digit at a place of its own on a canvas, always the same for the same canvas.
 
     Shape:
         (n, 1, 8, 8) -> (n, 1, canvas, canvas)
     """
-    rng = np.random.default_rng(SPLIT_SEED)
-    if canvas > SIDE:
-        placed = np.zeros((len(images), 1, canvas, canvas), dtype=np.uint8)
-        corners = rng.integers(0, canvas - SIDE + 1, (len(images), 2))
-        for where, image, (top, left) in zip(placed, images, corners, strict=True):
-            where[:, top : top + SIDE, left : left + SIDE] = image
-        images = placed
-    if noise:
-        noisy = images + rng.normal(0, noise, images.shape)
-        images = noisy.round().clip(0, BRIGHTEST).astype(np.uint8)
-    return images
+    if canvas == SIDE:
+        return images
+    corners = np.random.default_rng(SPLIT_SEED).integers(0, canvas - SIDE + 1, (len(images), 2))
+    placed = np.zeros((len(images), 1, canvas, canvas), dtype=np.uint8)
+    for where, image, (top, left) in zip(placed, images, corners, strict=True):
+        where[:, top : top + SIDE, left : left + SIDE] = image
+    return placed

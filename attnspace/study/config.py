@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from attnspace.backbones import BackboneConfig, ResNetConfig
 from attnspace.data import DataConfig, DigitsConfig
@@ -173,6 +173,11 @@ class Replay(Part):
     table: Annotated[str, Field(min_length=1, description="A parquet file, seen from the study's folder.")]
 
 
+def _kind_of_training(data: Any) -> Any:
+    """`sgd` where nothing is said."""
+    return data.get("kind", "sgd") if isinstance(data, dict) else getattr(data, "kind", "sgd")
+
+
 class StudyConfig(Part):
     """A study file."""
 
@@ -185,9 +190,11 @@ class StudyConfig(Part):
     space: Annotated[SpaceConfig, Field(description="What is searched.")]
     baselines: Annotated[Baselines, Field(description="What designs are compared with.")] = Baselines()
     objective: Annotated[Objective, Field(description="What is better.")] = Objective(maximize="val_accuracy")
-    train: Annotated[Recipe | Replay, Field(description="How every design is trained.", discriminator="kind")] = (
-        Recipe()
-    )
+    train: Annotated[
+        Annotated[Recipe, Tag("sgd")] | Annotated[Replay, Tag("replay")],
+        Discriminator(_kind_of_training),
+        Field(description="How every design is trained, or where its results are looked up."),
+    ] = Recipe()
     search: Annotated[SearchConfig, Field(description="How many designs, suggested by what.")] = SearchConfig()
     confirm: Annotated[ConfirmConfig, Field(description="What is trained again to be sure.")] = ConfirmConfig()
 

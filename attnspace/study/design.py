@@ -13,14 +13,15 @@ from typing import Any
 from torch import nn
 
 from attnspace import backbones, data
-from attnspace.costing import Cost, cost
+from attnspace.backbones import BackboneConfig
 from attnspace.data import Dataset
-from attnspace.errors import AttnspaceError, PlacementError, SpecError, within
+from attnspace.errors import AttnspaceError, PlacementError, SpecError, StudyError, within
 from attnspace.placement import Placement, Slot, insert_at, plan, slots, used_blocks
 from attnspace.primitives import Block
 from attnspace.space import Filling, Space
-from attnspace.spec import dump_spec, load_spec, parse_blocks
-from attnspace.study.config import BASELINES, StudyConfig, load_config
+from attnspace.spec import dump_spec, load_spec, parse_blocks, parse_spec
+from attnspace.study.config import BASELINES, Replay, StudyConfig, load_config
+from attnspace.study.replay import Table
 from attnspace.validation import validate
 
 __all__ = ["Design", "Study", "prepare"]
@@ -31,13 +32,14 @@ class Design:
     """A block, or one for each stage, at a placement in the study's backbone.
 
     Attributes:
-        role: `trial`, or `baseline`.
-        name: the baseline's name; empty for a trial.
+        role: `trial`, `baseline` or `control`.
+        name: of a baseline or control; empty for a trial.
         block: as written, JSON data.
         placement: where.
         plan: slot name -> resolved block: what is built.
         maps: slot name -> the first slot at which a block does the same.
         choices: hole name -> option taken.
+        backbone: instead of the study's.
     """
 
     role: str
@@ -47,26 +49,32 @@ class Design:
     plan: Mapping[str, Block]
     maps: Mapping[str, str]
     choices: Mapping[str, Any] = field(default_factory=dict)
+    backbone: BackboneConfig | None = None
 
     @cached_property
     def identity(self) -> str:
         """The same for two designs exactly when they are one network."""
-        built = sorted((self.maps[slot], json.dumps(dump_spec(block.canonical()))) for slot, block in self.plan.items())
+        built: list[Any] = sorted((self.maps[slot], json.dumps(dump_spec(block.canonical()))) for slot, block in self.plan.items())
+        if self.backbone:
+            built.append(self.backbone.model_dump(mode="json"))
         return hashlib.sha256(json.dumps(built, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def label(self) -> str:
         """The block in a few characters; `none` where nothing is inserted."""
-        blocks = parse_blocks(self.block)
+        if self.backbone:
+            return "none, backbone widened"
         if not self.plan:
             return "none"
+        blocks = parse_blocks(self.block)
         if isinstance(blocks, Block):
             return blocks.label()
         return " | ".join(f"{stage}: {block.label()}" for stage, block in sorted(blocks.items()))
 
     def written(self) -> dict[str, Any]:
         """`block` and `placement` as JSON data, as they may stand in a study's space."""
-        return {"block": self.block, "placement": self.placement.model_dump(mode="json")}
+        written = {"block": self.block, "placement": self.placement.model_dump(mode="json")}
+        return written | ({"backbone": self.backbone.model_dump(mode="json")} if self.backbone else {})
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,7 @@ class Study:
         slots: the free slots of the plain backbone.
         space: of mappings `{block, placement}`.
         baselines: always the five, then the study's own.
+        table: what is looked up instead of training.
     """
 
     config: StudyConfig
@@ -88,18 +97,30 @@ class Study:
     slots: tuple[Slot, ...]
     space: Space
     baselines: tuple[Design, ...]
+    table: Table | None = None
 
-    def backbone(self) -> nn.Module:
-        """A new plain backbone, its weights drawn from torch's global stream."""
-        return backbones.make(self.config.backbone, self.data.input_shape[0], len(self.data.classes))
+    @property
+    def epochs(self) -> int:
+        """Of a whole training."""
+        return self.table.epochs if self.table else self.config.train.epochs
+
+    @cached_property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs of each rung; the end alone if there is no halving."""
+        halving = self.config.search.rungs
+        return halving.budgets(self.epochs) if halving else (self.epochs,)
+
+    def seed(self, further: int = 0) -> int:
+        """The seed of a design's training, or of its n-th further one."""
+        seed = self.config.search.seed + further
+        return self.table.seeds[seed % len(self.table.seeds)] if self.table else seed
+
 
     def network(self, design: Design) -> nn.Module:
-        """A new backbone with the design inserted."""
-        return insert_at(self.backbone(), design.plan, self.slots)
-
-    def cost(self, model: nn.Module) -> Cost:
-        """Of one sample of the study's data."""
-        return cost(model, self.data.input_shape)
+        """A new backbone with the design inserted, its weights drawn from torch's global stream."""
+        config = design.backbone or self.config.backbone
+        model = backbones.make(config, self.data.input_shape[0], len(self.data.classes))
+        return insert_at(model, design.plan, self.slots)
 
     def design(self, filling: Filling) -> Design:
         """The design of one filling of the space.
@@ -107,24 +128,34 @@ class Study:
         Raises:
             SpecError, PlacementError: the filling is no valid design.
         """
-        return _trial(filling, self.slots)
+        return _trial(filling, self.slots, self._maps)
+
+    @cached_property
+    def _maps(self) -> dict[str, str]:
+        return _maps(self.slots)
 
     def meaning(self) -> dict[str, Any]:
         """What the study file means today: `$any`, and files that it names, may come to mean something else."""
         holes = [[hole.name, *hole.labels] for hole in self.space.holes()]
         space = hashlib.sha256(json.dumps(holes).encode()).hexdigest()[:16]
-        return {"space": space, "baselines": {design.name: design.identity for design in self.baselines}}
+        baselines = {design.name: design.identity for design in self.baselines}
+        return {"space": space, "recipe": self.recipe, "baselines": baselines}
 
     @cached_property
     def recipe(self) -> str:
-        """A hash of what an evaluation depends on besides design, seed and budget."""
+        """A hash of what an evaluation depends on besides design, seed and how far it went."""
         parts = self.config.model_dump(mode="json", include={"data", "backbone", "train"})
-        parts["train"].pop("epochs")
+        if self.table:
+            parts["train"] = self.table.study["train"]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def prepare(path: str | Path) -> Study:
+def prepare(path: str | Path, known: Mapping[str, Any] | None = None) -> Study:
     """Read a study file and check the whole of it, before anything is trained or written.
+
+    Args:
+        path: the study file.
+        known: name -> block of further baselines, for the study file of a run, which stands elsewhere.
 
     Raises:
         AttnspaceError: with file, line and path of the fault.
@@ -132,13 +163,17 @@ def prepare(path: str | Path) -> Study:
     config, document = load_config(path)
     try:
         dataset = data.load(config.data)
+        table = _table(config, Path(path).parent)
         model = backbones.make(config.backbone, dataset.input_shape[0], len(dataset.classes))
         available = tuple(slots(model, dataset.input_shape))
         with within("space"):
             space = Space({"block": config.space.block, "placement": config.space.placement})
-            space.check(lambda filling: _trial(filling, available))
-        baselines = _baselines(config, available, Path(path).parent)
-        return Study(config, str(path), dataset, available, space, baselines)
+            with within("fixed"):
+                space = space.fixed(config.space.fixed)
+            maps = _maps(available)
+            space.check(lambda filling: _trial(filling, available, maps))
+        baselines = _baselines(config, available, Path(path).parent, known or {})
+        return Study(config, str(path), dataset, available, space, baselines, table)
     except AttnspaceError as error:
         raise document.place(error) from None
 
@@ -147,7 +182,21 @@ def _maps(available: Sequence[Slot]) -> dict[str, str]:
     return {slot.name: slot.map for slot in available}
 
 
-def _trial(filling: Filling, available: tuple[Slot, ...]) -> Design:
+def _table(config: StudyConfig, folder: Path) -> Table | None:
+    if not isinstance(config.train, Replay):
+        return None
+    with within("train", "table"):
+        table = Table(folder / config.train.table)
+        for part in ("data", "backbone"):
+            here = config.model_dump(mode="json", include={part})[part]
+            if here != table.study[part]:
+                raise StudyError(
+                    f"was recorded with another {part}", got=here, allowed=str(table.study[part]), remedy="copy it here"
+                )
+        return table
+
+
+def _trial(filling: Filling, available: tuple[Slot, ...], maps: Mapping[str, str]) -> Design:
     block, placement, choices = filling.data["block"], filling.data["placement"], filling.params
     with within("placement"):
         where = validate(Placement, placement, PlacementError)
@@ -155,10 +204,12 @@ def _trial(filling: Filling, available: tuple[Slot, ...]) -> Design:
         blocks = parse_blocks(block)
     planned = plan(available, where, blocks)
     used = used_blocks(block, where)
-    return Design("trial", "", used, where, planned, _maps(available), choices)
+    return Design("trial", "", used, where, planned, maps, choices)
 
 
-def _baselines(config: StudyConfig, available: tuple[Slot, ...], folder: Path) -> tuple[Design, ...]:
+def _baselines(
+    config: StudyConfig, available: tuple[Slot, ...], folder: Path, known: Mapping[str, Any]
+) -> tuple[Design, ...]:
     """The five, then the study's own.
 
     Raises:
@@ -171,13 +222,15 @@ def _baselines(config: StudyConfig, available: tuple[Slot, ...], folder: Path) -
     for at, name in named:
         with within(*at):
             is_file = "/" in name or Path(name).suffix in (".json", ".yaml", ".yml")
-            block = load_spec(folder / name if is_file else name)
+            stem = Path(name).stem
+            block = parse_spec(known[stem]) if stem in known else load_spec(folder / name if is_file else name)
             try:
                 planned = plan(available, where, block)
             except SpecError as error:
-                error.remedy = "every study has it: widen the backbone, or choose other stages in baselines.placement"
+                mend = "remove it" if at[-2] == "extra" else "every study has it: widen the backbone"
+                error.remedy = f"{mend}, or choose other stages in baselines.placement"
                 raise
-            design = Design("baseline", Path(name).stem, dump_spec(block), where, planned, maps)
+            design = Design("baseline", stem, dump_spec(block), where, planned, maps)
             for other in designs:
                 if design.identity == other.identity or design.name == other.name:
                     what = "design" if design.identity == other.identity else "name"

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column
 
+from attnspace.study.config import Goal
 from attnspace.study.design import Design, Study
 from attnspace.study.ledger import Evaluation
 from attnspace.train import Epoch
@@ -26,10 +27,9 @@ class Watcher:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(quiet=True)
         self.epochs = 1
-        self.metric = ""
-        self.sign = 1.0
+        self.goal = Goal("val_accuracy", "maximize")
         self.total = 0
-        self.ended = 0
+        self.begun: set[tuple[str, int]] = set()
         self.resumed = 0
         self.best: Evaluation | None = None
         self.best_baseline: Evaluation | None = None
@@ -43,37 +43,44 @@ class Watcher:
     ) -> None:
         return
 
-    def begin(self, study: Study, done: Sequence[Evaluation], missing: int) -> None:
-        """A sitting begins: `done` are the evaluations of earlier ones, `missing` those to come."""
-        self.epochs = study.config.train.epochs
-        self.metric = study.config.objective.metric
-        self.sign = 1.0 if study.config.objective.direction == "maximize" else -1.0
-        self.ended = self.resumed = len(done)
-        self.total = len(done) + missing
+    def begin(self, study: Study, done: Sequence[Evaluation]) -> None:
+        """A sitting begins: `done` are the rows of earlier ones."""
+        self.epochs = study.epochs
+        self.goal = study.config.objective.primary
+        self.total = len(study.baselines) + study.config.search.trials
         self.began = time.perf_counter()
         for row in done:
             self._compare(row)
+        self.resumed = len(self.begun)
+        name, rungs = study.config.name, ", ".join(map(str, study.rungs))
         if done:
-            self.console.print(f"{study.config.name}: resuming after {len(done)} evaluations, {missing} to go")
+            self.console.print(f"{name}: resuming after {self.resumed} of {self.total} designs")
         else:
-            self.console.print(f"{study.config.name}: {missing} evaluations of {self.epochs} epochs")
+            how = f"trained to epoch {rungs}" if len(study.rungs) > 1 else f"of {rungs} epochs"
+            trials = study.config.search.trials
+            self.console.print(f"{name}: {len(study.baselines)} baselines and {trials} trials, {how}")
 
-    def design_begins(self, design: Design) -> None:
-        """A design is about to be built."""
+    def design_begins(self, design: Design, since: int, until: int) -> None:
+        """A design is about to be trained from epoch `since` to epoch `until`."""
 
     def epoch_ends(self, epoch: Epoch) -> None:
         """An epoch of the current design has ended."""
 
     def design_ends(self, row: Evaluation) -> None:
-        """An evaluation is in the ledger."""
-        self.ended += 1
+        """A row is in the ledger."""
         self._compare(row)
-        value = row.metric(self.metric)
-        result = f"{self.metric} {value:.4f}" if value is not None else f"failed: {row.reason}"
+        value = row.metric(self.goal.metric)
+        result = f"{self.goal.metric} {value:.4f}" if value is not None else f"failed: {row.reason}"
         name = row.name or row.label
         where = f" [{row.placement}]" if row.role == "trial" else ""
-        line = f"{self.ended}/{self.total}  {result}  {name}{where}  ({self.standing()}; {self.time_left()})"
+        after = f" after {row.epochs}" if row.outcome == "paused" else ""
+        line = f"{self.ended}/{self.total}  {result}{after}  {name}{where}  ({self.standing()}; {self.time_left()})"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    @property
+    def ended(self) -> int:
+        """How many designs have a first result."""
+        return len(self.begun)
 
     def standing(self) -> str:
         """The best trial so far against the best baseline."""
@@ -92,18 +99,19 @@ class Watcher:
         return f"{int(seconds // 60)}:{int(seconds % 60):02d} left"
 
     def _value(self, row: Evaluation) -> str:
-        value = row.metric(self.metric)
+        value = row.metric(self.goal.metric)
         assert value is not None
         return f"{value:.4f}"
 
     def _compare(self, row: Evaluation) -> None:
-        value = row.metric(self.metric)
-        if value is None:
+        self.begun.add((row.design, row.seed))
+        value = row.metric(self.goal.metric)
+        if value is None or row.outcome != "done":
             return
         standing = "best_baseline" if row.role == "baseline" else "best"
         leader: Evaluation | None = getattr(self, standing)
-        led = leader.metric(self.metric) if leader else None
-        if led is None or self.sign * value > self.sign * led:
+        led = leader.metric(self.goal.metric) if leader else None
+        if led is None or self.goal.sign * value > self.goal.sign * led:
             setattr(self, standing, row)
 
 
@@ -134,12 +142,12 @@ class LiveWatcher(Watcher):
     ) -> None:
         self._live.stop()
 
-    def begin(self, study: Study, done: Sequence[Evaluation], missing: int) -> None:
-        super().begin(study, done, missing)
+    def begin(self, study: Study, done: Sequence[Evaluation]) -> None:
+        super().begin(study, done)
         self._progress.update(self._designs, total=self.total, completed=self.ended, say=escape(self.standing()))
 
-    def design_begins(self, design: Design) -> None:
-        self._progress.update(self._epochs, total=self.epochs, completed=0, say=escape(design.name or design.label))
+    def design_begins(self, design: Design, since: int, until: int) -> None:
+        self._progress.update(self._epochs, total=until, completed=since, say=escape(design.name or design.label))
 
     def epoch_ends(self, epoch: Epoch) -> None:
         self._progress.update(self._epochs, completed=epoch.epoch)

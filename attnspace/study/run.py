@@ -25,6 +25,7 @@ class Run:
     study.yaml      the study, every default written out
     meaning.json    what its holes and baselines meant when it began
     ledger.db       the ledger
+    checkpoints/    trainings that wait on a rung, while the search goes on
     report.html, trials.parquet, winner.json    written from the ledger
     """
 
@@ -33,6 +34,7 @@ class Run:
         self.study_file = path / "study.yaml"
         self.meaning_file = path / "meaning.json"
         self.ledger_file = path / "ledger.db"
+        self.checkpoint_folder = path / "checkpoints"
 
     def check(self, study: Study) -> None:
         """Refuse a directory that holds anything but an earlier part of this study. Writes nothing.
@@ -72,8 +74,9 @@ class Run:
             raise RunError(
                 f"{what}: {join_path(at)} is {shown(before)} there and {shown(now)} here{others}",
                 file=str(self.path),
-                allowed="the same study; only search.trials may change",
-                remedy="give the changed study a name of its own, or choose another directory with --run",
+                allowed="the same study; only search.trials, confirm and doc may change",
+                remedy="give the changed study a name of its own, choose another directory with --run, "
+                "or take the run's results over with: attnspace migrate",
             )
 
     @contextmanager
@@ -117,7 +120,7 @@ class Run:
 
 
 def _differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    if at in (("search", "trials"), ("doc",)):
+    if at in (("search", "trials"), ("doc",), ("confirm",)):
         return
     if isinstance(earlier, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys((*earlier, *now)):

@@ -1,33 +1,33 @@
-"""The search: baselines first, then one new design after the other, each written to the ledger."""
+"""The search: baselines first, then promotions and new designs, each step written to the ledger before the next.
+
+What comes next depends on the ledger alone, so that a search that was killed goes on as if it had not been.
+"""
 
 from __future__ import annotations
 
-import os
-import platform
 import random
-import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import optuna
 import torch
 
-from attnspace.errors import PlacementError, SpecError, TrainingDiverged
+from attnspace.errors import PlacementError, SpecError
+from attnspace.space import Filling
+from attnspace.study.appraisal import Appraisal
+from attnspace.study.checkpoints import Checkpoints
 from attnspace.study.design import Design, Study
-from attnspace.study.ledger import Evaluation, Ledger, timestamp
+from attnspace.study.ledger import Evaluation, Ledger
 from attnspace.study.progress import Watcher
-from attnspace.study.sampler import Suggester
-from attnspace.train import Epoch, train
+from attnspace.study.standing import Standing
+from attnspace.study.suggester import Suggester
+from attnspace.study.trainer import Trainer
 
-__all__ = ["Outcome", "evaluate", "next_design", "search"]
+__all__ = ["Outcome", "Search", "Step", "search", "threads"]
 
-ATTEMPTS = 20
-"""Suggestions to hear for one trial before drawing at random: samplers repeat themselves by design."""
 DRAWS = 2_000
+WAITING = 64
+"""Checkpoints that may wait before those that will hardly be promoted are dropped."""
 
 
 @dataclass(frozen=True)
@@ -35,28 +35,42 @@ class Outcome:
     """What one sitting of a search did.
 
     Attributes:
-        evaluations: trained in this sitting.
+        evaluations: rows written in this sitting.
+        epochs: trained in this sitting.
         training_s: seconds in training loops.
         exhausted: whether the space had no further design.
     """
 
     evaluations: int
+    epochs: int
     training_s: float
     exhausted: bool
 
 
-def search(study: Study, ledger: Ledger, watcher: Watcher) -> Outcome:
-    """Evaluate what is still missing: baselines, then trials up to the number asked for.
+@dataclass(frozen=True)
+class Step:
+    """What is done next: a design goes from epoch `since` to epoch `until`."""
+
+    design: Design
+    seed: int
+    since: int
+    until: int
+    trial: int | None = None
+
+
+def search(study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoints | None = None) -> Outcome:
+    """Evaluate what is still missing: baselines, then trials up to the number asked for, and their promotions.
 
     Raises:
-        RunFailed: the ledger cannot be written.
+        RunFailed: the ledger or a checkpoint cannot be written.
     """
-    with _threads(study.config.search.threads):
-        return _search(study, ledger, watcher)
+    with threads(study.config.search.threads):
+        return Search(study, ledger, watcher, checkpoints or Checkpoints(None)).run()
 
 
 @contextmanager
-def _threads(number: int | None) -> Iterator[None]:
+def threads(number: int | None) -> Iterator[None]:
+    """Let torch use so many CPU threads; None leaves it as it is."""
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
     try:
@@ -65,128 +79,114 @@ def _threads(number: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _search(study: Study, ledger: Ledger, watcher: Watcher) -> Outcome:
-    config = study.config
-    done = [row for row in ledger.rows() if row.recipe == study.recipe]
-    seen = {row.design for row in done}
-    trials = [row for row in done if row.role == "trial"]
-    missing = [design for design in study.baselines if design.identity not in seen]
-    watcher.begin(study, done, len(missing) + max(0, config.search.trials - len(trials)))
-    fresh: list[Evaluation] = []
+class Search:
+    """One sitting of a search."""
 
-    def run(design: Design) -> Evaluation:
-        watcher.design_begins(design)
-        row = evaluate(study, design, watcher.epoch_ends)
-        ledger.add(row)
-        seen.add(row.design)
-        fresh.append(row)
-        watcher.design_ends(row)
+    def __init__(self, study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoints) -> None:
+        self._study = study
+        self._ledger = ledger
+        self._watcher = watcher
+        self._checkpoints = checkpoints
+        self._appraisal = Appraisal(study, ledger)
+        self._trainer = Trainer(study, self._appraisal, checkpoints, watcher.epoch_ends)
+        config = study.config
+        goals = config.objective.goals
+        self._suggester = Suggester(
+            study.space, config.search.sampler, config.search.seed, [goal.direction for goal in goals]
+        )
+        self._standing = Standing(study, self._suggester)
+        self._exhausted = False
+
+    def run(self) -> Outcome:
+        """Take step after step until nothing is left to do."""
+        standing = self._standing
+        earlier = [row for row in self._ledger.rows() if (row.recipe, row.phase) == (self._study.recipe, "search")]
+        for row in earlier:
+            standing.add(row)
+        self._watcher.begin(self._study, earlier)
+        evaluations, epochs, training_s = 0, 0, 0.0
+        while (step := self._next()) is not None:
+            row = self._take(step)
+            evaluations += 1
+            epochs += len(row.history) - step.since
+            training_s += row.train_s
+        self._checkpoints.keep(())
+        return Outcome(evaluations, epochs, training_s, self._exhausted)
+
+    def _next(self) -> Step | None:
+        study, standing = self._study, self._standing
+        for baseline in study.baselines:
+            if baseline.identity not in standing.seen:
+                return Step(baseline, study.seed(), 0, study.epochs)
+        promotion = standing.halving.promotion()
+        if promotion is not None:
+            key, rung = promotion
+            since, until = study.rungs[rung - 1], study.rungs[rung]
+            return Step(standing.design(key), key.seed, since, until, standing.number(key))
+        if standing.trials >= study.config.search.trials or self._exhausted:
+            return None
+        step = self._new()
+        self._exhausted = step is None
+        return step
+
+    def _take(self, step: Step) -> Evaluation:
+        self._watcher.design_begins(step.design, step.since, step.until)
+        row = self._trainer.advance(step.design, step.seed, since=step.since, until=step.until, trial=step.trial)
+        self._ledger.add(row)
+        self._standing.add(row, step.design)
+        if step.since:
+            self._checkpoints.drop(row.design, row.seed, step.since)
+        self._drop_hopeless()
+        self._watcher.design_ends(row)
         return row
 
-    for baseline in missing:
-        if baseline.identity not in seen:
-            run(baseline)
+    def _drop_hopeless(self) -> None:
+        """Keep the disk small: those far from a promotion would train from the start, should it come to that."""
+        rungs, factor = self._study.rungs, self._standing.halving.factor
+        if self._checkpoints.count() > WAITING * len(rungs):
+            self._checkpoints.keep(
+                {
+                    Checkpoints.name(key.design, key.seed, epochs)
+                    for rung, epochs in enumerate(rungs)
+                    for key in self._standing.halving.waiting(rung, 1.5 / factor)
+                }
+            )
 
-    suggester = Suggester(study.space, config.search.sampler, config.search.seed, config.objective.direction)
-    for row in trials:
-        _tell(suggester, study, row)
-    exhausted = False
-    for number in range(len(trials), config.search.trials):
-        design = next_design(study, suggester, seen, number)
-        if design is None:
-            exhausted = True
-            break
-        _tell(suggester, study, run(design))
-    return Outcome(len(fresh), sum(row.train_s for row in fresh), exhausted)
+    def _new(self) -> Step | None:
+        """The next trial: a suggested design that is new, or a further seed of one that is promising; else one within
+        the limits near to what was suggested; else one drawn at random, or the next one in order.
 
+        Returns:
+            None if the space holds no further design, or none that 2,000 draws from a large one found.
+        """
+        study, standing = self._study, self._standing
+        number, suggester = standing.trials, self._suggester
+        rng = random.Random(f"{study.config.search.seed}/{number}")
+        heavy: Filling | None = None
+        for attempt in range(suggester.attempts):
+            filling = suggester.ask(number, attempt)
+            step = self._step(filling, number, repeat=True)
+            if step is not None:
+                return step
+            if heavy is None and self._appraisal.excesses_of(filling):
+                heavy = filling
+        repaired = self._appraisal.repaired(heavy, rng) if heavy else None
+        if repaired is not None and (step := self._step(repaired, number)) is not None:
+            return step
+        small = study.space.size() <= DRAWS
+        order = rng.sample(range(int(study.space.size())), int(study.space.size())) if small else None
+        fillings = map(study.space.at, order) if order else (study.space.sample(rng) for _ in range(DRAWS))
+        return next((step for filling in fillings if (step := self._step(filling, number)) is not None), None)
 
-def _tell(suggester: Suggester, study: Study, row: Evaluation) -> None:
-    value = row.metric(study.config.objective.metric)
-    if row.outcome == "done" and value is not None:
-        suggester.tell(row.choices, value)
-
-
-def next_design(study: Study, suggester: Suggester, seen: set[str], number: int) -> Design | None:
-    """A design that was not evaluated before: suggested, else drawn at random, else the next one in order.
-
-    Returns:
-        None if the space holds no further valid design, or none that 2,000 draws from a large one found.
-    """
-    for attempt in range(ATTEMPTS):
-        if (design := _new(study, suggester.ask(number, attempt), seen)) is not None:
-            return design
-    rng = random.Random(f"{study.config.search.seed}/{number}")
-    small = study.space.size() <= DRAWS
-    order = rng.sample(range(study.space.size()), study.space.size()) if small else None
-    fillings = map(study.space.at, order) if order else (study.space.sample(rng) for _ in range(DRAWS))
-    return next((design for filling in fillings if (design := _new(study, filling, seen)) is not None), None)
-
-
-def _new(study: Study, filling: Any, seen: set[str]) -> Design | None:
-    try:
-        design = study.design(filling)
-    except (SpecError, PlacementError):
-        return None  # holes are filled independently, and not every combination is a valid block
-    return None if design.identity in seen else design
-
-
-def evaluate(study: Study, design: Design, on_epoch: Callable[[Epoch], None]) -> Evaluation:
-    """Build, cost and train one design. Its failure is a result, with its reason."""
-    started = time.perf_counter()
-    config = study.config
-    history: list[Epoch] = []
-    costs = None
-    training_began = training_ended = None
-    reason = None
-
-    def note(epoch: Epoch) -> None:
-        history.append(epoch)
-        on_epoch(epoch)
-
-    try:
-        torch.manual_seed(config.search.seed)
-        model = study.network(design)
-        costs = study.cost(model)
-        training_began = time.perf_counter()
-        train(model, study.data, config.train, config.search.seed, note)
-    except TrainingDiverged as error:
-        reason = str(error)
-    except Exception as error:  # one design's fault must not end the search; it is recorded and shown
-        reason = f"{type(error).__name__}: {error}"
-    training_ended = time.perf_counter()
-    last = history[-1] if history and reason is None else None
-    return Evaluation(
-        role=design.role,
-        name=design.name,
-        design=design.identity,
-        recipe=study.recipe,
-        seed=config.search.seed,
-        epochs=config.train.epochs,
-        label=design.label,
-        placement=design.placement.label() if design.plan else "",
-        spec=design.written(),
-        choices=dict(design.choices),
-        outcome="failed" if reason else "done",
-        reason=reason,
-        val_accuracy=last.val_accuracy if last else None,
-        val_loss=last.val_loss if last else None,
-        train_loss=last.train_loss if last else None,
-        history=[epoch.to_dict() for epoch in history],
-        params=costs.params if costs else None,
-        flops=costs.flops if costs else None,
-        train_s=training_ended - training_began if training_began else 0.0,
-        total_s=time.perf_counter() - started,
-        finished=timestamp(),
-        versions=_versions(),
-        worker=f"{socket.gethostname()}:{os.getpid()}",
-    )
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "optuna": optuna.__version__,
-        "numpy": np.__version__,
-        "threads": str(torch.get_num_threads()),
-    }
+    def _step(self, filling: Filling, number: int, *, repeat: bool = False) -> Step | None:
+        study, standing = self._study, self._standing
+        try:
+            design = study.design(filling)
+        except (SpecError, PlacementError):
+            return None  # holes are filled independently, and not every combination is a valid block
+        if design.identity in standing.seen:
+            seed = standing.further_seed(design.identity) if repeat else None
+            return None if seed is None else Step(design, seed, 0, study.epochs, number)
+        if self._appraisal.excesses(design):
+            return None
+        return Step(design, study.seed(), 0, study.rungs[0], number)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from attnspace.backbones import ResNet, ResNetConfig, make
+from attnspace.backbones import ResNet, ResNetConfig, make, widened
 from attnspace.errors import StudyError
 from attnspace.validation import validate
 
@@ -35,3 +35,20 @@ def test_width_and_classes_are_fields():
     model = make(ResNetConfig(depth=8, width=5), in_channels=2, num_classes=7)
     assert model(torch.zeros(3, 2, 8, 8)).shape == (3, 7)
     assert model.fc.in_features == 20
+
+
+@pytest.mark.parametrize("depth", [8, 20])
+@pytest.mark.parametrize("more", [0, 289, 290, 5_000, 40_000])
+def test_a_widened_network_comes_as_near_as_a_channel_allows(depth, more):
+    config = ResNetConfig(depth=depth, width=16)
+    wider = widened(config, more)
+    counts = [sum(p.numel() for p in make(c, 3, 10).parameters()) for c in (config, wider)]
+    assert 0 <= more - (counts[1] - counts[0]) < 290  # one more channel in stage 1 costs 290
+    assert make(wider, 3, 10)(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
+
+
+def test_extra_channels_are_given_for_each_block():
+    with pytest.raises(StudyError, match=r"extra: has a number for each block.*allowed: 3 numbers"):
+        validate(ResNetConfig, {"depth": 8, "extra": [1]}, StudyError)
+    with pytest.raises(ValueError, match="has 3 blocks; extra names 1"):
+        ResNet(8, extra=[1])

@@ -38,3 +38,17 @@ def test_normalisation_is_that_of_the_training_images():
     assert data.train.images.dtype == torch.uint8
     assert data.input_shape == (1, 8, 8)
     assert data.classes == tuple("0123456789")
+
+
+def test_on_a_larger_canvas_each_digit_stands_somewhere_whole():
+    plain, placed = load(DigitsConfig()), load(DigitsConfig(canvas=11))
+    assert placed.input_shape == (1, 11, 11)
+    corners = set()
+    for before, after in zip(plain.train.images, placed.train.images, strict=True):
+        windows = {(t, l): after[:, t : t + 8, l : l + 8] for t in range(4) for l in range(4)}
+        found = [corner for corner, window in windows.items() if torch.equal(window, before)]
+        assert found
+        assert after.sum() == before.sum()
+        corners.add(found[0])
+    assert len(corners) == 16
+    assert torch.equal(load(DigitsConfig(canvas=11)).train.images, placed.train.images)

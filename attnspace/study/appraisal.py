@@ -1,0 +1,147 @@
+"""What designs cost, found before any is trained, and whether that is within the study's limits."""
+
+from __future__ import annotations
+
+import random
+import time
+import torch
+
+from attnspace.costing import network_cost
+from attnspace.errors import PlacementError, SpecError, StudyError
+from attnspace.latency import Latency, latency
+from attnspace.space import Filling
+from attnspace.study.design import Design, Study
+from attnspace.study.ledger import Ledger
+from attnspace.study.limits import Costs, Excess
+
+__all__ = ["Appraisal"]
+
+PROBES = 400
+PROBE_SECONDS = 4.0
+REPAIRS = 64
+
+
+class Appraisal:
+    """Costs of a study's designs, each found once.
+
+    Args:
+        study: whose designs.
+        ledger: where latencies are kept, so that a resumed search decides alike.
+    """
+
+    def __init__(self, study: Study, ledger: Ledger | None = None) -> None:
+        self._study = study
+        self._ledger = ledger
+        self._known: dict[str, Costs] = {}
+        self._limits = study.config.objective.subject_to
+        self._times = self._limits.times or any(goal.metric == "latency_ms" for goal in study.config.objective.goals)
+
+    def costs(self, design: Design) -> Costs:
+        """Of the whole network with the design in it."""
+        identity = design.identity
+        if identity not in self._known:
+            self._known[identity] = self._find(design)
+        return self._known[identity]
+
+    def excesses(self, design: Design) -> list[Excess]:
+        """The limits that a design does not meet, the worst first."""
+        if not self._limits.names:
+            return []
+        return self._limits.excesses(self.costs(design), self.costs(self._study.baselines[0]))
+
+    def _find(self, design: Design) -> Costs:
+        study = self._study
+        if study.table:
+            recorded = study.table.find(design.identity, study.table.seeds[0])
+            if recorded is not None:
+                return Costs(recorded.params, recorded.flops, recorded.activation_bytes)
+        with torch.device("meta"):
+            found = network_cost(study.network(design), study.data.input_shape)
+        costs = Costs(found.params, found.flops, found.activation_bytes)
+        return costs.timed(self._timed(design)) if self._times else costs
+
+    def _timed(self, design: Design) -> Latency:
+        kept = self._ledger.timing(design.identity) if self._ledger else None
+        if kept is None:
+            with torch.random.fork_rng(devices=[]):  # drawing weights here must not change those of a training
+                kept = latency(self._study.network(design), self._study.data.input_shape)
+            if self._ledger:
+                self._ledger.add_timing(design.identity, kept)
+        return kept
+
+    def excesses_of(self, filling: Filling) -> list[Excess] | None:
+        """The limits that a filling does not meet; None if it is no valid design."""
+        try:
+            return self.excesses(self._study.design(filling))
+        except (SpecError, PlacementError):
+            return None
+
+    def repaired(self, filling: Filling, rng: random.Random) -> Filling | None:
+        """A filling within the limits, reached by changing one hole at a time to what exceeds them less.
+
+        Returns:
+            None if no single change helps any more.
+        """
+        excesses = self.excesses_of(filling)
+        for _ in range(REPAIRS):
+            if excesses == []:
+                return filling
+            better = self._lighter(filling, excesses, rng)
+            if better is None:
+                return None
+            filling, excesses = better
+        return None
+
+    def _lighter(
+        self, filling: Filling, excesses: list[Excess] | None, rng: random.Random
+    ) -> tuple[Filling, list[Excess]] | None:
+        worst = excesses[0].ratio if excesses else float("inf")
+        for changed in self._study.space.neighbours(filling, rng):
+            found = self.excesses_of(changed)
+            if found is not None and (not found or found[0].ratio < worst):
+                return changed, found
+        return None
+
+    def demand(self) -> None:
+        """See to it that some design meets the limits.
+
+        A space of up to 400 fillings is gone through. In a larger one random designs are tried, and the lightest of them
+        is repaired.
+
+        Raises:
+            StudyError: none was found.
+        """
+        if not self._limits.names:
+            return
+        space, rng, until = self._study.space, random.Random(0), time.monotonic() + PROBE_SECONDS
+        whole = space.size() <= PROBES
+        fillings = space.enumerate() if whole else (space.sample(rng) for _ in range(PROBES))
+        tried = 0
+        lightest: tuple[Filling, list[Excess]] | None = None
+        for filling in fillings:
+            excesses = self.excesses_of(filling)
+            if excesses == []:
+                return
+            if excesses:
+                tried += 1
+                if lightest is None or excesses[0].ratio < lightest[1][0].ratio:
+                    lightest = filling, excesses
+            if not whole and time.monotonic() > until:
+                break
+        if lightest and not whole and self.repaired(lightest[0], rng):
+            return
+        raise self._nothing_meets(whole, tried, lightest)
+
+    def _nothing_meets(
+        self, whole: bool, tried: int, lightest: tuple[Filling, list[Excess]] | None
+    ) -> StudyError:
+        how_many = f"none of the space's {tried} designs" if whole else f"none of {tried} random designs, nor one made lighter,"
+        plain = self._limits.excesses(self.costs(self._study.baselines[0]), self.costs(self._study.baselines[0]))
+        error = StudyError(f"{how_many} meets the limits", at=("objective", "subject_to"))
+        if plain:
+            error.what += f"; the backbone alone has {plain[0]}"
+            error.remedy = "raise the limit, or take a smaller backbone"
+        elif lightest:
+            error.what += f"; the lightest has {' and '.join(map(str, lightest[1]))}"
+            error.remedy = "raise the limit, or open the space to lighter blocks and fewer places"
+        return error

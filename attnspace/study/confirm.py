@@ -1,0 +1,80 @@
+"""The confirmation of a finished search: its best designs, the baselines and two controls on fresh, paired seeds.
+
+Only here are test images looked at: once by each network, after its training.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from attnspace import data
+from attnspace.errors import RunError
+from attnspace.results import Results
+from attnspace.space import Filling
+from attnspace.study.appraisal import Appraisal
+from attnspace.study.checkpoints import Checkpoints
+from attnspace.study.controls import constant, matched
+from attnspace.study.design import Design, Study
+from attnspace.study.ledger import Ledger
+from attnspace.study.progress import Watcher
+from attnspace.study.search import threads
+from attnspace.study.trainer import Trainer
+
+__all__ = ["FRESH", "chosen", "confirm"]
+
+FRESH = 1_000_000
+"""Seeds of a confirmation begin so far above the search's."""
+
+
+def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *, top: int, seeds: int) -> int:
+    """Train what is still missing of a confirmation, one seed of all designs after the other.
+
+    Returns:
+        how many networks were trained.
+
+    Raises:
+        RunError: the search has no finished trial, or was replayed.
+        RunFailed: the ledger cannot be written.
+    """
+    if study.table:
+        raise RunError("looked results up in a table: there is nothing to train again", file=str(results.path))
+    designs = chosen(study, results, top)
+    test = data.load_test(study.config.data)
+    trainer = Trainer(study, Appraisal(study, ledger), Checkpoints(None), watcher.epoch_ends)
+    have = {(row.design, row.seed) for row in ledger.rows() if row.phase == "confirm" and row.recipe == study.recipe}
+    wanted = [(design, study.seed(FRESH + i)) for i in range(seeds) for design in designs]
+    missing = [(design, seed) for design, seed in wanted if (design.identity, seed) not in have]
+    watcher.begin_confirmation(study, len(wanted), len(wanted) - len(missing))
+    with threads(study.config.search.threads):
+        for design, seed in missing:
+            watcher.design_begins(design, 0, study.epochs)
+            row = trainer.advance(design, seed, until=study.epochs, phase="confirm", test=test)
+            ledger.add(row)
+            watcher.design_ends(row)
+    return len(missing)
+
+
+def chosen(study: Study, results: Results, top: int) -> list[Design]:
+    """What is confirmed: the best designs of the search, every baseline, and the controls of the best.
+
+    Raises:
+        RunError: the search has no finished trial.
+    """
+    ranked = results.ranked()
+    trials = ranked[ranked["role"] == "trial"].head(top)
+    if trials.empty:
+        raise RunError("has no finished trial to confirm", file=str(results.path), remedy="search first")
+    best = [_design(study, row) for _, row in trials.iterrows()]
+    designs = [*best, *study.baselines]
+    for control in (matched(study, best[0]), constant(study, best[0])):
+        if control is not None and control.identity not in {design.identity for design in designs}:
+            designs.append(control)
+    return designs
+
+
+def _design(study: Study, row: pd.Series) -> Design:
+    number = row["trial"]
+    assert not math.isnan(number)
+    return study.design(Filling(row["spec"], row["choices"]))
