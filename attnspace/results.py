@@ -174,7 +174,7 @@ def write_tables(results: Results) -> list[Path]:
     for column in _JSON:
         flat[column] = flat[column].map(json.dumps)
     parquet, winner_file = results.path / "trials.parquet", results.path / "winner.json"
-    write_bytes(parquet, _parquet(flat, results.study))
+    write_bytes(parquet, write_parquet(flat, results.study))
     winner = results.winner()
     if winner is None:
         return [parquet]
@@ -182,7 +182,7 @@ def write_tables(results: Results) -> list[Path]:
     return [parquet, winner_file]
 
 
-def _parquet(table: pd.DataFrame, study: Mapping[str, Any]) -> bytes:
+def write_parquet(table: pd.DataFrame, study: Mapping[str, Any]) -> bytes:
     """The table, saying which study it is of, so that it can be replayed."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, b"attnspace.study": json.dumps(study).encode()})
