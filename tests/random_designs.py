@@ -7,7 +7,7 @@ from functools import cache
 import torch
 
 from attnspace import build, export_python, identity, parse_spec
-from attnspace.space import Space
+from attnspace.space import Space, drawn
 from attnspace.spec import dump_spec
 
 CHANNELS = 128
@@ -17,7 +17,7 @@ CHANNELS = 128
 def design(seed: int) -> dict:
     """A member of `{"$any": "block"}`, drawn by asking each hole: every kind of block as often as another."""
     rng = random.Random(seed)
-    return _space().template.fill(lambda hole: rng.randrange(len(hole.options)))
+    return _space().filled(lambda hole: drawn(hole, rng)).data
 
 
 @cache

@@ -7,7 +7,7 @@ from attnspace.study.design import Design, Study, prepare
 from attnspace.study.ledger import Evaluation, Ledger
 from attnspace.study.progress import Watcher
 from attnspace.study.run import Run
-from attnspace.study.search import Outcome, search
+from attnspace.study.search import Outcome, Search, search
 
 __all__ = [
     "Design",
@@ -15,6 +15,7 @@ __all__ = [
     "Ledger",
     "Outcome",
     "Run",
+    "Search",
     "Study",
     "StudyConfig",
     "Watcher",

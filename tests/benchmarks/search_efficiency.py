@@ -1,0 +1,218 @@
+"""Epochs that samplers and rungs need to find the best design of the replay table, over repetitions.
+
+    python -m tests.benchmarks.search_efficiency [--repetitions 50] [--only NAME ...] [--out FILE.json]
+
+Regret is that of the incumbent: the design which a user would be shown after so many epochs, the best that was trained
+to the end. It is measured twice, in standard deviations of the table's designs: in what the study itself measures (one
+training seed, the same for all designs, another for each repetition), and in the mean of the other seeds, which no
+search has seen. Baselines are not counted: every variant trains the same.
+
+`optuna` is Optuna's TPE as it is, in a loop of ask and tell: it trains repeated suggestions again. `tpe-plain` is the
+same sampler in attnspace without rungs, where a repeated suggestion is passed over.
+"""
+
+import argparse
+import json
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import plotly.graph_objects as go
+
+from attnspace.study import Ledger, Search, Study, Watcher, prepare
+from attnspace.study.checkpoints import Checkpoints
+from attnspace.study.config import Rungs
+from tests.benchmarks.machine import machine
+
+HERE = Path(__file__).parent
+STUDY = HERE / "data" / "replay.yaml"
+METRIC = "val_accuracy"
+GRID = np.arange(9, 3_601, 9)
+
+# name: sampler, rungs, trials, further settings
+VARIANTS: dict[str, tuple[str, Rungs | None, int, dict]] = {
+    "random-plain": ("random", None, 700, {}),
+    "tpe-plain": ("tpe", None, 400, {}),
+    "evolution-plain": ("evolution", None, 400, {}),
+    "random-rungs": ("random", Rungs(), 800, {}),
+    "tpe-rungs": ("tpe", Rungs(), 500, {}),
+    "evolution-rungs": ("evolution", Rungs(), 500, {}),
+    "nsga2-rungs": ("nsga2", Rungs(), 500, {}),
+    "tpe-seeds": ("tpe", Rungs(), 500, {"seeds": 3}),
+}
+
+
+@cache
+def study() -> Study:
+    return prepare(STUDY)
+
+
+@cache
+def quality() -> pd.DataFrame:
+    """Value at the end of each design (row) under each training seed (column)."""
+    table = pd.read_parquet(HERE / "data" / "digits.parquet")
+    done = table[(table["role"] == "trial") & (table["outcome"] == "done")]
+    return done.pivot_table(index="design", columns="seed", values=METRIC)
+
+
+def curves(name: str, repetition: int) -> tuple[np.ndarray, np.ndarray]:
+    """Regret of the incumbent at each point of the grid: in the study's own seed, and in the other seeds."""
+    trained = optuna_rows(repetition) if name == "optuna" else rows(name, repetition)
+    seeds = study().table.seeds
+    own = seeds[repetition % len(seeds)]
+    held_out = [seed for seed in seeds if seed != own]
+    values = quality()
+    own_values, other_values = values[own], values[held_out].mean(axis=1)
+    spent, best, incumbent = 0, -np.inf, None
+    found: list[tuple[int, float, float]] = []
+    seen: dict[str, list[float]] = {}
+    for epochs, design, value in trained:
+        spent += epochs
+        if value is None:
+            continue
+        seen.setdefault(design, []).append(value)
+        means = {known: np.mean(v) for known, v in seen.items()}
+        incumbent = max(means, key=means.__getitem__)
+        best = own_values[incumbent]
+        found.append(
+            (
+                spent,
+                (own_values.max() - best) / own_values.std(),
+                (other_values.max() - other_values[incumbent]) / values.mean(axis=1).std(),
+            )
+        )
+    at = np.searchsorted([f[0] for f in found], GRID, side="right") - 1
+    first = np.array([np.nan, np.nan])
+    picked = np.array([first if i < 0 else np.array(found[i][1:]) for i in at])
+    return picked[:, 0], picked[:, 1]
+
+
+def rows(name: str, repetition: int) -> list[tuple[int, str, float | None]]:
+    """Epochs, design and, at the end, value of each step."""
+    sampler, rungs, trials, more = VARIANTS[name]
+    config = study().config
+    search = config.search.model_copy(
+        update={"sampler": sampler, "rungs": rungs, "trials": trials, "seed": repetition, **more}
+    )
+    again = replace(study(), config=config.model_copy(update={"search": search}))
+    ledger = Ledger(Path(":memory:"))
+    Search(again, ledger, Watcher(), Checkpoints(None)).run()
+    steps, before = [], {}
+    for row in ledger.rows():
+        if row.role == "trial":
+            key = row.design, row.seed
+            value = getattr(row, METRIC) if row.outcome == "done" else None
+            steps.append((row.epochs - before.get(key, 0), row.design, value))
+            before[key] = row.epochs
+    return steps
+
+
+def optuna_rows(repetition: int) -> list[tuple[int, str, float | None]]:
+    warnings.simplefilter("ignore")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=repetition, multivariate=True, group=True)
+    plain = optuna.create_study(sampler=sampler, direction="maximize")
+    table = study().table
+    seed, steps = table.seeds[repetition % len(table.seeds)], []
+    for _ in range(400):
+        trial = plain.ask()
+        design = study().design(study().space.suggest(trial)).identity
+        value = table.find(design, seed).history[-1][METRIC]
+        plain.tell(trial, value)
+        steps.append((table.epochs, design, value))
+    return steps
+
+
+def summarise(regrets: dict[str, np.ndarray], reference: str = "tpe-plain") -> dict:
+    """Per variant: median epochs to a regret of 0.1, its interval, and the ratio to the reference's."""
+    rng = np.random.default_rng(0)
+    reached = {name: first_below(values, 0.1) for name, values in regrets.items()}
+    found = {}
+    for name, epochs in reached.items():
+        found[name] = {
+            "reached": float(np.isfinite(epochs).mean()),
+            "epochs_median": float(np.median(epochs)),
+            "epochs_interval": interval(lambda i, e=epochs: np.median(e[i]), len(epochs), rng),
+            "mean_regret_at": {
+                str(e): round(float(np.nanmean(regrets[name][:, np.searchsorted(GRID, e)])), 3)
+                for e in (90, 180, 360, 720, 1440)
+            },
+        }
+        if reference in reached:
+            base = reached[reference]
+            found[name][f"of_{reference}"] = float(np.median(epochs) / np.median(base))
+    return found
+
+
+def first_below(regrets: np.ndarray, level: float) -> np.ndarray:
+    """Epochs until the regret is first at the level; infinite if never."""
+    below = regrets <= level
+    return np.where(below.any(axis=1), GRID[below.argmax(axis=1)], np.inf)
+
+
+def interval(statistic, n: int, rng: np.random.Generator) -> list[float]:
+    """95% bootstrap interval over repetitions."""
+    drawn = [statistic(rng.integers(0, n, n)) for _ in range(2_000)]
+    return [float(q) for q in np.quantile(drawn, [0.025, 0.975], method="nearest")]
+
+
+def one(job: tuple[str, int]) -> tuple[str, int, np.ndarray, np.ndarray]:
+    return *job, *curves(*job)
+
+
+def figure(regrets: dict[str, np.ndarray], title: str) -> go.Figure:
+    """Mean regret against epochs, with 95% bands over repetitions."""
+    drawn = go.Figure()
+    colours = ("#8a8a8a", "#c8553d", "#e09f3e", "#3d6fb6", "#2a9d5c", "#6d597a", "#a98467", "#12407a", "#d4a5a5")
+    for colour, (name, values) in zip(colours, regrets.items(), strict=False):
+        mean = np.nanmean(values, axis=0)
+        half = 1.96 * np.nanstd(values, axis=0) / np.sqrt(len(values))
+        band = {"x": np.r_[GRID, GRID[::-1]], "y": np.r_[mean + half, (mean - half)[::-1]]}
+        drawn.add_scatter(**band, fill="toself", line={"width": 0}, fillcolor=colour, opacity=0.2, showlegend=False)
+        drawn.add_scatter(x=GRID, y=mean, mode="lines", name=name, line={"color": colour, "width": 2})
+    drawn.update_layout(template="plotly_white", width=900, height=520, title=title, xaxis_title="training epochs")
+    drawn.update_xaxes(type="log")
+    drawn.update_yaxes(title="regret of the incumbent, standard deviations of the designs", rangemode="tozero")
+    return drawn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repetitions", type=int, default=50)
+    parser.add_argument("--only", nargs="*", default=["optuna", *VARIANTS])
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "search_efficiency.json")
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    jobs = [(name, repetition) for name in asked.only for repetition in range(asked.repetitions)]
+    own: dict[str, list] = {name: [] for name in asked.only}
+    held_out: dict[str, list] = {name: [] for name in asked.only}
+    with ProcessPoolExecutor(asked.workers) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, _, mine, others in pool.map(one, jobs, chunksize=2):
+            own[name].append(mine)
+            held_out[name].append(others)
+    regrets = {name: np.array(values) for name, values in own.items()}
+    result = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "repetitions": asked.repetitions,
+        "own_seed": summarise(regrets),
+        "other_seeds": summarise({name: np.array(values) for name, values in held_out.items()}),
+    }
+    asked.out.write_text(json.dumps(result, indent=1) + "\n")
+    page = figure(regrets, "Regret in the study's own measure").to_html(include_plotlyjs="cdn")
+    asked.out.with_suffix(".html").write_text(page)
+    for part in ("own_seed", "other_seeds"):
+        print(part)
+        for name, facts in result[part].items():
+            print(f"  {name:16} {json.dumps(facts)}")
+
+
+if __name__ == "__main__":
+    main()
