@@ -238,8 +238,10 @@ def check(
         print(f"design {designs[stage]} at C={channels}")
 
 
-def _many(number: int, what: str) -> str:
+def _many(number: float, what: str) -> str:
     """A count for people: exact up to twelve digits."""
+    if number == math.inf:
+        return f"endlessly many {what}s"
     many = f"{number:,}" if number < 10**12 else f"about 10^{int(math.log10(number))}"
     return f"{many} {what}{'' if number == 1 else 's'}"
 

@@ -73,9 +73,7 @@ class Record:
         """The mapping or list of these values of its parts."""
         if not self.is_list:
             return dict(zip(self.keys, values, strict=True))
-        return [
-            item for i, value in enumerate(values) for item in (value if i in self.spliced else (value,))
-        ]
+        return [item for i, value in enumerate(values) for item in (value if i in self.spliced else (value,))]
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Results:
         return self.frame[self.frame["phase"] == "search"]
 
     def ranked(self) -> pd.DataFrame:
-        """Designs that the search trained to the end, the best first; ties go to the smaller network, then to the earlier.
+        """Designs that the search trained to the end, the best first; ties go to the smaller network, then the earlier.
 
         One row each: metrics are means over its `seeds`, `train_s` is the time of all its rows.
         """

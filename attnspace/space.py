@@ -172,7 +172,9 @@ class Space:
             try:
                 _valid(known[name], settled)
             except LookupError:
-                raise SpaceError("is no option of this hole", at=(name,), got=label, allowed=_options(known[name])) from None
+                raise SpaceError(
+                    "is no option of this hole", at=(name,), got=label, allowed=_options(known[name])
+                ) from None
         part = Space.__new__(Space)
         part.data, part._models, part.template = self.data, self._models, _settled(self.template, settled)
         return part
@@ -192,9 +194,12 @@ class Space:
                 here = hole.index(filling.params[hole.name])
                 changes += [(hole.name, label) for i, label in enumerate(hole.labels) if i != here]
         rng.shuffle(changes)
-        for change in changes:
-            known = {**filling.params, change[0]: change[1]}
-            yield self.filled(lambda hole, known=known: known[hole.name] if hole.name in known else drawn(hole, rng))
+        for name, label in changes:
+            yield self._near({**filling.params, name: label}, rng)
+
+    def _near(self, params: Mapping[str, Any], rng: random.Random) -> Filling:
+        """The filling of these answers, of random ones where there is none."""
+        return self.filled(lambda hole: params[hole.name] if hole.name in params else drawn(hole, rng))
 
     def check(self, use: Callable[[Filling], object]) -> None:
         """Try that each option of each hole is part of some filling that `use` accepts; of `$any`, some option. Of an
@@ -231,7 +236,7 @@ class Space:
         """Random fillings that give one hole one answer."""
         settled = {**_ancestors(self.template, hole), hole.name: label}
         for _ in range(tries):
-            yield self.filled(lambda asked: settled[asked.name] if asked.name in settled else drawn(asked, rng))
+            yield self._near(settled, rng)
 
     def _at(self, index: int, draw: Callable[[Interval], float]) -> Filling:
         params: dict[str, Any] = {}
@@ -288,7 +293,9 @@ def _some(names: Sequence[str], limit: int = 8) -> str:
 def _options(hole: Parameter) -> str:
     if isinstance(hole, Interval):
         return f"{hole.low:g} to {hole.high:g}"
-    return f"{hole.integers[0]} to {hole.integers[1]}" if hole.integers else _some([str(label) for label in hole.labels])
+    return (
+        f"{hole.integers[0]} to {hole.integers[1]}" if hole.integers else _some([str(label) for label in hole.labels])
+    )
 
 
 def _refusal(use: Callable[[Filling], object], filling: Filling) -> AttnspaceError | None:

@@ -28,9 +28,7 @@ class Evolution(TreeSampler):
         tournament: how many are compared.
     """
 
-    def __init__(
-        self, seed: int | None = None, startup: int = 10, population: int = 50, tournament: int = 10
-    ) -> None:
+    def __init__(self, seed: int | None = None, startup: int = 10, population: int = 50, tournament: int = 10) -> None:
         super().__init__(seed, startup)
         self.population = population
         self.tournament = tournament

@@ -114,7 +114,8 @@ def differently(distribution: BaseDistribution, value: Any, rng: random.Random) 
 def _is_option(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return any(_same(option, value) for option in distribution.choices)
-    return isinstance(distribution, IntDistribution | FloatDistribution) and distribution.low <= value <= distribution.high
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return type(value) in (int, float) and bool(distribution.low <= value <= distribution.high)
 
 
 def _same(one: Any, other: Any) -> bool:

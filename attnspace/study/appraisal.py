@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
+
 import torch
 
 from attnspace.costing import network_cost
@@ -17,8 +19,7 @@ from attnspace.study.limits import Costs, Excess
 __all__ = ["Appraisal"]
 
 PROBES = 400
-PROBE_SECONDS = 4.0
-REPAIRS = 64
+PROBE_SECONDS, REPAIR_SECONDS = 4.0, 2.0
 
 
 class Appraisal:
@@ -76,27 +77,29 @@ class Appraisal:
         except (SpecError, PlacementError):
             return None
 
-    def repaired(self, filling: Filling, rng: random.Random) -> Filling | None:
+    def repaired(self, filling: Filling, rng: random.Random, until: float = math.inf) -> Filling | None:
         """A filling within the limits, reached by changing one hole at a time to what exceeds them less.
 
         Returns:
-            None if no single change helps any more.
+            None if no single change helps any more, or at the time `until` of the monotonic clock.
         """
         excesses = self.excesses_of(filling)
-        for _ in range(REPAIRS):
+        while time.monotonic() < until:
             if excesses == []:
                 return filling
-            better = self._lighter(filling, excesses, rng)
+            better = self._lighter(filling, excesses, rng, until)
             if better is None:
                 return None
             filling, excesses = better
         return None
 
     def _lighter(
-        self, filling: Filling, excesses: list[Excess] | None, rng: random.Random
+        self, filling: Filling, excesses: list[Excess] | None, rng: random.Random, until: float
     ) -> tuple[Filling, list[Excess]] | None:
         worst = excesses[0].ratio if excesses else float("inf")
         for changed in self._study.space.neighbours(filling, rng):
+            if time.monotonic() > until:
+                return None
             found = self.excesses_of(changed)
             if found is not None and (not found or found[0].ratio < worst):
                 return changed, found
@@ -105,8 +108,8 @@ class Appraisal:
     def demand(self) -> None:
         """See to it that some design meets the limits.
 
-        A space of up to 400 fillings is gone through. In a larger one random designs are tried, and the lightest of them
-        is repaired.
+        A space of up to 400 fillings is gone through. In a larger one, or one that takes longer than 4 seconds, random
+        designs are tried, and the lightest of them is made lighter as far as that goes, for 2 seconds more.
 
         Raises:
             StudyError: none was found.
@@ -115,10 +118,14 @@ class Appraisal:
             return
         space, rng, until = self._study.space, random.Random(0), time.monotonic() + PROBE_SECONDS
         whole = space.size() <= PROBES
-        fillings = space.enumerate() if whole else (space.sample(rng) for _ in range(PROBES))
+        order = rng.sample(range(space.template.count), space.template.count) if whole else range(PROBES)
         tried = 0
         lightest: tuple[Filling, list[Excess]] | None = None
-        for filling in fillings:
+        for index in order:
+            if time.monotonic() > until:
+                whole = False
+                break
+            filling = space.at(index) if whole else space.sample(rng)
             excesses = self.excesses_of(filling)
             if excesses == []:
                 return
@@ -126,16 +133,16 @@ class Appraisal:
                 tried += 1
                 if lightest is None or excesses[0].ratio < lightest[1][0].ratio:
                     lightest = filling, excesses
-            if not whole and time.monotonic() > until:
-                break
-        if lightest and not whole and self.repaired(lightest[0], rng):
+        if lightest and not whole and self.repaired(lightest[0], rng, until + REPAIR_SECONDS):
             return
         raise self._nothing_meets(whole, tried, lightest)
 
-    def _nothing_meets(
-        self, whole: bool, tried: int, lightest: tuple[Filling, list[Excess]] | None
-    ) -> StudyError:
-        how_many = f"none of the space's {tried} designs" if whole else f"none of {tried} random designs, nor one made lighter,"
+    def _nothing_meets(self, whole: bool, tried: int, lightest: tuple[Filling, list[Excess]] | None) -> StudyError:
+        how_many = (
+            f"none of the space's {tried} designs"
+            if whole
+            else f"none of {tried} random designs, nor one made lighter,"
+        )
         plain = self._limits.excesses(self.costs(self._study.baselines[0]), self.costs(self._study.baselines[0]))
         error = StudyError(f"{how_many} meets the limits", at=("objective", "subject_to"))
         if plain:

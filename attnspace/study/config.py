@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from attnspace.backbones import BackboneConfig, ResNetConfig
 from attnspace.data import DataConfig, DigitsConfig
@@ -92,6 +92,17 @@ class Objective(Part):
     ] = None
     subject_to: Annotated[Limits, Field(description="What a design may cost; others are never trained.")] = Limits()
 
+    @field_validator("maximize", "minimize", mode="before")
+    @classmethod
+    def _direction(cls, value: Any, info: ValidationInfo) -> Any:
+        other, metrics = (
+            ("minimize", get_args(Burden)) if info.field_name == "maximize" else ("maximize", get_args(Benefit))
+        )
+        for metric in value if isinstance(value, list | tuple) else [value]:
+            if metric in metrics:
+                raise fault(f"{metric} is to be {other}d", remedy=f"write {other}: {metric}")
+        return tuple(value) if isinstance(value, list) else value
+
     @model_validator(mode="after")
     def _one_learnt(self) -> Self:
         named = [goal.metric for goal in self.goals]
@@ -157,7 +168,7 @@ class SearchConfig(Part):
 
 
 class ConfirmConfig(Part):
-    """What `attnspace confirm` trains again: the best designs, the baselines and the controls, on fresh paired seeds."""
+    """What `attnspace confirm` trains again, beside the baselines and the controls, on fresh paired seeds."""
 
     top: Annotated[int, Field(ge=1, le=64, description="How many of the best designs.")] = 3
     seeds: Annotated[int, Field(ge=2, le=1_000, description="Fresh seeds of each.")] = 10

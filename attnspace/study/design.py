@@ -54,7 +54,9 @@ class Design:
     @cached_property
     def identity(self) -> str:
         """The same for two designs exactly when they are one network."""
-        built: list[Any] = sorted((self.maps[slot], json.dumps(dump_spec(block.canonical()))) for slot, block in self.plan.items())
+        built: list[Any] = sorted(
+            (self.maps[slot], json.dumps(dump_spec(block.canonical()))) for slot, block in self.plan.items()
+        )
         if self.backbone:
             built.append(self.backbone.model_dump(mode="json"))
         return hashlib.sha256(json.dumps(built, sort_keys=True).encode()).hexdigest()[:16]
@@ -102,7 +104,11 @@ class Study:
     @property
     def epochs(self) -> int:
         """Of a whole training."""
-        return self.table.epochs if self.table else self.config.train.epochs
+        train = self.config.train
+        if isinstance(train, Replay):
+            assert self.table
+            return self.table.epochs
+        return train.epochs
 
     @cached_property
     def rungs(self) -> tuple[int, ...]:
@@ -114,7 +120,6 @@ class Study:
         """The seed of a design's training, or of its n-th further one."""
         seed = self.config.search.seed + further
         return self.table.seeds[seed % len(self.table.seeds)] if self.table else seed
-
 
     def network(self, design: Design) -> nn.Module:
         """A new backbone with the design inserted, its weights drawn from torch's global stream."""
@@ -136,7 +141,7 @@ class Study:
 
     def meaning(self) -> dict[str, Any]:
         """What the study file means today: `$any`, and files that it names, may come to mean something else."""
-        holes = [[hole.name, *hole.labels] for hole in self.space.holes()]
+        holes = [[name, repr(distribution)] for name, distribution in self.space.distributions().items()]
         space = hashlib.sha256(json.dumps(holes).encode()).hexdigest()[:16]
         baselines = {design.name: design.identity for design in self.baselines}
         return {"space": space, "recipe": self.recipe, "baselines": baselines}
@@ -167,7 +172,7 @@ def prepare(path: str | Path, known: Mapping[str, Any] | None = None) -> Study:
         model = backbones.make(config.backbone, dataset.input_shape[0], len(dataset.classes))
         available = tuple(slots(model, dataset.input_shape))
         with within("space"):
-            space = Space({"block": config.space.block, "placement": config.space.placement})
+            space = Space({"block": config.space.block, "placement": config.space.placement}, [Placement])
             with within("fixed"):
                 space = space.fixed(config.space.fixed)
             maps = _maps(available)

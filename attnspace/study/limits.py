@@ -34,9 +34,7 @@ class Costs:
 
     def timed(self, found: Latency) -> Costs:
         """The same, with a latency."""
-        return Costs(
-            self.params, self.flops, self.activation_bytes, found.median_ms, found.low_ms, found.high_ms
-        )
+        return Costs(self.params, self.flops, self.activation_bytes, found.median_ms, found.low_ms, found.high_ms)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ class Trainer:
             seed: of weights, order and augmentation.
             until: the last epoch.
             since: the epoch after which an earlier training waits.
-            phase, trial: see `Evaluation`.
+            phase: see `Evaluation`.
+            trial: see `Evaluation`.
             test: images to test the trained network on, once.
         """
         started = time.perf_counter()

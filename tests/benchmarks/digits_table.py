@@ -1,55 +1,83 @@
-"""Record the replay table: every design of `data/recorded.yaml` under three seeds, one row each, every epoch kept.
+"""Record the replay table: every design of `data/recorded.yaml` under several seeds, one row each, every epoch kept.
 
-    python -m tests.benchmarks.digits_table FOLDER [SEED ...]     train (an hour on two cores), one run for each seed
-    python -m tests.benchmarks.digits_table FOLDER --merge        put the runs together, and say how designs differ
+    python -m tests.benchmarks.digits_table FOLDER --seed 0      train under one seed, fifteen minutes of one core; goes on
+    python -m tests.benchmarks.digits_table FOLDER --merge       put the seeds together, and say how designs differ
 
 The ratio of variances is that of a two-way analysis without the seeds' own effect, which all designs share: what
 differs between designs, against what differs between seeds of one design.
 """
 
+import argparse
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
+import torch
 
-from attnspace.results import load, write_parquet
-from attnspace.study import Ledger, Run, Watcher, prepare, search
+from attnspace.costing import network_cost
+from attnspace.results import write_parquet
+from attnspace.study import Design, Study, prepare
+from attnspace.train import Training
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent
-SEEDS = (0, 1, 2)
-KEPT = ["role", "name", "design", "seed", "epochs", "label", "placement", "choices", "outcome", "reason", "history"]
-COSTS = ["params", "flops", "activation_bytes", "val_accuracy", "val_loss"]
-
-
-def study_of(seed: int, folder: Path) -> Path:
-    """The study file with this seed."""
-    study = yaml.safe_load((HERE / "data" / "recorded.yaml").read_text())
-    study["search"]["seed"] = seed
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"seed{seed}.yaml"
-    path.write_text(yaml.safe_dump(study))
-    return path
+STUDY = HERE / "data" / "recorded.yaml"
 
 
 def record(seed: int, folder: Path) -> None:
-    study, run = prepare(study_of(seed, folder)), Run(folder / f"seed{seed}")
-    with run.opened(study):
-        search(study, Ledger(run.ledger_file), Watcher())
+    """Append what is missing to the file of this seed."""
+    torch.set_num_threads(1)
+    study = prepare(STUDY)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"seed{seed}.jsonl"
+    known = {json.loads(line)["design"] for line in path.read_text().splitlines()} if path.exists() else set()
+    with path.open("a") as file:
+        for design in (*study.baselines, *map(study.design, study.space.enumerate())):
+            if design.identity not in known:
+                known.add(design.identity)
+                file.write(json.dumps(trained(study, design, seed)) + "\n")
+                file.flush()
+
+
+def trained(study: Study, design: Design, seed: int) -> dict:
+    """One row."""
+    with torch.device("meta"):
+        costs = network_cost(study.network(design), study.data.input_shape)
+    torch.manual_seed(seed)
+    training = Training(study.network(design), study.data, study.config.train, seed)
+    history = [epoch.to_dict() for epoch in training.run(study.epochs)]
+    return {
+        "role": design.role,
+        "name": design.name,
+        "design": design.identity,
+        "seed": seed,
+        "epochs": study.epochs,
+        "label": design.label,
+        "placement": design.placement.label() if design.plan else "",
+        "choices": dict(design.choices),
+        "outcome": "done",
+        "reason": None,
+        "history": history,
+        "params": costs.params,
+        "flops": costs.flops,
+        "activation_bytes": costs.activation_bytes,
+        "val_accuracy": history[-1]["val_accuracy"],
+        "val_loss": history[-1]["val_loss"],
+    }
 
 
 def merge(folder: Path) -> dict:
-    runs = [load(folder / f"seed{seed}") for seed in SEEDS]
-    table = pd.concat([run.frame[[*KEPT, *COSTS]] for run in runs], ignore_index=True)
+    """Write `data/digits.parquet`; how large it is and how designs and seeds differ."""
+    lines = [line for path in sorted(folder.glob("seed*.jsonl")) for line in path.read_text().splitlines()]
+    table = pd.DataFrame(map(json.loads, lines))
     table["history"] = table["history"].map(lambda epochs: json.dumps([_rounded(epoch) for epoch in epochs]))
     table["choices"] = table["choices"].map(json.dumps)
+    study = prepare(STUDY)
     path = HERE / "data" / "digits.parquet"
-    path.write_bytes(write_parquet(table, runs[0].study))
-    return {"rows": len(table), "bytes": path.stat().st_size, **differences(table, runs[0].study["train"]["epochs"])}
+    path.write_bytes(write_parquet(table, study.config.plain()))
+    return {"rows": len(table), "bytes": path.stat().st_size, **differences(table, study.epochs)}
 
 
 def _rounded(epoch: dict) -> dict:
@@ -60,7 +88,7 @@ def differences(table: pd.DataFrame, epochs: int) -> dict:
     """How designs and seeds differ at each rung and at the end."""
     trials = table[(table["role"] == "trial") & (table["outcome"] == "done")]
     histories = trials["history"].map(json.loads)
-    found: dict = {"designs": int(trials["design"].nunique())}
+    found: dict = {"designs": int(trials["design"].nunique()), "seeds": sorted(map(int, trials["seed"].unique()))}
     for after in (1, 3, epochs):
         for metric in ("val_accuracy", "val_loss"):
             values = histories.map(lambda history, a=after, m=metric: history[a - 1][m])
@@ -84,12 +112,16 @@ def variances(values: np.ndarray) -> dict:
 
 
 def main() -> None:
-    folder, *rest = sys.argv[1:]
-    if rest != ["--merge"]:
-        for seed in map(int, rest or SEEDS):
-            record(seed, Path(folder))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--seed", type=int)
+    what.add_argument("--merge", action="store_true")
+    asked = parser.parse_args()
+    if not asked.merge:
+        record(asked.seed, asked.folder)
         return
-    result = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), **merge(Path(folder))}
+    result = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), **merge(asked.folder)}
     (HERE / "results" / "digits_table.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

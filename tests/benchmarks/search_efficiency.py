@@ -38,13 +38,13 @@ GRID = np.arange(9, 3_601, 9)
 # name: sampler, rungs, trials, further settings
 VARIANTS: dict[str, tuple[str, Rungs | None, int, dict]] = {
     "random-plain": ("random", None, 700, {}),
-    "tpe-plain": ("tpe", None, 400, {}),
+    "tpe-plain": ("tpe", None, 200, {}),
     "evolution-plain": ("evolution", None, 400, {}),
     "random-rungs": ("random", Rungs(), 800, {}),
-    "tpe-rungs": ("tpe", Rungs(), 500, {}),
+    "tpe-rungs": ("tpe", Rungs(), 300, {}),
     "evolution-rungs": ("evolution", Rungs(), 500, {}),
     "nsga2-rungs": ("nsga2", Rungs(), 500, {}),
-    "tpe-seeds": ("tpe", Rungs(), 500, {"seeds": 3}),
+    "evolution-seeds": ("evolution", Rungs(), 500, {"seeds": 3}),
 }
 
 
@@ -120,7 +120,7 @@ def optuna_rows(repetition: int) -> list[tuple[int, str, float | None]]:
     plain = optuna.create_study(sampler=sampler, direction="maximize")
     table = study().table
     seed, steps = table.seeds[repetition % len(table.seeds)], []
-    for _ in range(400):
+    for _ in range(200):
         trial = plain.ask()
         design = study().design(study().space.suggest(trial)).identity
         value = table.find(design, seed).history[-1][METRIC]

@@ -45,7 +45,7 @@ def test_on_a_larger_canvas_each_digit_stands_somewhere_whole():
     assert placed.input_shape == (1, 11, 11)
     corners = set()
     for before, after in zip(plain.train.images, placed.train.images, strict=True):
-        windows = {(t, l): after[:, t : t + 8, l : l + 8] for t in range(4) for l in range(4)}
+        windows = {(y, x): after[:, y : y + 8, x : x + 8] for y in range(4) for x in range(4)}
         found = [corner for corner, window in windows.items() if torch.equal(window, before)]
         assert found
         assert after.sum() == before.sum()

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from attnspace.errors import SpaceError
-from attnspace.samplers import Evolution, Exhaustive, NSGA2, make
+from attnspace.samplers import NSGA2, Evolution, Exhaustive, make
 from attnspace.samplers.nsga2 import crowding, dominance_counts, fronts
 from attnspace.samplers.tree import differently, fresh
 from attnspace.space import Space
@@ -58,8 +58,7 @@ def test_a_child_differs_from_its_parents_and_is_a_member(sampler):
     children = study.trials[5:]
     for i, child in enumerate(children, start=5):
         shared = max(
-            sum(child.params.get(name) == value for name, value in parent.params.items())
-            for parent in study.trials[:i]
+            sum(child.params.get(name) == value for name, value in parent.params.items()) for parent in study.trials[:i]
         )
         assert shared >= len(child.params) - 2
 

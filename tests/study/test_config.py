@@ -16,7 +16,10 @@ def put(study: dict, path: str, value):
 def test_defaults_are_written_out(tiny, write):
     config, _ = load_config(write(tiny))
     plain = config.plain()
-    assert plain["objective"] == {"maximize": "val_accuracy", "minimize": None}
+    assert plain["objective"]["maximize"] == "val_accuracy"
+    assert plain["objective"]["minimize"] is None
+    assert set(plain["objective"]["subject_to"].values()) == {None}
+    assert plain["search"]["rungs"] == {"first": None, "factor": 3}
     assert plain["train"]["momentum"] == 0.9
     assert load_config(write(plain, "again.yaml"))[0] == config
 
@@ -34,10 +37,11 @@ def test_further_baselines_may_be_published_or_files(tiny, write):
     assert [b.name for b in study.baselines][5:] == ["ese", "mine"]
 
 
-def test_the_recipe_hash_tells_trainings_apart_but_not_budgets(tiny, write):
+def test_the_recipe_hash_tells_trainings_apart(tiny, write):
     one = prepare(write(tiny)).recipe
     assert prepare(write(put(tiny, "search.trials", 9))).recipe == one
-    assert prepare(write(put(tiny, "train.epochs", 9))).recipe == one
+    assert prepare(write(put(tiny, "search.rungs", None))).recipe == one
+    assert prepare(write(put(tiny, "train.epochs", 9))).recipe != one  # the learning rate goes down over all of them
     assert prepare(write(put(tiny, "train.lr", 0.3))).recipe != one
 
 
@@ -49,7 +53,7 @@ def test_the_recipe_hash_tells_trainings_apart_but_not_budgets(tiny, write):
         ("search.trials", "many", r'search\.trials: should be a whole number; got "many"'),
         ("search.trials", 0, r"search\.trials: should be at least 1; got 0"),
         ("search.trials", True, r"search\.trials: should be a whole number; got true"),
-        ("search.sampler", "tp", r"search\.sampler: should be tpe or random"),
+        ("search.sampler", "tp", r"search\.sampler: should be tpe, evolution, nsga2, random or exhaustive"),
         ("name", "a/b", r"name: .*got \"a/b\""),
         ("data.kind", "mnist", r"data\.kind: should be digits; got \"mnist\""),
         ("backbone.depth", 9, r"backbone\.depth: is not 6n\+2; got 9; allowed: 8, 14"),
@@ -59,8 +63,27 @@ def test_the_recipe_hash_tells_trainings_apart_but_not_budgets(tiny, write):
         ("space.block.squeeze.stats", "avg", r'stats: should be a list; got "avg"; write \["avg"\]'),
         ("baselines.extra", ["se"], r"baselines\.extra\.0: has the design of baseline se"),
         ("data.train_images", 790, r"data\.train_images: should be at most 780"),
-        ("objective", {"maximize": "val_loss"}, r"objective: a loss is minimized"),
-        ("objective", {}, r"objective: names one metric"),
+        (
+            "objective",
+            {"maximize": "val_loss"},
+            r"objective\.maximize: val_loss is to be minimized; .*write minimize: val_loss",
+        ),
+        ("objective", {"maximize": ["val_accuracy", "params"]}, r"objective\.maximize: params is to be minimized"),
+        ("objective", {"minimize": "val_accuracy"}, r"objective\.minimize: val_accuracy is to be maximized"),
+        ("objective", {}, r"objective: names no metric that training finds out; allowed: maximize: val_accuracy"),
+        ("objective", {"minimize": "params"}, r"objective: names no metric that training finds out"),
+        ("objective", {"minimize": ["val_loss", "val_loss"]}, r"objective: names a metric twice"),
+        ("objective.subject_to", {"parms": 3}, r"subject_to\.parms: unknown key 'parms'; .*did you mean 'params'"),
+        ("objective.subject_to", {"params_overhead": -1}, r"params_overhead: should be at least 0"),
+        ("space.fixed", {"block.x": 3}, r"space\.fixed\.block\.x: no hole has this name; allowed: block\.squeeze"),
+        (
+            "space.fixed",
+            {"block.excite.0.reduction": 3},
+            r"fixed\.block\.excite\.0\.reduction: is no option of this hole; got 3; allowed: 2, 4, 8",
+        ),
+        ("search.rungs", {"factor": 1}, r"search\.rungs\.factor: should be at least 2"),
+        ("train", {"kind": "replay", "table": "gone.parquet"}, r"train\.table: cannot be read: .*gone\.parquet"),
+        ("train", {"kind": "replai"}, r"train\.kind: unknown kind 'replai'; allowed: replay, sgd"),
         ("space.placement.stages", [5], r"space\.placement\.stages\.0: stage 5 does not exist; allowed: 1, 2, 3"),
         ("space.placement.stages", [1, 1], r"space\.placement\.stages: a stage is listed twice"),
         ("space.placement.position", "midle", r"space\.placement\.position: should be pre, conv1"),

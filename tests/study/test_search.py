@@ -7,7 +7,7 @@ from attnspace.errors import RunError, RunFailed
 from attnspace.study import Ledger, Run, Watcher, prepare
 from attnspace.study import search as run_search
 from attnspace.study.design import Study
-from attnspace.study.sampler import Suggester
+from attnspace.study.suggester import Suggester
 
 SECONDS = ("train_s", "total_s", "finished", "worker")
 
@@ -266,10 +266,10 @@ def test_the_same_question_has_the_same_answer(tiny, write):
     study = prepare(write(tiny))
 
     def asked():
-        suggester = Suggester(study.space, "tpe", 0, "maximize")
+        suggester = Suggester(study.space, "tpe", 0, ["maximize"])
         rng = random.Random(0)
-        for _ in range(15):
-            suggester.tell(study.space.sample(rng).params, rng.random())
+        for number in range(15):
+            suggester.tell(number, study.space.sample(rng).params, [rng.random()])
         suggester.ask(1, 0)
         return [suggester.ask(number, 0).params for number in range(5)]
 
@@ -278,11 +278,11 @@ def test_the_same_question_has_the_same_answer(tiny, write):
 
 def test_tpe_prefers_what_was_good(tiny, write):
     study = prepare(write(tiny))
-    suggester = Suggester(study.space, "tpe", 0, "maximize")
+    suggester = Suggester(study.space, "tpe", 0, ["maximize"])
     rng = random.Random(0)
-    for _ in range(60):
+    for number in range(60):
         params = study.space.sample(rng).params
-        suggester.tell(params, float(params["block.excite.0.reduction"] == 4))
+        suggester.tell(number, params, [float(params["block.excite.0.reduction"] == 4)])
     asked = [suggester.ask(number, 0).params["block.excite.0.reduction"] for number in range(40)]
     assert asked.count(4) > 25
 
