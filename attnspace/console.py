@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -12,10 +13,22 @@ from rich.table import Table
 from rich.tree import Tree
 
 if TYPE_CHECKING:
+    from attnspace.confirmation import Confirmation
+    from attnspace.holes import Template
     from attnspace.primitives import Block
     from attnspace.results import Results
+    from attnspace.space import Space
 
-__all__ = ["block_tree", "catalogue_table", "primitives_table", "summary_table", "terminal"]
+__all__ = [
+    "block_tree",
+    "catalogue_table",
+    "confirmation_table",
+    "fillings",
+    "primitives_table",
+    "space_tree",
+    "summary_table",
+    "terminal",
+]
 
 
 def terminal() -> Console:
@@ -91,6 +104,69 @@ def summary_table(results: Results) -> Table:
     table.caption = more + summary(results).sentence(results.metric)
     table.caption_justify = "left"
     return table
+
+
+def confirmation_table(found: Confirmation) -> Table:
+    """Every confirmed design, the best first."""
+    columns = ("design", "n", "test accuracy, %", "95% interval", "sd", "parameters", "added")
+    table = Table(*columns, box=None, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for _, row in found.designs.iterrows():
+        role = f" ({row['role']})" if row["role"] != "trial" else ""
+        table.add_row(
+            escape(f"{row['name']}{role}"),
+            str(row["n"]),
+            f"{100 * row['mean']:.2f}",
+            f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
+            f"{100 * row['sd']:.2f}",
+            f"{int(row['params']):,}",
+            f"{int(row['params_added']):+,}",
+            style={"baseline": "red", "control": "magenta"}.get(row["role"]),
+        )
+    return table
+
+
+def space_tree(space: Space, name: str) -> Tree:
+    """A space: every hole with its options, and how many fillings each of them stands for."""
+    root = Tree(f"[bold]{escape(name)}[/bold]  {fillings(space.size())}")
+    _grow_template(root, space.template)
+    return root
+
+
+def fillings(number: float) -> str:
+    """A count for people: exact up to twelve digits."""
+    if number == math.inf:
+        return "endlessly many fillings"
+    many = f"{number:,}" if number < 10**12 else f"about 10^{int(math.log10(number))}"
+    return f"{many} filling{'' if number == 1 else 's'}"
+
+
+def _grow_template(tree: Tree, template: Template) -> None:
+    from attnspace.holes import Hole, Interval, Record, parameters
+
+    if isinstance(template, Record):
+        for part in template.parts:
+            _grow_template(tree, part)
+    elif isinstance(template, Interval):
+        scale = ", logarithmic" if template.log else ""
+        tree.add(f"{escape(template.name)}: {template.low:g} to {template.high:g}{scale}")
+    elif isinstance(template, Hole):
+        deep = [bool(parameters(option)) for option in template.options]
+        if template.integers:
+            flat = f"{template.integers[0]} to {template.integers[1]}"
+        else:
+            flat = " | ".join(
+                "null" if label is None else str(label)
+                for label, is_deep in zip(template.labels, deep, strict=True)
+                if not is_deep
+            )
+        nested = f", {fillings(template.count)}" if any(deep) else ""
+        title = f"{template.name}: {flat}" if flat else f"{template.name}: one of {len(template.options)}"
+        branch = tree.add(escape(f"{title}{nested}"))
+        for label, option, is_deep in zip(template.labels, template.options, deep, strict=True):
+            if is_deep:
+                _grow_template(branch.add(escape(f"[{label}] {fillings(option.count)}")), option)
 
 
 def block_tree(block: Block, name: str) -> Tree:

@@ -1,7 +1,7 @@
 """Whether one design is better than another: paired seeds, intervals, corrected p-values, power.
 
-Two designs trained under the same seeds (same first weights of the backbone, same images in the same order) are compared
-by the differences of their scores, seed by seed.
+Two designs trained under the same seeds (same first weights of the backbone, same images in the same order) are
+compared by the differences of their scores, seed by seed.
 
 test            paired t-test, two-sided
 interval        bootstrap over the seeds, BCa (Efron, Better Bootstrap Confidence Intervals, JASA 82, 1987)
@@ -77,7 +77,7 @@ def compare(name: str, other: str, scores: Sequence[float], others: Sequence[flo
 
 
 def _p(differences: np.ndarray) -> float:
-    """Of the paired t-test. Differences that are all alike tell nothing of chance: p is 1 if they are 0, and 0 if not."""
+    """Of the paired t-test. Where all differences are alike there is no chance: p is 1 if they are 0, and 0 if not."""
     if len(differences) < 2:
         return 1.0
     if np.ptp(differences) <= 1e-12 * max(1.0, float(np.abs(differences).max())):

@@ -74,7 +74,7 @@ class Space:
         return {hole.name: hole.distribution for hole in self.holes()}
 
     def suggest(self, trial: BaseTrial) -> Filling:
-        """Fill the holes by asking an Optuna trial, each under its name, inner ones only where outer ones lead there."""
+        """Fill the holes by asking an Optuna trial, each under its name, inner ones where outer ones lead there."""
 
         def ask(hole: Parameter) -> Any:
             if isinstance(hole, Interval):

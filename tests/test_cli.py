@@ -249,7 +249,7 @@ def test_export_writes_a_file_or_prints_it(call, tmp_path):
 
 def test_the_catalogue_page_is_current(call):
     """If this fails: `attnspace list --markdown > page && mv page attnspace/published/README.md`."""
-    page = Path(cli.__file__).parent / "published" / "README.md"
+    page = Path(cli.__file__).parents[1] / "published" / "README.md"
     assert call("list", "--markdown")[1] == page.read_text()
 
 

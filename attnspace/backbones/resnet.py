@@ -129,7 +129,7 @@ def widened(config: ResNetConfig, params: int) -> ResNetConfig:
     """The plain network with up to `params` parameters more, by channels between the two convolutions of its blocks.
 
     Every block is widened by the same share of its channels, as far as whole channels go; what is left goes to
-    single channels, the dearest first. The slots keep their channels.
+    single channels, the dearest first. The slots keep their channels. Unchanged if no channel costs so few.
     """
     blocks = (config.depth - 2) // 6
     outs = [config.width * 2**stage for stage in range(3) for _ in range(blocks)]
@@ -145,6 +145,8 @@ def widened(config: ResNetConfig, params: int) -> ResNetConfig:
             left -= prices[block]
     cheapest = prices.index(min(prices))
     added[cheapest] += left // prices[cheapest]
+    if not any(added):
+        return config
     return config.model_copy(update={"extra": tuple(b + a for b, a in zip(before, added, strict=True))})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,17 @@ from torch import nn
 from attnspace import backbones, data
 from attnspace.backbones import BackboneConfig
 from attnspace.data import Dataset
-from attnspace.errors import AttnspaceError, PlacementError, SpecError, StudyError, within
+from attnspace.errors import AttnspaceError, PlacementError, RunError, SpecError, StudyError, within
 from attnspace.placement import Placement, Slot, insert_at, plan, slots, used_blocks
 from attnspace.primitives import Block
+from attnspace.results import load
 from attnspace.space import Filling, Space
 from attnspace.spec import dump_spec, load_spec, parse_blocks, parse_spec
 from attnspace.study.config import BASELINES, Replay, StudyConfig, load_config
 from attnspace.study.replay import Table
 from attnspace.validation import validate
 
-__all__ = ["Design", "Study", "prepare"]
+__all__ = ["Design", "Study", "prepare", "prepare_run", "space_of"]
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,9 @@ def prepare(path: str | Path, known: Mapping[str, Any] | None = None) -> Study:
         table = _table(config, Path(path).parent)
         model = backbones.make(config.backbone, dataset.input_shape[0], len(dataset.classes))
         available = tuple(slots(model, dataset.input_shape))
+        maps = _maps(available)
+        space = space_of(config)
         with within("space"):
-            space = Space({"block": config.space.block, "placement": config.space.placement}, [Placement])
-            with within("fixed"):
-                space = space.fixed(config.space.fixed)
-            maps = _maps(available)
             space.check(lambda filling: _trial(filling, available, maps))
         baselines = _baselines(config, available, Path(path).parent, known or {})
         return Study(config, str(path), dataset, available, space, baselines, table)
@@ -183,8 +182,39 @@ def prepare(path: str | Path, known: Mapping[str, Any] | None = None) -> Study:
         raise document.place(error) from None
 
 
+def prepare_run(run: Path, *, top: int | None = None, seeds: int | None = None) -> Study:
+    """The study of a run directory, to confirm it; `top` and `seeds`, where they are given, instead of its own.
+
+    Raises:
+        RunError: the run holds no study, or looked its results up.
+        AttnspaceError: its study is not possible any more.
+    """
+    results = load(run)
+    if results.study.get("train", {}).get("kind") == "replay":
+        raise RunError("looked its results up in a table: there is nothing to train again", file=str(run))
+    rows = results.frame
+    baselines = rows[(rows["role"] == "baseline") & (rows["name"] != BASELINES[0])]
+    known = {str(row["name"]): row["spec"]["block"] for _, row in baselines.iterrows()}
+    study = prepare(run / "study.yaml", known)
+    changes = {name: value for name, value in (("top", top), ("seeds", seeds)) if value is not None}
+    confirm = study.config.confirm.model_copy(update=changes)
+    return replace(study, config=study.config.model_copy(update={"confirm": confirm}))
+
+
 def _maps(available: Sequence[Slot]) -> dict[str, str]:
     return {slot.name: slot.map for slot in available}
+
+
+def space_of(config: StudyConfig) -> Space:
+    """The space of a study, of mappings `{block, placement}`, its fixed holes settled.
+
+    Raises:
+        SpaceError: a hole is faulty.
+    """
+    with within("space"):
+        space = Space({"block": config.space.block, "placement": config.space.placement}, [Placement])
+        with within("fixed"):
+            return space.fixed(config.space.fixed)
 
 
 def _table(config: StudyConfig, folder: Path) -> Table | None:

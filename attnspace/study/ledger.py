@@ -198,6 +198,12 @@ class Ledger:
             found = connection.execute(query).mappings().first()
         return Latency(**found) if found else None
 
+    def timings(self) -> dict[str, Latency]:
+        """Design -> the latency that was measured of it."""
+        with self._faults(), self._engine.connect() as connection:
+            found = connection.execute(sa.select(_timings)).mappings().all()
+        return {row["design"]: Latency(**{f.name: row[f.name] for f in fields(Latency)}) for row in found}
+
     def add_timing(self, design: str, found: Latency) -> None:
         """Keep a measured latency."""
         with self._faults(), self._engine.begin() as connection:

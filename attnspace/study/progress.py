@@ -22,7 +22,7 @@ __all__ = ["LiveWatcher", "Watcher", "watcher_for"]
 
 
 class Watcher:
-    """Hears of every step of a search. This one says one line for each design; `quiet` ones nothing."""
+    """Hears of every step of a search or a confirmation. This one says a line for each; on a quiet console nothing."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(quiet=True)
@@ -31,6 +31,7 @@ class Watcher:
         self.total = 0
         self.begun: set[tuple[str, int]] = set()
         self.resumed = 0
+        self.already = 0
         self.best: Evaluation | None = None
         self.best_baseline: Evaluation | None = None
         self.began = time.perf_counter()
@@ -60,6 +61,16 @@ class Watcher:
             trials = study.config.search.trials
             self.console.print(f"{name}: {len(study.baselines)} baselines and {trials} trials, {how}")
 
+    def begin_confirmation(self, study: Study, designs: int, done: int) -> None:
+        """A sitting of a confirmation begins: so many designs, so many trainings `done` in earlier ones."""
+        self.epochs = study.epochs
+        seeds = study.config.confirm.seeds
+        self.total = designs * seeds
+        self.resumed = self.already = done
+        self.began = time.perf_counter()
+        again = f", {done} of {self.total} are trained" if done else ""
+        self.console.print(f"{study.config.name}: confirming {designs} designs with {seeds} fresh seeds each{again}")
+
     def design_begins(self, design: Design, since: int, until: int) -> None:
         """A design is about to be trained from epoch `since` to epoch `until`."""
 
@@ -68,6 +79,14 @@ class Watcher:
 
     def design_ends(self, row: Evaluation) -> None:
         """A row is in the ledger."""
+        if row.phase == "confirm":
+            self.begun.add((row.design, row.seed))
+            result = f"failed: {row.reason}" if row.test_accuracy is None else f"test_accuracy {row.test_accuracy:.4f}"
+            line = (
+                f"{self.ended}/{self.total}  {result}  {row.name or row.label}, seed {row.seed}  ({self.time_left()})"
+            )
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            return
         self._compare(row)
         value = row.metric(self.goal.metric)
         result = f"{self.goal.metric} {value:.4f}" if value is not None else f"failed: {row.reason}"
@@ -80,7 +99,7 @@ class Watcher:
     @property
     def ended(self) -> int:
         """How many designs have a first result."""
-        return len(self.begun)
+        return self.already + len(self.begun)
 
     def standing(self) -> str:
         """The best trial so far against the best baseline."""
@@ -152,9 +171,14 @@ class LiveWatcher(Watcher):
     def epoch_ends(self, epoch: Epoch) -> None:
         self._progress.update(self._epochs, completed=epoch.epoch)
 
+    def begin_confirmation(self, study: Study, designs: int, done: int) -> None:
+        super().begin_confirmation(study, designs, done)
+        self._progress.update(self._designs, total=self.total, completed=self.ended, say="")
+
     def design_ends(self, row: Evaluation) -> None:
         super().design_ends(row)
-        self._progress.update(self._designs, completed=self.ended, say=escape(f"{self.standing()}; {self.time_left()}"))
+        say = self.time_left() if row.phase == "confirm" else f"{self.standing()}; {self.time_left()}"
+        self._progress.update(self._designs, completed=self.ended, say=escape(say))
 
 
 def watcher_for(console: Console) -> Watcher:

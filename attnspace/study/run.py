@@ -16,7 +16,7 @@ from attnspace.documents import read, write_text
 from attnspace.errors import RunError, join_path, shown
 from attnspace.study.design import Study
 
-__all__ = ["Run"]
+__all__ = ["Run", "differences"]
 
 
 class Run:
@@ -62,9 +62,9 @@ class Run:
                 )
             return
         earlier = read(self.study_file, RunError).data
-        self._refuse(_differences(earlier, study.config.plain()), "belongs to another study")
+        self._refuse(differences(earlier, study.config.plain()), "belongs to another study")
         meaning = read(self.meaning_file, RunError).data
-        self._refuse(_differences(meaning, study.meaning()), "was begun when this study meant something else")
+        self._refuse(differences(meaning, study.meaning()), "was begun when this study meant something else")
 
     def _refuse(self, differences: Iterator[tuple[tuple[str, ...], Any, Any]], what: str) -> None:
         found = list(differences)
@@ -119,11 +119,12 @@ class Run:
             raise RunError(f"cannot be used: {cause.strerror}", file=str(self.path)) from None
 
 
-def _differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+def differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Where two studies differ, as plain data: the path, what is said in the earlier one, and now."""
     if at in (("search", "trials"), ("doc",), ("confirm",)):
         return
     if isinstance(earlier, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys((*earlier, *now)):
-            yield from _differences(earlier.get(key), now.get(key), (*at, str(key)))
+            yield from differences(earlier.get(key), now.get(key), (*at, str(key)))
     elif earlier != now:
         yield at, earlier, now

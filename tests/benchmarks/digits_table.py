@@ -1,6 +1,6 @@
 """Record the replay table: every design of `data/recorded.yaml` under several seeds, one row each, every epoch kept.
 
-    python -m tests.benchmarks.digits_table FOLDER --seed 0      train under one seed, fifteen minutes of one core; goes on
+    python -m tests.benchmarks.digits_table FOLDER --seed 0      train under one seed, 15 minutes of a core; goes on
     python -m tests.benchmarks.digits_table FOLDER --merge       put the seeds together, and say how designs differ
 
 The ratio of variances is that of a two-way analysis without the seeds' own effect, which all designs share: what

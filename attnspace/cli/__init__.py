@@ -1,0 +1,55 @@
+"""The command line.
+
+Exit status: 0 done, 1 a search or report that failed on the way, 2 bad input, 130 stopped by Ctrl-C.
+What a command needs is imported when it runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from attnspace.cli import runs, specs
+from attnspace.cli.application import app
+from attnspace.errors import AttnspaceError, RunFailed
+
+__all__ = ["app", "main", "run", "runs", "specs"]
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    status = run()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # the reader has gone, as `| head` does
+        pass
+    # All is written. Taking torch's modules apart again would double the time of a short command.
+    os._exit(status)
+
+
+def run() -> int:
+    """Run the command that `sys.argv` holds; its exit status."""
+    try:
+        outcome = app(standalone_mode=False)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except RunFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except AttnspaceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("stopped", file=sys.stderr)
+        return 130
+    except (BrokenPipeError, SystemExit):  # the reader has gone; click turns that into an exit with status 1
+        return 0
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
+            error.show()
+            return int(error.exit_code)
+        raise
+    return outcome if isinstance(outcome, int) else 0

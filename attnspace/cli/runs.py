@@ -1,0 +1,163 @@
+"""Commands on studies and their runs: search, confirm, report, migrate."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnspace.cli.application import STARTED, app, import_torch
+from attnspace.errors import RunFailed
+
+if TYPE_CHECKING:
+    from attnspace.results import Results
+    from attnspace.study import Ledger
+
+__all__ = ["confirm", "migrate", "report", "search"]
+
+RunOption = Annotated[Path | None, typer.Option("--run", help="Run directory; by default runs/NAME.")]
+
+
+@app.command()
+def search(study: Annotated[Path, typer.Argument(help="The study, a YAML file.")], run_: RunOption = None) -> None:
+    """Search, and write the report. The same command goes on where an earlier one was stopped."""
+    import_torch()
+    from attnspace.console import summary_table, terminal
+    from attnspace.study import Appraisal, Checkpoints, Ledger, Run, prepare
+    from attnspace.study import search as run_search
+    from attnspace.study.ledger import timestamp
+    from attnspace.study.progress import watcher_for
+
+    prepared = prepare(study)
+    Appraisal(prepared).demand()
+    place = Run(run_ or Path("runs") / prepared.config.name)
+    console = terminal()
+    with place.opened(prepared):
+        ledger = Ledger(place.ledger_file)
+        with _kept_when_stopped(ledger, ["search", str(study), *(["--run", str(run_)] if run_ else [])]):  # noqa: SIM117
+            with watcher_for(console) as watcher:
+                outcome = run_search(prepared, ledger, watcher, Checkpoints(place.checkpoint_folder))
+        results = _write_report(place.path)
+        total = time.perf_counter() - STARTED
+        if outcome.evaluations:
+            ledger.add_session(
+                evaluations=outcome.evaluations, training_s=outcome.training_s, total_s=total, finished=timestamp()
+            )
+        ledger.close()
+    console.print(summary_table(results))
+    if outcome.exhausted:
+        found = results.frame.loc[results.frame["role"] == "trial", ["design", "seed"]].drop_duplicates()
+        limited = " within the limits" if prepared.config.objective.subject_to.names else ""
+        console.print(
+            f"The space holds no further design{limited}: {len(found)} of {prepared.config.search.trials} trials."
+        )
+    outside = total - outcome.training_s
+    if outcome.evaluations:
+        console.print(
+            f"{total:.0f} s in all, {outcome.training_s:.0f} s of it training {outcome.epochs} epochs; "
+            f"{outside:.1f} s ({outside / total:.1%}) for everything else",
+            highlight=False,
+        )
+    console.print(f"report: {place.path / 'report.html'}", highlight=False, soft_wrap=True)
+    if results.ranked().empty:
+        raise RunFailed("every evaluation failed", file=str(place.path), remedy="see the reasons in its report.html")
+    if not prepared.table:
+        again = shlex.join(["attnspace", "confirm", str(place.path)])
+        console.print(f"is the gain real? {again}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def confirm(
+    run_: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of a finished search.")],
+    top: Annotated[int | None, typer.Option(min=1, max=64, help="How many of the best designs.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Fresh seeds of each.")] = None,
+) -> None:
+    """Train the best designs, the baselines and two controls on fresh seeds, test them once, and say what is real."""
+    import_torch()
+    from attnspace.confirmation import confirmation
+    from attnspace.console import confirmation_table, terminal
+    from attnspace.results import load
+    from attnspace.study import Ledger, Run, prepare_run
+    from attnspace.study import confirm as run_confirm
+    from attnspace.study.progress import watcher_for
+
+    load(run_)
+    prepared = prepare_run(run_, top=top, seeds=seeds)
+    place = Run(run_)
+    console = terminal()
+    command = ["confirm", str(run_)]
+    command += [*(["--top", str(top)] if top else []), *(["--seeds", str(seeds)] if seeds else [])]
+    with place.opened(prepared):
+        ledger = Ledger(place.ledger_file)
+        with _kept_when_stopped(ledger, command), watcher_for(console) as watcher:
+            run_confirm(prepared, load(run_), ledger, watcher)
+        results = _write_report(run_)
+        ledger.close()
+    found = confirmation(results)
+    assert found is not None
+    console.print(confirmation_table(found))
+    for line in (found.verdict.sentence, *found.controls):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"report: {run_ / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(runs: Annotated[list[Path], typer.Argument(help="Run directories.")]) -> None:
+    """Write report.html, trials.parquet and winner.json again from what a run has recorded."""
+    from attnspace.console import summary_table, terminal
+    from attnspace.results import load
+
+    console = terminal()
+    for run in runs:
+        load(run)  # none is written if one of them is no run
+    for run in runs:
+        results = _write_report(run)
+        console.print(summary_table(results))
+        console.print(f"report: {run / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def migrate(
+    run_: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of an earlier search.")],
+    study: Annotated[Path, typer.Argument(help="The changed study: the same data, backbone and training.")],
+    to: Annotated[Path | None, typer.Option("--to", help="The new run directory; by default runs/NAME.")] = None,
+) -> None:
+    """Take the results of a run over into a changed study, so that only what is new has to be trained."""
+    import_torch()
+    from attnspace.study import Run, prepare
+    from attnspace.study import migrate as take_over
+
+    prepared = prepare(study)
+    place = Run(to or Path("runs") / prepared.config.name)
+    found = take_over(prepared, run_, place)
+    for reason, number in found.left.items():
+        print(f"left behind: {number}, {reason}")
+    again = shlex.join(["attnspace", "search", str(study), *(["--run", str(to)] if to else [])])
+    print(f"{found.taken} evaluations of {found.trials} trials taken over to {place.path}. Go on with: {again}")
+
+
+@contextmanager
+def _kept_when_stopped(ledger: Ledger, command: list[str]) -> Iterator[None]:
+    """Ctrl-C says what is kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        again = shlex.join(["attnspace", *command])
+        print(f"stopped; {len(ledger.rows())} finished evaluations are kept. Go on with: {again}", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _write_report(run: Path) -> Results:
+    from attnspace.report import write_report
+    from attnspace.results import load, write_tables
+
+    results = load(run)
+    write_tables(results)
+    write_report(results)
+    return results
