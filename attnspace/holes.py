@@ -31,9 +31,20 @@ from attnspace.primitives import Block, families
 from attnspace.spec import dump_spec, load_spec
 from attnspace.validation import did_you_mean
 
-__all__ = ["Answer", "Fixed", "Hole", "Interval", "Parameter", "Record", "Template", "compile_template", "parameters"]
+__all__ = [
+    "Answer",
+    "Fixed",
+    "Hole",
+    "Interval",
+    "MAX_REPEATS",
+    "Parameter",
+    "Record",
+    "Template",
+    "compile_template",
+    "parameters",
+]
 
-MAX_OPTIONS = 1_024
+MAX_OPTIONS, MAX_REPEATS = 1_024, 16
 
 
 @dataclass(frozen=True)
@@ -271,9 +282,6 @@ def _subset(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) ->
     options = tuple(Fixed([items[i] for i in c]) for c in chosen)
     labels = tuple("+".join(names[i] for i in c) for c in chosen)
     return options[0] if len(options) == 1 else Hole(join_path(name), labels, options)
-
-
-MAX_REPEATS = 16
 
 
 def _repeat(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) -> Template:

@@ -195,9 +195,13 @@ def winner_data(results: Results, winner: pd.Series[Any]) -> dict[str, Any]:
     """The content of `winner.json`: the design, as it may stand in a study's space, and what it reached."""
     seeds = f"seed {winner['seed']}" if winner["seeds"] == 1 else f"mean of {winner['seeds']} seeds"
     reached = f"{results.metric} {winner[results.metric]:.4f} after {winner['epochs']} epochs, {seeds}"
+    tested = results.confirmed().query("design == @winner.design")["test_accuracy"].dropna()
+    confirmed = "not yet confirmed"
+    if len(tested):
+        confirmed = f"test_accuracy {tested.mean():.4f}, mean of {len(tested)} fresh seeds"
     return {
         "name": f"{results.study['name']}-winner",
-        "doc": f"{winner['label']} at {winner['placement']}: {reached}, the best of the search",
+        "doc": f"{winner['label']} at {winner['placement']}: {reached}, the best of the search; {confirmed}",
         "placement": winner["spec"]["placement"],
         "block": winner["spec"]["block"],
     }

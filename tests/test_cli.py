@@ -339,7 +339,7 @@ def evaluations(database: Path) -> int:
 
 
 def outcome(run: Path):
-    return frame(run)[["role", "name", "design", "val_accuracy", "val_loss", "history"]].to_dict("records")
+    return frame(run)[["role", "name", "design", "epochs", "val_accuracy", "val_loss", "history"]].to_dict("records")
 
 
 def test_kill_9_at_any_moment_loses_no_finished_trial(tiny, write, tmp_path):
@@ -359,8 +359,10 @@ def test_kill_9_at_any_moment_loses_no_finished_trial(tiny, write, tmp_path):
     assert status == 0
     assert "resuming after" in out
     rows = outcome(tmp_path / "runs/tiny")
-    assert len(rows) == 13
     assert len({row["design"] for row in rows}) == 13
+    assert len({(row["design"], row["epochs"]) for row in rows}) == len(rows) > 13
+    assert {row["epochs"] for row in rows} == {1, 3}
+    assert not (tmp_path / "runs/tiny/checkpoints").exists()
     assert rows == outcome(tmp_path / "whole/runs/tiny")
 
 

@@ -22,7 +22,7 @@ LAYERS = (
     ("placement", "space"),
     ("backbones", "data", "samplers"),
     ("train",),
-    ("results", "significance"),
+    ("forecast", "results", "significance"),
     ("confirmation", "importance"),
     ("report", "study"),
     ("schemas",),

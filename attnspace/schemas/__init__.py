@@ -8,6 +8,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+from attnspace.holes import MAX_REPEATS
 from attnspace.placement import Placement
 from attnspace.primitives import Block, families, refresh
 from attnspace.spec import SpecMeta, published
@@ -138,10 +139,30 @@ def _items_with_holes(schema: Any) -> Any:
 
 def _hole() -> dict[str, Any]:
     numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+    count = {"type": "integer", "minimum": 0, "maximum": MAX_REPEATS}
+    beside = {"$float": {"log": {"type": "boolean", "description": "Search its order of magnitude."}}}
     kinds = sorted([*families(), *Block.members, "excite"])
     forms = {
         "$choice": {"type": "array", "minItems": 1, "description": "One of these; they may hold holes."},
         "$int": {**numbers, "description": "A whole number from the first to the second, both included."},
+        "$float": {
+            "type": "array",
+            "items": {"type": "number"},
+            "minItems": 2,
+            "maxItems": 2,
+            "description": "A number.",
+        },
+        "$repeat": {
+            "type": "object",
+            "properties": {
+                "of": {"description": "What is repeated; it may hold holes."},
+                "min": {**count, "description": "At least so many."},
+                "max": {**count, "description": "At most so many."},
+            },
+            "required": ["of"],
+            "additionalProperties": False,
+            "description": "A list of so many, each with holes of its own; inside a list, its items.",
+        },
         "$subset": {"type": "array", "minItems": 1, "description": "A non-empty sub-list, in this order."},
         "$published": {"enum": published(), "description": "A published block."},
         "$any": {"enum": kinds, "description": "Everything registered, with the grids that it declares."},
@@ -149,7 +170,12 @@ def _hole() -> dict[str, Any]:
     return {
         "description": "A hole: what the search fills.",
         "oneOf": [
-            {"type": "object", "properties": {mark: form}, "required": [mark], "additionalProperties": False}
+            {
+                "type": "object",
+                "properties": {mark: form, **beside.get(mark, {})},
+                "required": [mark],
+                "additionalProperties": False,
+            }
             for mark, form in forms.items()
         ],
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
+from attnspace.forecast import Forecast
 from attnspace.space import Filling
 from attnspace.study.design import Design, Study
-from attnspace.study.forecast import Forecast
 from attnspace.study.halving import Halving
 from attnspace.study.ledger import Evaluation
 from attnspace.study.suggester import Suggester
@@ -67,7 +67,9 @@ class Standing:
         means = self._means()
         best = sorted(means, key=lambda known: means[known], reverse=True)[: search.promising]
         tried = len(self._seeds.get(design, ()))
-        return self._study.seed(tried) if design in best and tried < search.seeds else None
+        seed = self._study.seed(tried)
+        is_new = TrialKey(design, seed) not in self._rows  # a table may hold fewer seeds than are asked for
+        return seed if is_new and design in best and tried < search.seeds else None
 
     def add(self, row: Evaluation, design: Design | None = None) -> None:
         """A row is in the ledger."""

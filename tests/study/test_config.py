@@ -75,7 +75,7 @@ def test_the_recipe_hash_tells_trainings_apart(tiny, write):
         ("objective", {"minimize": ["val_loss", "val_loss"]}, r"objective: names a metric twice"),
         ("objective.subject_to", {"parms": 3}, r"subject_to\.parms: unknown key 'parms'; .*did you mean 'params'"),
         ("objective.subject_to", {"params_overhead": -1}, r"params_overhead: should be at least 0"),
-        ("space.fixed", {"block.x": 3}, r"space\.fixed\.block\.x: no hole has this name; allowed: block\.squeeze"),
+        ("space.fixed", {"block.x": 3}, r"space\.fixed\.block\.x: no hole has this name; allowed: block\.excite"),
         (
             "space.fixed",
             {"block.excite.0.reduction": 3},

@@ -3,8 +3,8 @@ import random
 import numpy as np
 import pytest
 
+from attnspace.forecast import Forecast
 from attnspace.study.config import Rungs
-from attnspace.study.forecast import Forecast
 from attnspace.study.halving import Halving
 
 
