@@ -295,11 +295,12 @@ def _evaluated(trials: Sequence[optuna.trial.FrozenTrial], holes: Sequence[str])
             evaluator = optuna.importance.PedAnovaImportanceEvaluator(
                 target_quantile=0.1, region_quantile=1.0, evaluate_on_local=True
             )
-            found = evaluator.evaluate(study, params=list(holes))
+            asked = {hole for trial in trials for hole in trial.params}
+            found = evaluator.evaluate(study, params=[hole for hole in holes if hole in asked])
     finally:
         optuna.logging.set_verbosity(verbosity)
     total = sum(found.values())
-    return {hole: found.get(hole, 0.0) / total if total > 0 else 0.0 for hole in holes}
+    return {hole: found.get(hole, math.nan) / total if total > 0 else 0.0 for hole in holes}
 
 
 def _distribution(answers: Sequence[Any]) -> BaseDistribution:

@@ -120,13 +120,15 @@ def test_search_ends_in_a_table_a_report_and_files(call, tiny, write, tmp_path):
     assert (status, err) == (0, "")
     assert re.search(r"8/8  val_accuracy 0\.\d{4}  global:", out)
     assert "se (baseline)" in out
-    assert re.search(r"\d+ s in all, \d+ s of it training; .*%\) for everything else", re.sub(r"\s+", " ", out))
+    assert re.search(
+        r"\d+ s in all, \d+ s of it training 8 epochs; .*%\) for everything else", re.sub(r"\s+", " ", out)
+    )
     names = {p.name for p in (tmp_path / "runs/tiny").iterdir()}
     assert names == {".lock", "ledger.db", "meaning.json", "report.html", "study.yaml", "trials.parquet", "winner.json"}
     assert len(frame(tmp_path / "runs/tiny")) == 8
     status, out, _ = call("search", tmp_path / "study.yaml")
     assert status == 0
-    assert "resuming after 8 evaluations, 0 to go" in out
+    assert "resuming after 8 of 8 designs" in out
 
 
 def test_a_search_in_which_everything_fails_exits_with_1(call, tiny, write, monkeypatch):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attnspace.results import Results
+from attnspace.results import COSTS, Results
 
-__all__ = ["Summary", "curves", "edf", "front", "leaderboard", "summary"]
+__all__ = ["Summary", "burden", "curves", "dominated_volume", "edf", "front", "hypervolume", "leaderboard", "summary"]
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,15 @@ class Summary:
     """The run in a few facts.
 
     Attributes:
-        trials, baselines: finished evaluations.
+        begun: designs of which training began.
+        trials, baselines: those that were trained to the end.
         failed: evaluations that failed.
         best, best_baseline: rows of the leaderboard, None while there is none.
         gain: of the best trial over the best baseline, positive when better.
         above: trials that are better than the best baseline.
     """
 
+    begun: int
     trials: int
     baselines: int
     failed: int
@@ -39,9 +41,12 @@ class Summary:
             return "No trial has finished yet."
         if self.best_baseline is None or self.gain is None:
             return "No baseline has finished: nothing to compare with."
-        lead = f"The best of {self.trials} designs reaches {metric} {self.best[metric]:.4f}"
+        many = f"{self.begun} designs"
+        if self.begun != self.trials:
+            many += f", {self.trials} of them trained to the end,"
+        lead = f"The best of {many} reaches {metric} {self.best[metric]:.4f}"
         against = f"the best baseline, {self.best_baseline['name']}, {self.best_baseline[metric]:.4f}"
-        caution = "Each was trained once, with one seed: the best of many is partly luck, and nothing is confirmed."
+        caution = "The best of many is partly luck, and nothing is confirmed."
         return f"{lead}; {against}. {caution}"
 
 
@@ -60,7 +65,9 @@ def summary(results: Results) -> Summary:
     """The run in a few facts."""
     board = leaderboard(results)
     trials, baselines = board[board["role"] == "trial"], board[board["role"] == "baseline"]
+    searched = results.searched
     return Summary(
+        begun=searched.loc[searched["role"] == "trial", "design"].nunique(),
         trials=len(trials),
         baselines=len(baselines),
         failed=int((results.frame["outcome"] == "failed").sum()),
@@ -71,19 +78,62 @@ def summary(results: Results) -> Summary:
     )
 
 
-def front(results: Results) -> pd.DataFrame:
-    """Size and metric of each finished evaluation; `pareto` marks those that none beats in both.
+def burden(results: Results) -> str:
+    """The cost that quality is shown against: the study's first one, or parameters."""
+    return next((metric for metric in results.goals if metric in COSTS), "params")
 
-    `size` is the number of parameters added to the plain backbone, at least 1 so that a logarithm can be taken of it;
-    all parameters where the plain backbone is missing.
+
+def front(results: Results) -> pd.DataFrame:
+    """Cost and metric of each finished evaluation; `pareto` marks those that none beats in both.
+
+    `size` is what was added to the plain backbone, at least 1 so that a logarithm can be taken of it; the whole cost
+    where the plain backbone is missing, and of latencies, which are measured.
     """
-    board = leaderboard(results).sort_values(["params", "rank"], kind="stable")
+    cost = burden(results)
+    board = leaderboard(results).sort_values([cost, "rank"], kind="stable")
     sign = 1.0 if results.direction == "maximize" else -1.0
     quality = sign * board[results.metric]
     best_of_smaller = quality.cummax().shift(fill_value=-np.inf)
-    board["size"] = board["params_added"].fillna(board["params"]).clip(lower=1)
+    if cost == "latency_ms":
+        board["size"] = board[cost]
+    else:
+        board["size"] = board[f"{cost}_added"].fillna(board[cost]).clip(lower=1)
     board["pareto"] = quality > best_of_smaller
     return board
+
+
+def hypervolume(results: Results) -> pd.DataFrame:
+    """How far the front has come: `epochs` trained so far, and the share of the box between the worst and the best
+    value of each objective, over all designs trained to the end, that is dominated by those known by then.
+
+    Empty with one objective. Source: Zitzler and Thiele, IEEE Transactions on Evolutionary Computation 3(4), 1999.
+    """
+    searched = results.searched
+    before = searched.groupby(["design", "seed"])["epochs"].shift(fill_value=0)
+    spent = (searched["epochs"] - before).cumsum()
+    done = searched[(searched["outcome"] == "done") & searched[list(results.goals)].notna().all(axis=1)]
+    if len(results.goals) < 2 or done.empty:
+        return pd.DataFrame({"epochs": [], "share": []})
+    signs = [1.0 if direction == "maximize" else -1.0 for direction in results.goals.values()]
+    points = done[list(results.goals)].to_numpy(dtype=float) * signs
+    low, span = points.min(0), np.ptp(points, axis=0)
+    scaled = (points - low) / np.where(span > 0, span, 1.0)
+    scaled[:, span == 0] = 1.0
+    shares = [dominated_volume(scaled[: n + 1]) for n in range(len(scaled))]
+    return pd.DataFrame({"epochs": spent[done.index].to_numpy(), "share": shares})
+
+
+def dominated_volume(points: np.ndarray) -> float:
+    """The volume between 0 and the points, more being better.
+
+    Shape:
+        points: (n, objectives)
+    """
+    if points.shape[1] == 1:
+        return float(points.max(initial=0.0))
+    order = points[np.argsort(-points[:, -1], kind="stable")]
+    depths = order[:, -1] - np.append(order[1:, -1], 0.0)
+    return sum(depth * dominated_volume(order[: n + 1, :-1]) for n, depth in enumerate(depths) if depth > 0)
 
 
 def curves(results: Results, top: int = 5) -> pd.DataFrame:

@@ -5,21 +5,39 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from attnspace.report.compute import curves, edf, front
+from attnspace.confirmation import Confirmation
+from attnspace.importance import Importance
+from attnspace.report.compute import burden, curves, edf, front
 from attnspace.results import Results
 
-__all__ = ["curves_figure", "edf_figure", "front_figure"]
+__all__ = [
+    "confirmation_figure",
+    "curves_figure",
+    "edf_figure",
+    "effects_figure",
+    "front_figure",
+    "hypervolume_figure",
+    "shares_figure",
+]
 
 TRIAL, BASELINE, WINNER, FRONT = "#3d6fb6", "#c8553d", "#2a9d5c", "#8a8a8a"
 PALETTE = ("#c8553d", "#e09f3e", "#8a5a83", "#5a5a5a", "#a98467", "#d4a5a5", "#6d597a")
-NAMES = {"val_accuracy": "validation accuracy", "val_loss": "validation loss"}
+NAMES = {
+    "val_accuracy": "validation accuracy",
+    "val_loss": "validation loss",
+    "params": "parameters",
+    "flops": "FLOPs",
+    "activation_bytes": "bytes kept for backward",
+    "latency_ms": "milliseconds of a forward pass",
+}
 
 
 def front_figure(results: Results) -> go.Figure:
     """Metric against parameters on a logarithmic axis: trials, baselines and the Pareto front."""
     board = front(results)
-    is_added = board["params_added"].notna().all()
-    figure = _figure("parameters added to the plain backbone" if is_added else "parameters", NAMES[results.metric])
+    cost = burden(results)
+    is_added = cost != "latency_ms" and board[f"{cost}_added"].notna().all()
+    figure = _figure(f"{NAMES[cost]}{' added to the plain backbone' if is_added else ''}", NAMES[results.metric])
     figure.update_xaxes(type="log", dtick=1)
     on_front = board[board["pareto"]]
     figure.add_scatter(
@@ -91,6 +109,99 @@ def edf_figure(results: Results) -> go.Figure:
             line={"color": PALETTE[i % len(PALETTE)], "dash": "dash", "width": 1.5},
         )
     figure.update_yaxes(range=[0, 1.02])
+    return figure
+
+
+def hypervolume_figure(table: pd.DataFrame) -> go.Figure:
+    """Share of the dominated box against the epochs that were trained."""
+    figure = _figure("training epochs", "dominated share")
+    figure.add_scatter(
+        x=table["epochs"], y=table["share"], mode="lines", line={"color": TRIAL, "shape": "hv", "width": 2}
+    )
+    figure.update_yaxes(range=[0, 1.02])
+    return figure
+
+
+def confirmation_figure(found: Confirmation) -> go.Figure:
+    """Mean test accuracy of each confirmed design with its 95% interval, and every seed as a dot."""
+    figure = _figure("test accuracy, %", "")
+    colours = {"trial": TRIAL, "baseline": BASELINE, "control": "#8a5a83"}
+    for _, row in found.designs.iloc[::-1].iterrows():
+        name, colour = _short(str(row["name"]), 44), colours[row["role"]]
+        scores = 100 * found.scores[row["name"]].dropna()
+        figure.add_scatter(
+            x=scores,
+            y=[name] * len(scores),
+            mode="markers",
+            marker={"color": colour, "size": 6, "opacity": 0.35},
+            hovertext=[f"seed {seed}" for seed in scores.index],
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=[100 * row["mean"]],
+            y=[name],
+            mode="markers",
+            marker={"color": colour, "size": 10, "symbol": "diamond"},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * (row["high"] - row["mean"])],
+                "arrayminus": [100 * (row["mean"] - row["low"])],
+            },
+            showlegend=False,
+        )
+    figure.update_layout(height=120 + 34 * len(found.designs))
+    return figure
+
+
+def shares_figure(table: pd.DataFrame, top: int = 12) -> go.Figure:
+    """How much each hole decides, by both methods, with 90% intervals."""
+    table = table.head(top).iloc[::-1]
+    figure = _figure("share", "")
+    for method, name, colour in (("ped_anova", "PED-ANOVA", FRONT), ("forest", "random forest", TRIAL)):
+        figure.add_bar(
+            x=table[method],
+            y=[_short(hole, 48) for hole in table["hole"]],
+            orientation="h",
+            name=name,
+            marker={"color": colour},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": (table[f"{method}_high"] - table[method]).clip(lower=0),
+                "arrayminus": (table[method] - table[f"{method}_low"]).clip(lower=0),
+                "thickness": 1,
+            },
+        )
+    figure.update_layout(barmode="group", height=120 + 36 * len(table), legend={"traceorder": "reversed"})
+    return figure
+
+
+def effects_figure(found: Importance, metric: str, top: int = 6) -> go.Figure:
+    """What each option of the holes that matter most does, with 90% intervals."""
+    chosen = [*found.holes["hole"].head(top)][::-1]
+    figure = _figure(f"effect on {NAMES[metric]}, to the right is better", "")
+    rows = 0
+    for number, hole in enumerate(chosen):
+        part = found.effects[found.effects["hole"] == hole].iloc[::-1]
+        rows += len(part)
+        figure.add_scatter(
+            x=part["effect"],
+            y=[_short(f"{hole} = {option}", 60) for option in part["option"]],
+            mode="markers",
+            marker={"color": PALETTE[number % len(PALETTE)], "size": 9},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": part["high"] - part["effect"],
+                "arrayminus": part["effect"] - part["low"],
+                "thickness": 1,
+            },
+            hovertext=[f"{n} designs" for n in part["n"]],
+            showlegend=False,
+        )
+    figure.add_vline(x=0, line={"color": FRONT, "width": 1})
+    figure.update_layout(height=120 + 24 * rows)
     return figure
 
 

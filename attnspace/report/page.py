@@ -13,10 +13,20 @@ import plotly.graph_objects as go
 import yaml
 from plotly.offline import get_plotlyjs
 
+from attnspace.confirmation import confirmation
 from attnspace.documents import write_text
+from attnspace.importance import importance
 from attnspace.primitives import Block
-from attnspace.report.compute import leaderboard, summary
-from attnspace.report.figures import curves_figure, edf_figure, front_figure
+from attnspace.report.compute import hypervolume, leaderboard, summary
+from attnspace.report.figures import (
+    confirmation_figure,
+    curves_figure,
+    edf_figure,
+    effects_figure,
+    front_figure,
+    hypervolume_figure,
+    shares_figure,
+)
 from attnspace.results import Results
 from attnspace.spec import diff, dump_spec, load_spec, parse_blocks
 
@@ -43,12 +53,22 @@ def render(results: Results) -> str:
     facts = summary(results)
     shown = board[(board["rank"] <= SHOWN) | (board["role"] == "baseline")]
     failed = results.frame[results.frame["outcome"] == "failed"]
+    confirmed, matters, volume = confirmation(results), importance(results), hypervolume(results)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = (files("attnspace.report") / "page.html").read_text("utf-8")
     return environment.from_string(page).render(
         study=results.study,
         metric=results.metric,
-        sentence=facts.sentence(results.metric),
+        sentence=confirmed.verdict.sentence if confirmed else facts.sentence(results.metric),
+        confirmed=confirmed,
+        confirmed_rows=[_confirmed_row(row) for _, row in confirmed.designs.iterrows()] if confirmed else [],
+        comparisons=[_comparison(row) for _, row in confirmed.comparisons.iterrows()] if confirmed else [],
+        confirmation=_html(confirmation_figure(confirmed)) if confirmed else "",
+        matters=matters,
+        shares=_html(shares_figure(matters.holes)) if matters else "",
+        effects=_html(effects_figure(matters, results.metric)) if matters else "",
+        hypervolume=_html(hypervolume_figure(volume)) if len(volume) else "",
+        goals=results.goals,
         facts=facts,
         rows=[_row(row, results.metric) for _, row in shown.iterrows()],
         hidden=len(board) - len(shown),
@@ -80,7 +100,31 @@ def _row(row: pd.Series[Any], metric: str) -> dict[str, Any]:
         "added": "" if pd.isna(added) else f"{int(added):+,}",
         "flops": f"{row['flops'] / 1e6:.2f}",
         "train_s": f"{row['train_s']:.1f}",
+        "seeds": row["seeds"],
         "design": row["design"],
+    }
+
+
+def _confirmed_row(row: pd.Series[Any]) -> dict[str, Any]:
+    return {
+        **row,
+        "mean": f"{100 * row['mean']:.2f}",
+        "interval": f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
+        "sd": f"{100 * row['sd']:.2f}",
+        "params": f"{int(row['params']):,}",
+        "added": "" if pd.isna(row["params_added"]) else f"{int(row['params_added']):+,}",
+    }
+
+
+def _comparison(row: pd.Series[Any]) -> dict[str, Any]:
+    return {
+        **row,
+        "difference": f"{100 * row['difference']:+.2f}",
+        "interval": f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
+        "p": f"{row['p']:.3g}",
+        "p_holm": f"{row['p_holm']:.3g}",
+        "power": f"{row['power']:.0%}",
+        "detectable": f"{100 * row['detectable']:.2f}",
     }
 
 

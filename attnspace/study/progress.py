@@ -57,7 +57,7 @@ class Watcher:
         if done:
             self.console.print(f"{name}: resuming after {self.resumed} of {self.total} designs")
         else:
-            how = f"trained to epoch {rungs}" if len(study.rungs) > 1 else f"of {rungs} epochs"
+            how = f"trained to epoch {rungs}"
             trials = study.config.search.trials
             self.console.print(f"{name}: {len(study.baselines)} baselines and {trials} trials, {how}")
 
