@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from attnspace.results import Results
-from attnspace.significance import ALPHA, Comparison, compare, detectable, holm, interval, seeds_needed
+from attnspace.significance import ALPHA, Comparison, Race, compare, holm, interval, p_value, race
 
 __all__ = ["Confirmation", "Verdict", "confirmation", "judge"]
 
@@ -30,16 +30,14 @@ class Verdict:
         outcome: `better`, `worse`, `same` where they are not distinguishable, or `open` with fewer than two seeds.
         comparison: of the two; None while nothing can be compared.
         p: corrected p-value.
-        detectable: the true difference that would have been found with a power of 80%, after correction.
-        needed: seeds with which the difference that was seen would be found so; None if that is over 1,000.
+        race: the test that was made, for its power; None with fewer than two seeds.
         sentence: in words; differences in percentage points.
     """
 
     outcome: Literal["better", "worse", "same", "open"]
     comparison: Comparison | None
     p: float
-    detectable: float
-    needed: int | None
+    race: Race | None
     sentence: str
 
 
@@ -112,12 +110,14 @@ def judge(scores: pd.DataFrame, tops: Sequence[str], baselines: Sequence[str]) -
     tried = [top for top in tops if top in complete]
     against = [baseline for baseline in baselines if baseline in complete]
     if not tried or not against:
-        return Verdict("open", None, 1.0, math.nan, None, "Nothing can be said yet: a comparison needs two seeds.")
+        return Verdict("open", None, 1.0, None, "Nothing can be said yet: a comparison needs two seeds.")
     best, rival = max(tried, key=means.__getitem__), max(against, key=means.__getitem__)
     corrected = dict(zip(tried, holm([_p(scores, top, against, rival) for top in tried]), strict=True))
     comparison, p = compare(best, rival, *_paired(scores, best, rival)), corrected[best]
     alpha = ALPHA / len(tried)
-    least, needed = detectable(comparison.sd, comparison.n, alpha), None
+    both = scores[[best, *against]].dropna()
+    test = race(both.to_numpy(), alpha) if len(both) > 1 else None
+    least = test.detectable(comparison.n) if test else math.nan
     found = f"{_signed(comparison.difference)} +- {_points(comparison.margin)} points"
     facts = f"p{_p_text(p)}, n={comparison.n}"
     if p <= ALPHA and comparison.difference > 0:
@@ -129,26 +129,25 @@ def judge(scores: pd.DataFrame, tops: Sequence[str], baselines: Sequence[str]) -
         sentence = f"{best} is worse than the best baseline, {rival}: {found}, {facts}."
     else:
         outcome = "same"
-        needed = seeds_needed(comparison.difference, comparison.sd, alpha)
-        how_many = f"about {needed} seeds" if needed else "more than 1,000 seeds"
-        power = f" A true difference of {_points(least)} points would have been found with a power of 80%;"
-        more = f" for the one seen {how_many} would be needed." if comparison.difference else " none was seen."
-        sentence = (
-            f"{best} and the best baseline, {rival}, are not distinguishable at n={comparison.n}: {found}, "
-            f"p{_p_text(p)}.{power if comparison.sd else ''}{more if comparison.sd else ''}"
-        )
+        what = f"{best} and the best baseline, {rival}, are not distinguishable"
+        sentence = f"{what} at n={comparison.n}: {found}, p{_p_text(p)}."
+        if test and test.sd:
+            sentence += f" A true lead of {_points(least)} points would have been found with a power of 80%"
+            needed = test.seeds_needed(comparison.difference)
+            how_many = f"about {needed} seeds" if needed else "more than 1,000 seeds"
+            sentence += f"; for the one seen {how_many} would be needed." if comparison.difference > 0 else "."
     failed = int(scores[[best, rival]].isna().sum().sum())
     if failed:
         sentence += f" {failed} of their trainings failed and are left out."
-    return Verdict(outcome, comparison, p, least, needed, sentence)
+    return Verdict(outcome, comparison, p, test, sentence)
 
 
 def _p(scores: pd.DataFrame, top: str, baselines: Sequence[str], rival: str) -> float:
     """The p-value of a design being better than every baseline, or worse than the best of them."""
-    made = {baseline: compare(top, baseline, *_paired(scores, top, baseline)) for baseline in baselines}
-    if all(comparison.difference > 0 for comparison in made.values()):
-        return max(comparison.p for comparison in made.values())
-    return made[rival].p
+    differences = {baseline: (scores[top] - scores[baseline]).dropna().to_numpy() for baseline in baselines}
+    if all(len(one) and one.mean() > 0 for one in differences.values()):
+        return max(map(p_value, differences.values()))
+    return p_value(differences[rival])
 
 
 def _paired(scores: pd.DataFrame, name: str, other: str) -> tuple[list[float], list[float]]:

@@ -6,7 +6,7 @@ compared by the differences of their scores, seed by seed.
 test            paired t-test, two-sided
 interval        bootstrap over the seeds, BCa (Efron, Better Bootstrap Confidence Intervals, JASA 82, 1987)
 correction      Holm (A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6, 1979)
-power           of the t-test, by the noncentral t distribution
+power           of one t-test, by the noncentral t distribution; of several that all have to succeed, by drawing
 """
 
 from __future__ import annotations
@@ -15,11 +15,24 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
 
-__all__ = ["ALPHA", "Comparison", "POWER", "compare", "detectable", "holm", "interval", "power", "seeds_needed"]
+__all__ = [
+    "ALPHA",
+    "Comparison",
+    "POWER",
+    "Race",
+    "compare",
+    "detectable",
+    "holm",
+    "interval",
+    "p_value",
+    "power",
+    "race",
+]
 
 ALPHA, POWER = 0.05, 0.8
 """The level of all tests; the power that is asked of a comparison."""
@@ -72,11 +85,11 @@ def compare(name: str, other: str, scores: Sequence[float], others: Sequence[flo
     low, high = interval(differences)
     margin = float(stats.t.ppf(1 - ALPHA / 2, n - 1)) * sd / math.sqrt(n) if n > 1 else math.inf
     return Comparison(
-        name, other, n, mean, sd, low, high, margin, _p(differences), power(mean, sd, n), detectable(sd, n)
+        name, other, n, mean, sd, low, high, margin, p_value(differences), power(mean, sd, n), detectable(sd, n)
     )
 
 
-def _p(differences: np.ndarray) -> float:
+def p_value(differences: np.ndarray) -> float:
     """Of the paired t-test. Where all differences are alike there is no chance: p is 1 if they are 0, and 0 if not."""
     if len(differences) < 2:
         return 1.0
@@ -127,28 +140,88 @@ def power(difference: float, sd: float, n: int, alpha: float = ALPHA) -> float:
 
 
 def detectable(sd: float, n: int, alpha: float = ALPHA) -> float:
-    """The smallest true difference that is found with a power of 80%, by bisection."""
-    if n < 2 or not math.isfinite(sd):
-        return math.nan
-    low, high = 0.0, sd * 100
-    for _ in range(60):
+    """The smallest true difference that such a test finds with a power of 80%."""
+    return sd * _unit_effect(n, alpha) if n >= 2 and math.isfinite(sd) else math.nan
+
+
+@lru_cache(maxsize=4_096)
+def _unit_effect(n: int, alpha: float) -> float:
+    """The difference, in standard deviations, that is found with a power of 80%, by bisection."""
+    low, high = 0.0, 100.0
+    for _ in range(40):
         middle = (low + high) / 2
-        low, high = (low, middle) if power(middle, sd, n, alpha) >= POWER else (middle, high)
+        low, high = (low, middle) if power(middle, 1.0, n, alpha) >= POWER else (middle, high)
     return high
 
 
-def seeds_needed(difference: float, sd: float, alpha: float = ALPHA) -> int | None:
-    """The fewest seeds with which a true difference of this size is found with a power of 80%.
+@dataclass(frozen=True)
+class Race:
+    """The test of whether a design is better than each of several rivals: all of the paired t-tests have to say so.
 
-    Returns:
-        None if that takes more than 1,000.
+    Its power is found by drawing scores.
+
+    Attributes:
+        sd: standard deviation of the noise of one design under one seed, without what the seed does to all designs.
+        gaps: by how much each rival's true mean is below that of the best of them.
+        alpha: level of each test.
     """
-    if not difference or not math.isfinite(sd):
-        return None
-    if power(difference, sd, MOST_SEEDS, alpha) < POWER:
-        return None
-    low, high = 1, MOST_SEEDS
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if power(difference, sd, middle, alpha) >= POWER else (middle, high)
-    return high
+
+    sd: float
+    gaps: tuple[float, ...]
+    alpha: float
+
+    def power(self, lead: float, n: int) -> float:
+        """How often a true lead over the best rival is found with n seeds."""
+        if n < 2 or not math.isfinite(self.sd):
+            return math.nan
+        if self.sd == 0:
+            return float(lead > 0)
+        noise = _noise(n, len(self.gaps))
+        differences = (lead + np.array(self.gaps)) / self.sd + noise[:, :, :1] - noise[:, :, 1:]
+        t = differences.mean(1) / differences.std(1, ddof=1) * math.sqrt(n)
+        return float((t.min(1) >= stats.t.ppf(1 - self.alpha / 2, n - 1)).mean())
+
+    def detectable(self, n: int) -> float:
+        """The smallest true lead that is found with a power of 80%."""
+        if n < 2 or not math.isfinite(self.sd):
+            return math.nan
+        low, high = 0.0, 100 * self.sd
+        for _ in range(24):
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.power(middle, n) >= POWER else (middle, high)
+        return high
+
+    def seeds_needed(self, lead: float) -> int | None:
+        """The fewest seeds with which a true lead is found with a power of 80%; None if that takes more than 1,000."""
+        if lead <= 0 or not self.power(lead, MOST_SEEDS) >= POWER:
+            return None
+        low, high = 1, MOST_SEEDS
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.power(lead, middle) >= POWER else (middle, high)
+        return high
+
+
+@lru_cache(maxsize=64)
+def _noise(n: int, rivals: int) -> np.ndarray:
+    """Standard normal noise of a design and its rivals, (draws, n, 1 + rivals); always the same."""
+    draws = max(400, min(4_000, 200_000 // n))
+    return np.random.default_rng(n).standard_normal((draws, n, 1 + rivals))
+
+
+def race(scores: np.ndarray, alpha: float) -> Race:
+    """The race of the first column against the others, as far as the scores tell.
+
+    Means of rivals are drawn together by as much as chance would have driven them apart (James and Stein, 1961).
+
+    Shape:
+        scores: (seeds, designs), without gaps
+    """
+    n, k = scores.shape
+    residuals = scores - scores.mean(0) - scores.mean(1, keepdims=True) + scores.mean()
+    variance = float((residuals**2).sum() / ((n - 1) * (k - 1))) if n > 1 and k > 1 else math.nan
+    means = scores[:, 1:].mean(0)
+    between = float(means.var(ddof=1)) if len(means) > 1 else 0.0
+    kept = max(0.0, 1 - variance / n / between) if between > 0 else 0.0
+    means = means.mean() + kept * (means - means.mean())
+    return Race(math.sqrt(variance), tuple(float(gap) for gap in means.max() - means), alpha)

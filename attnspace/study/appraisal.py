@@ -7,10 +7,12 @@ import random
 import time
 
 import torch
+from torch import nn
 
-from attnspace.costing import network_cost
+from attnspace.costing import Cost, network_cost
 from attnspace.errors import PlacementError, SpecError, StudyError
 from attnspace.latency import Latency, latency
+from attnspace.placement import insert_at
 from attnspace.space import Filling
 from attnspace.study.design import Design, Study
 from attnspace.study.ledger import Ledger
@@ -34,6 +36,7 @@ class Appraisal:
         self._study = study
         self._ledger = ledger
         self._known: dict[str, Costs] = {}
+        self._plain: nn.Module | None = None
         self._limits = study.config.objective.subject_to
         self._times = self._limits.times or any(goal.metric == "latency_ms" for goal in study.config.objective.goals)
 
@@ -56,10 +59,27 @@ class Appraisal:
             recorded = study.table.find(design.identity, study.table.seeds[0])
             if recorded is not None:
                 return Costs(recorded.params, recorded.flops, recorded.activation_bytes)
-        with torch.device("meta"):
-            found = network_cost(study.network(design), study.data.input_shape)
+        found = self._network_cost(design)
         costs = Costs(found.params, found.flops, found.activation_bytes)
         return costs.timed(self._timed(design)) if self._times else costs
+
+    def _network_cost(self, design: Design) -> Cost:
+        """Without building the backbone anew: blocks are put into one on the meta device, and taken out again."""
+        study = self._study
+        if design.backbone is not None:
+            with torch.device("meta"):
+                return network_cost(study.network(design), study.data.input_shape)
+        if self._plain is None:
+            with torch.device("meta"):
+                self._plain = study.network(study.baselines[0])
+        sites = {name: self._plain.get_submodule(name) for name in design.plan}
+        with torch.device("meta"):
+            insert_at(self._plain, design.plan, study.slots)
+        try:
+            return network_cost(self._plain, study.data.input_shape)
+        finally:
+            for name, site in sites.items():
+                self._plain.set_submodule(name, site)
 
     def _timed(self, design: Design) -> Latency:
         kept = self._ledger.timing(design.identity) if self._ledger else None

@@ -163,6 +163,7 @@ class Search:
         number, suggester = standing.trials, self._suggester
         rng = random.Random(f"{study.config.search.seed}/{number}")
         heavy: Filling | None = None
+        standing.refresh()
         for attempt in range(suggester.attempts):
             filling = suggester.ask(number, attempt)
             step = self._step(filling, number, repeat=True)

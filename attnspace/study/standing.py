@@ -40,6 +40,8 @@ class Standing:
         self.seen: set[str] = set()
         self.halving: Halving[TrialKey] = Halving(study.rungs, rungs.factor if rungs else 2, len(self._goals))
         self._rows: dict[TrialKey, Evaluation] = {}
+        self._paused: dict[TrialKey, Evaluation] = {}
+        self._stale = False
         self._designs: dict[TrialKey, Design] = {}
         self._seeds: dict[str, list[float | None]] = {}
         self._forecasts = {
@@ -74,7 +76,7 @@ class Standing:
     def add(self, row: Evaluation, design: Design | None = None) -> None:
         """A row is in the ledger."""
         self.seen.add(row.design)
-        learnt = self._learn(row)
+        self._stale |= self._learn(row)
         if row.role != "trial":
             return
         key = TrialKey(row.design, row.seed)
@@ -89,11 +91,21 @@ class Standing:
             values = [goal.sign * value for goal in self._goals if (value := row.metric(goal.metric)) is not None]
             complete = row.outcome != "failed" and len(values) == len(self._goals)
             self.halving.report(key, self._study.rungs.index(row.epochs), values if complete else None)
-        if learnt:
-            for waiting, known in self._rows.items():
-                if known.outcome == "paused":
-                    self._tell(waiting, known)
-        self._tell(key, row)
+        if row.outcome == "paused":
+            self._paused[key] = row
+        else:
+            self._paused.pop(key, None)
+        if row.outcome == "failed":
+            self._suggester.forget(key)
+        else:
+            self._tell(key, row)
+
+    def refresh(self) -> None:
+        """Tell the sampler what is expected by now of designs that wait on a rung. To be called before it is asked."""
+        if self._stale:
+            self._stale = False
+            for key, row in self._paused.items():
+                self._tell(key, row)
 
     def _learn(self, row: Evaluation) -> bool:
         """Take in how values at the rungs went on; whether any forecast has changed."""
@@ -119,8 +131,7 @@ class Standing:
             if row.outcome == "paused" and goal.is_learnt:
                 value = self._forecasts[goal.metric, row.epochs](value)
             values.append(value)
-        if row.outcome != "failed":
-            self._suggester.tell(key, row.choices, values)
+        self._suggester.tell(key, row.choices, values)
 
     def _means(self) -> dict[str, float]:
         """Design -> mean over its seeds, signed so that more is better, of those that reached the end."""

@@ -73,6 +73,11 @@ class Suggester:
         )
         self._told[key] = self._study.get_trials(deepcopy=False)[-1]
 
+    def forget(self, key: Hashable) -> None:
+        """A trial has failed after what was reported of it."""
+        if key in self._told:
+            self._told[key].state = TrialState.FAIL
+
     def ask(self, trial: int, attempt: int) -> Filling:
         """A suggestion for the trial of this number; the same question after the same reports has the same answer."""
         question_seed = hashlib.sha256(f"{self._seed}/{trial}/{attempt}".encode()).digest()[:4]

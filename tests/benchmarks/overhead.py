@@ -1,0 +1,115 @@
+"""Milliseconds for each trial of a search besides its training: suggestion, identity, cost, ledger and promotions.
+
+    python -m tests.benchmarks.overhead [--sampler NAME ...]
+
+The space is that of `studies/digits.yaml`, 261,660 fillings, with its rungs, limits and objectives. Trainings are made
+up; the ledger is a file. It is filled with made-up trials first, without costing them; then 100 trials are timed.
+"""
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from attnspace.study import Appraisal, Checkpoints, Design, Ledger, Search, Study, Watcher, prepare
+from attnspace.study.limits import Costs
+from attnspace.study.trainer import Trainer
+from attnspace.train import Epoch
+from tests.benchmarks.machine import machine
+
+HERE = Path(__file__).parent
+STUDY = HERE.parents[1] / "studies" / "digits.yaml"
+TIMED = 100
+
+
+class MadeUp:
+    """A training that takes no time: a design's value is drawn by its name, and nears it epoch by epoch."""
+
+    def __init__(self, name: str) -> None:
+        self.value = random.Random(name).gauss(0.9, 0.02)
+        self.history: list[Epoch] = []
+
+    def run(self, until: int, on_epoch: object = None) -> list[Epoch]:
+        for epoch in range(len(self.history) + 1, until + 1):
+            value = self.value - 0.3 / epoch
+            self.history.append(Epoch(epoch, 1 - value, 1 - value, value, 0.1))
+        return self.history
+
+    def state(self) -> dict:
+        return {}
+
+
+def begun(self: Trainer, design: Design, seed: int, since: int) -> MadeUp:
+    return MadeUp(design.identity)
+
+
+class Stopwatch(Watcher):
+    """Notes when each trial's first row was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trials: set[int] = set()
+        self.at: list[float] = []
+
+    def design_ends(self, row: object) -> None:
+        if row.trial is not None and row.trial not in self.trials:
+            self.trials.add(row.trial)
+            self.at.append(time.perf_counter())
+
+
+def searched(study: Study, ledger: Ledger, trials: int) -> np.ndarray:
+    """Milliseconds between the beginnings of trials, with the promotions in between."""
+    search = study.config.search.model_copy(update={"trials": trials})
+    watch = Stopwatch()
+    Search(
+        replace(study, config=study.config.model_copy(update={"search": search})), ledger, watch, Checkpoints(None)
+    ).run()
+    return np.diff(watch.at) * 1e3
+
+
+def measured(study: Study, sampler: str, sizes: list[int]) -> dict:
+    search = study.config.search.model_copy(update={"sampler": sampler})
+    study = replace(study, config=study.config.model_copy(update={"search": search}))
+    found = {}
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(Trainer, "_begun", begun):
+        ledger = Ledger(Path(folder) / "ledger.db")
+        for size in sizes:
+            cheap = mock.patch.object(Appraisal, "_find", return_value=Costs(80_000, 1, 1))
+            random_ = study.config.search.model_copy(update={"sampler": "random"})
+            with cheap:
+                searched(replace(study, config=study.config.model_copy(update={"search": random_})), ledger, size)
+            steps = searched(study, ledger, size + TIMED)
+            found[str(size)] = {
+                "median_ms": float(np.median(steps)),
+                "mean_ms": float(steps.mean()),
+                "p90_ms": float(np.quantile(steps, 0.9)),
+                "n": len(steps),
+            }
+            print(sampler, size, found[str(size)])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sampler", nargs="*", default=["evolution", "nsga2", "random", "tpe"])
+    parser.add_argument("--sizes", nargs="*", type=int, default=[100, 1_000, 10_000])
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "overhead.json")
+    asked = parser.parse_args()
+    study = prepare(STUDY)
+    samplers = {
+        name: measured(study, name, [size for size in asked.sizes if name != "tpe" or size <= 1_000])
+        for name in asked.sampler
+    }
+    result = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "samplers": samplers}
+    asked.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
