@@ -131,7 +131,7 @@ def judge(scores: pd.DataFrame, tops: Sequence[str], baselines: Sequence[str]) -
         outcome = "same"
         what = f"{best} and the best baseline, {rival}, are not distinguishable"
         sentence = f"{what} at n={comparison.n}: {found}, p{_p_text(p)}."
-        if test and test.sd:
+        if test and test.sd > 1e-12:
             sentence += f" A true lead of {_points(least)} points would have been found with a power of 80%"
             needed = test.seeds_needed(comparison.difference)
             how_many = f"about {needed} seeds" if needed else "more than 1,000 seeds"
@@ -209,7 +209,8 @@ def _names(rows: pd.DataFrame) -> list[str]:
     placed = {str(design): f"{short[str(design)]} [{row['placement']}]" for design, row in known.iterrows()}
     called: dict[str, str] = {}
     for design, row in known.iloc[::-1].iterrows():
-        forms = (short[str(design)], placed[str(design)], f"{placed[str(design)]} {str(design)[:6]}")
+        begins = (f"{placed[str(design)]} {str(design)[:length]}" for length in (6, 16))
+        forms = (short[str(design)], placed[str(design)], *begins)
         same = row["role"] == "trial" and [*short.values()].count(forms[0]) > 1
         called[str(design)] = next(form for form in forms[same:] if form not in called.values())
     return [called[design] for design in rows["design"]]
