@@ -20,7 +20,7 @@ LARGEST = 1_000_000
 
 
 class Exhaustive(BaseSampler):
-    """The n-th trial of an Optuna study is the n-th filling of the space in an order that the seed draws.
+    """The n-th question is answered with the n-th filling of the space, in an order that the seed draws.
 
     Any beginning of it is a uniform sample without replacement. After the last filling it begins again.
 
@@ -42,6 +42,7 @@ class Exhaustive(BaseSampler):
             )
         self._space = space
         self._order = random.Random(seed).sample(range(int(space.size())), int(space.size()))
+        self._position = 0
         self._answers: tuple[int, Mapping[str, Any]] = (-1, {})
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -56,5 +57,6 @@ class Exhaustive(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         if self._answers[0] != trial.number:
-            self._answers = (trial.number, self._space.at(self._order[trial.number % len(self._order)]).params)
+            self._answers = (trial.number, self._space.at(self._order[self._position % len(self._order)]).params)
+            self._position += 1
         return self._answers[1][param_name]

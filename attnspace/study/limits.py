@@ -11,6 +11,9 @@ from attnspace.latency import Latency
 
 __all__ = ["Costs", "Excess", "Limits"]
 
+ROUNDING = 1e-9
+"""1,100 is 10% more than 1,000, though 1100 / 1000 - 1 is more than 0.1."""
+
 AtMost = Annotated[int | None, Field(ge=0, description="At most so many; null for no limit.")]
 Share = Annotated[float | None, Field(ge=0, description="At most so much more than the plain backbone; 0.1 is 10%.")]
 
@@ -57,7 +60,7 @@ class Excess:
         return self.cost / self.limit if self.limit else float("inf")
 
     def __str__(self) -> str:
-        return f"{self.name} {self.cost:,.4g}, at most {self.limit:,.4g}"
+        return f"{self.name} {_figure(self.cost)}, at most {_figure(self.limit)}"
 
 
 class Limits(BaseModel):
@@ -95,6 +98,10 @@ class Limits(BaseModel):
         for name in self.names:
             metric = name.removesuffix("_overhead")
             cost = have[metric] / base[metric] - 1 if metric != name else have[metric]
-            if cost > getattr(self, name):
+            if cost > getattr(self, name) * (1 + ROUNDING) + ROUNDING:
                 found.append(Excess(name, cost, getattr(self, name)))
         return sorted(found, key=lambda excess: -excess.ratio)
+
+
+def _figure(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1_000 else f"{number:.4g}"

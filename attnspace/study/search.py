@@ -166,7 +166,7 @@ class Search:
         standing.refresh()
         for attempt in range(suggester.attempts):
             filling = suggester.ask(number, attempt)
-            step = self._step(filling, number, repeat=True)
+            step = self._step(filling, number, repeat=not suggester.is_exhaustive)
             if step is not None:
                 return step
             if heavy is None and self._appraisal.excesses_of(filling):

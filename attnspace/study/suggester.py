@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from attnspace.samplers import Exhaustive, SamplerName, make
+from attnspace.samplers import SamplerName, make
 from attnspace.space import Filling, Space
 
 __all__ = ["Suggester"]
@@ -47,7 +47,7 @@ class Suggester:
         self._seed = seed
         self._distributions = space.distributions()
         self._told: dict[Hashable, FrozenTrial] = {}
-        # One order of the whole space, gone through from its beginning: what is known by then is passed over.
+        # One order of the whole space, gone through from its beginning in each sitting: what is known is passed over.
         self._fixed: BaseSampler | None = make(sampler, space, seed, seed) if sampler == "exhaustive" else None
         self._study = optuna.create_study(
             storage=optuna.storages.InMemoryStorage(),
@@ -57,9 +57,14 @@ class Suggester:
         )
 
     @property
+    def is_exhaustive(self) -> bool:
+        """Whether it goes through the whole space, once."""
+        return self._fixed is not None
+
+    @property
     def attempts(self) -> int:
         """How many suggestions to hear for one trial."""
-        return int(self._space.size()) if isinstance(self._fixed, Exhaustive) else ATTEMPTS
+        return self._space.template.count if self.is_exhaustive else ATTEMPTS
 
     def tell(self, key: Hashable, choices: Mapping[str, Any], values: Sequence[float]) -> None:
         """Report the values of a trial, or better ones of a trial that was reported before."""

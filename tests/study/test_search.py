@@ -4,42 +4,13 @@ import pytest
 import torch
 
 from attnspace.errors import RunError, RunFailed
-from attnspace.study import Ledger, Run, Watcher, prepare
-from attnspace.study import search as run_search
+from attnspace.study import Ledger, Run, prepare
 from attnspace.study.design import Study
 from attnspace.study.suggester import Suggester
-
-SECONDS = ("train_s", "total_s", "finished", "worker")
-
-
-def run(study: Study, path, watcher: Watcher | None = None):
-    place = Run(path)
-    with place.opened(study):
-        ledger = Ledger(place.ledger_file)
-        outcome = run_search(study, ledger, watcher or Watcher())
-        rows = ledger.rows()
-        ledger.close()
-    return outcome, rows
+from tests.study.conftest import StopAfter, facts
 
 
-def facts(rows):
-    return [{k: v for k, v in vars(row).items() if k not in SECONDS} for row in rows]
-
-
-class StopAfter(Watcher):
-    """Ctrl-C while the evaluation after the n-th is running."""
-
-    def __init__(self, evaluations: int) -> None:
-        super().__init__()
-        self.left = evaluations
-
-    def epoch_ends(self, epoch) -> None:
-        if self.left == 0:
-            raise KeyboardInterrupt
-        self.left -= 1
-
-
-def test_baselines_come_first_and_every_design_is_new(tiny, write, tmp_path):
+def test_baselines_come_first_and_every_design_is_new(tiny, write, tmp_path, run):
     outcome, rows = run(prepare(write(tiny)), tmp_path / "run")
     assert [row.name for row in rows[:5]] == ["none", "se", "cbam", "eca", "ca"]
     assert [row.role for row in rows] == ["baseline"] * 5 + ["trial"] * 3
@@ -50,7 +21,7 @@ def test_baselines_come_first_and_every_design_is_new(tiny, write, tmp_path):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_a_search_stopped_and_resumed_is_the_search_not_stopped(tiny, write, tmp_path, sampler):
+def test_a_search_stopped_and_resumed_is_the_search_not_stopped(tiny, write, tmp_path, sampler, run):
     tiny["search"] |= {"trials": 14, "sampler": sampler}
     study = prepare(write(tiny))
     _, whole = run(study, tmp_path / "whole")
@@ -62,7 +33,7 @@ def test_a_search_stopped_and_resumed_is_the_search_not_stopped(tiny, write, tmp
     assert facts(parts) == facts(whole)
 
 
-def test_more_trials_may_be_asked_for_later(tiny, write, tmp_path):
+def test_more_trials_may_be_asked_for_later(tiny, write, tmp_path, run):
     _, first = run(prepare(write(tiny)), tmp_path / "run")
     tiny["search"]["trials"] = 5
     outcome, rows = run(prepare(write(tiny)), tmp_path / "run")
@@ -70,13 +41,13 @@ def test_more_trials_may_be_asked_for_later(tiny, write, tmp_path):
     assert facts(rows[:8]) == facts(first)
 
 
-def test_a_finished_search_does_nothing_more(tiny, write, tmp_path):
+def test_a_finished_search_does_nothing_more(tiny, write, tmp_path, run):
     study = prepare(write(tiny))
     run(study, tmp_path / "run")
     assert run(study, tmp_path / "run")[0].evaluations == 0
 
 
-def test_designs_that_are_one_network_are_trained_once(tiny, write, tmp_path):
+def test_designs_that_are_one_network_are_trained_once(tiny, write, tmp_path, run):
     """Ways of writing SE at C/16, at placements that name the same slots, are the baseline."""
     tiny["space"] = {
         "block": {
@@ -95,7 +66,7 @@ def test_designs_that_are_one_network_are_trained_once(tiny, write, tmp_path):
     assert [row.label for row in rows if row.role == "trial"] == ["map > 1x1->C"]
 
 
-def test_an_exception_in_one_trial_is_recorded_and_the_search_goes_on(tiny, write, tmp_path, monkeypatch):
+def test_an_exception_in_one_trial_is_recorded_and_the_search_goes_on(tiny, write, tmp_path, monkeypatch, run):
     study = prepare(write(tiny))
     real = Study.network
 
@@ -114,7 +85,7 @@ def test_an_exception_in_one_trial_is_recorded_and_the_search_goes_on(tiny, writ
     assert study.config.search.trials == 3
 
 
-def test_a_loss_that_is_no_number_is_recorded_and_the_search_goes_on(tiny, write, tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_is_recorded_and_the_search_goes_on(tiny, write, tmp_path, monkeypatch, run):
     real = Study.network
 
     def poisoned(self, design):
@@ -139,7 +110,7 @@ def test_designs_share_seed_data_order_and_backbone_weights(tiny, write):
     assert all(torch.equal(plain[name], with_se[name]) for name in plain)
 
 
-def test_a_directory_of_another_study_is_refused_untouched(tiny, write, tmp_path):
+def test_a_directory_of_another_study_is_refused_untouched(tiny, write, tmp_path, run):
     run(prepare(write(tiny)), tmp_path / "run")
     before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
     for change, message in (
@@ -152,7 +123,7 @@ def test_a_directory_of_another_study_is_refused_untouched(tiny, write, tmp_path
     assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
 
 
-def test_a_directory_with_other_files_is_refused(tiny, write, tmp_path):
+def test_a_directory_with_other_files_is_refused(tiny, write, tmp_path, run):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("")
     with pytest.raises(RunError, match="holds other files and no study"):
@@ -160,14 +131,14 @@ def test_a_directory_with_other_files_is_refused(tiny, write, tmp_path):
 
 
 @pytest.mark.parametrize("left", [[".lock"], [".lock", "meaning.json"], [".lock", "study.partial"]])
-def test_a_search_killed_before_it_wrote_its_study_can_be_begun_again(tiny, write, tmp_path, left):
+def test_a_search_killed_before_it_wrote_its_study_can_be_begun_again(tiny, write, tmp_path, left, run):
     (tmp_path / "run").mkdir()
     for name in left:
         (tmp_path / "run" / name).write_text("")
     assert run(prepare(write(tiny)), tmp_path / "run")[0].evaluations == 8
 
 
-def test_another_study_begun_in_the_meantime_is_noticed(tiny, write, tmp_path, monkeypatch):
+def test_another_study_begun_in_the_meantime_is_noticed(tiny, write, tmp_path, monkeypatch, run):
     mine = prepare(write(tiny))
     other = prepare(write({**tiny, "train": {**tiny["train"], "lr": 0.5}}, "other.yaml"))
     place, checks = Run(tmp_path / "run"), []
@@ -184,7 +155,7 @@ def test_another_study_begun_in_the_meantime_is_noticed(tiny, write, tmp_path, m
         pass
 
 
-def test_a_baseline_file_that_changed_is_noticed(tiny, write, tmp_path):
+def test_a_baseline_file_that_changed_is_noticed(tiny, write, tmp_path, run):
     tiny["baselines"] = {"extra": ["mine.json"]}
     write('{"kind": "gate", "squeeze": {"kind": "none"}}', "mine.json")
     run(prepare(write(tiny)), tmp_path / "run")
@@ -193,7 +164,7 @@ def test_a_baseline_file_that_changed_is_noticed(tiny, write, tmp_path):
         run(prepare(write(tiny)), tmp_path / "run")
 
 
-def test_a_language_that_grew_is_noticed(tiny, write, tmp_path, monkeypatch):
+def test_a_language_that_grew_is_noticed(tiny, write, tmp_path, monkeypatch, run):
     tiny["space"] = {"block": {"$any": "gate"}}
     run(prepare(write(tiny)), tmp_path / "run")
     monkeypatch.setattr("attnspace.primitives.statistics.amax.Amax.searched", True)
@@ -202,7 +173,7 @@ def test_a_language_that_grew_is_noticed(tiny, write, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"a: [", b"[]", b"\xff\xfe", b"a: 0x_"])
-def test_a_damaged_study_file_is_named(tiny, write, tmp_path, content):
+def test_a_damaged_study_file_is_named(tiny, write, tmp_path, content, run):
     study = prepare(write(tiny))
     run(study, tmp_path / "run")
     (tmp_path / "run" / "study.yaml").write_bytes(content)
@@ -210,7 +181,7 @@ def test_a_damaged_study_file_is_named(tiny, write, tmp_path, content):
         run(study, tmp_path / "run")
 
 
-def test_odd_directory_names_hold_their_own_files(tiny, write, tmp_path):
+def test_odd_directory_names_hold_their_own_files(tiny, write, tmp_path, run):
     run(prepare(write(tiny)), tmp_path / "what? x=1")
     assert (tmp_path / "what? x=1" / "ledger.db").exists()
     with pytest.raises(RunError, match="cannot be used: File name too long"):
@@ -247,7 +218,7 @@ def test_one_map_has_two_names_and_one_identity(tiny, write):
     assert torch.equal(*outputs)
 
 
-def test_a_directory_in_use_is_refused(tiny, write, tmp_path):
+def test_a_directory_in_use_is_refused(tiny, write, tmp_path, run):
     study = prepare(write(tiny))
     with Run(tmp_path / "run").opened(study), pytest.raises(RunError, match=r"is in use by process \d+"):
         run(study, tmp_path / "run")
@@ -288,7 +259,7 @@ def test_tpe_prefers_what_was_good(tiny, write):
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2])
-def test_training_uses_the_threads_of_the_study(tiny, write, tmp_path, threads):
+def test_training_uses_the_threads_of_the_study(tiny, write, tmp_path, threads, run):
     before = torch.get_num_threads()
     tiny["search"] |= {"trials": 1, "threads": threads}
     _, rows = run(prepare(write(tiny)), tmp_path / "run")
