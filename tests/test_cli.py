@@ -378,3 +378,123 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tiny, write, tmp_path):
     status, _, err = search.end()
     assert status == 130
     assert re.fullmatch(rf"stopped; \d+ finished evaluations are kept\. Go on with: attnspace search {study}\n", err)
+
+
+def test_confirm_prints_the_verdict_and_writes_it_into_the_report(call, tiny, write, tmp_path):
+    assert call("search", write(tiny))[0] == 0
+    run = tmp_path / "runs/tiny"
+    status, out, err = call("confirm", run, "--top", 2, "--seeds", 2)
+    assert (status, err) == (0, "")
+    assert "confirming" in out
+    assert "with 2 fresh seeds each" in out
+    verdict = next(line for line in out.splitlines() if "the best baseline" in line)
+    assert "n=2" in verdict
+    page = (run / "report.html").read_text()
+    assert "<h2>Confirmation</h2>" in page
+    assert "Every comparison" in page
+    status, again, _ = call("confirm", run, "--top", 2, "--seeds", 2)
+    assert status == 0
+    assert verdict in again
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("confirm", "nowhere"), "nowhere: is no run: it has no ledger.db"),
+        (("migrate", "nowhere", "study.yaml"), "nowhere: is no run: it has no ledger.db"),
+        (("confirm", ".", "--seeds", 1), "Invalid value for '--seeds'"),
+    ],
+)
+def test_confirm_and_migrate_want_a_run(call, tiny, write, arguments, message):
+    write(tiny)
+    status, _, err = call(*arguments)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_migrate_says_what_was_taken_over_and_how_to_go_on(call, tiny, write, tmp_path):
+    call("search", write(tiny))
+    tiny |= {"name": "larger"}
+    tiny["space"]["block"]["excite"] = [{"kind": "fc", "reduction": {"$choice": [1, 2, 4, 8]}}]
+    study = write(tiny, "larger.yaml")
+    status, out, err = call("migrate", tmp_path / "runs/tiny", study)
+    assert (status, err) == (0, "")
+    assert out == (f"8 evaluations of 3 trials taken over to runs/larger. Go on with: attnspace search {study}\n")
+    assert call("search", study)[0] == 0
+    status, _, err = call("migrate", tmp_path / "runs/tiny", study)
+    assert status == 2
+    assert "holds a run already" in err
+
+
+def test_limits_that_nothing_meets_are_one_message_before_anything_is_written(call, tiny, write, tmp_path):
+    tiny["objective"] = {"maximize": "val_accuracy", "subject_to": {"params": 10}}
+    study = write(tiny)
+    for command in ("search", "check"):
+        status, out, err = call(command, study)
+        assert (status, out) == (2, "")
+        assert re.fullmatch(
+            rf"error: {study}: objective\.subject_to: none of the space's 63 designs meets the limits; the backbone "
+            r"alone has params 77,754, at most 10; raise the limit, or take a smaller backbone\n",
+            err,
+        )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_show_prints_a_space_with_the_sizes_of_its_parts(call, tiny, write):
+    status, out, _ = call("show", write(tiny))
+    assert status == 0
+    assert "63 fillings" in out
+    assert "block.squeeze.stats: avg | max | avg+max" in out
+    assert "placement.stages: 1 | 2 | 3 | 1+2 | 1+3 | 2+3 | 1+2+3" in out
+    space = {
+        "kind": "sequential",
+        "blocks": {
+            "$repeat": {
+                "of": {
+                    "$choice": [
+                        {"kind": "identity"},
+                        {"kind": "simam", "e_lambda": {"$float": [1e-5, 1e-3], "log": True}},
+                    ]
+                },
+                "min": 1,
+                "max": 2,
+            }
+        },
+    }
+    status, out, _ = call("show", write(json.dumps(space), "space.json"))
+    assert status == 0
+    assert "endlessly many fillings" in out
+    assert "blocks: 1 to 2, 6 fillings" in out
+    assert "e_lambda: 1e-05 to 0.001, logarithmic" in out
+
+
+def test_kill_9_in_the_middle_of_a_promotion_loses_nothing(tiny, write, tmp_path):
+    """Killed while a design trains from one rung to the next: the same final table."""
+    tiny["train"]["epochs"] = 40
+    tiny["search"] |= {"trials": 6, "rungs": {"first": 2, "factor": 2}}
+    study = write(tiny)
+    (tmp_path / "whole").mkdir()
+    assert Search(study, tmp_path / "whole").end()[0] == 0
+    database = tmp_path / "runs/tiny/ledger.db"
+    search = Search(study, tmp_path)
+    search.wait_for_evaluations(database, 7)  # five baselines, two trials: the better one now goes on
+    deadline = time.monotonic() + 60
+    while not evaluations_of(database, "paused") >= 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(search.process.pid, signal.SIGKILL)
+    search.end()
+    assert list((tmp_path / "runs/tiny/checkpoints").iterdir())
+    assert Search(study, tmp_path).end()[0] == 0
+    assert outcome(tmp_path / "runs/tiny") == outcome(tmp_path / "whole/runs/tiny")
+    assert not (tmp_path / "runs/tiny/checkpoints").exists()
+
+
+def evaluations_of(database: Path, what: str) -> int:
+    import sqlite3
+
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        found = connection.execute("SELECT count(*) FROM evaluations WHERE outcome = ?", (what,)).fetchone()[0]
+    connection.close()
+    return found

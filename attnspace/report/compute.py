@@ -119,7 +119,7 @@ def hypervolume(results: Results) -> pd.DataFrame:
     low, span = points.min(0), np.ptp(points, axis=0)
     scaled = (points - low) / np.where(span > 0, span, 1.0)
     scaled[:, span == 0] = 1.0
-    shares = [dominated_volume(scaled[: n + 1]) for n in range(len(scaled))]
+    shares = np.maximum.accumulate([dominated_volume(scaled[: n + 1]) for n in range(len(scaled))])
     return pd.DataFrame({"epochs": spent[done.index].to_numpy(), "share": shares})
 
 

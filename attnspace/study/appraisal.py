@@ -164,7 +164,7 @@ class Appraisal:
             else f"none of {tried} random designs, nor one made lighter,"
         )
         plain = self._limits.excesses(self.costs(self._study.baselines[0]), self.costs(self._study.baselines[0]))
-        error = StudyError(f"{how_many} meets the limits", at=("objective", "subject_to"))
+        error = StudyError(f"{how_many} meets the limits", at=("objective", "subject_to"), file=self._study.file)
         if plain:
             error.what += f"; the backbone alone has {plain[0]}"
             error.remedy = "raise the limit, or take a smaller backbone"
