@@ -1,9 +1,9 @@
 """What suggests designs: Optuna samplers, two of them Optuna's own.
 
-random       each hole by itself, every option as likely
+nsga2        children of two of the ten best designs so far; the default, by measurement
+evolution    regularised evolution: a good recent design with a change
 tpe          Optuna's tree-structured Parzen estimator, one for each group of holes that are asked together
-evolution    regularised evolution: a good recent design with one change
-nsga2        children of two designs of the Pareto front, for several objectives
+random       each hole by itself, every option as likely
 exhaustive   every filling once, in random order
 """
 

@@ -32,7 +32,7 @@ class NSGA2(TreeSampler):
     """
 
     def __init__(
-        self, seed: int | None = None, startup: int = 10, population: int = 20, crossover: float = 0.9
+        self, seed: int | None = None, startup: int = 10, population: int = 10, crossover: float = 0.9
     ) -> None:
         super().__init__(seed, startup)
         self.population = population

@@ -157,7 +157,7 @@ class SearchConfig(Part):
     """
 
     trials: Annotated[int, Field(ge=1, le=1_000_000, description="New designs, besides the baselines.")] = 30
-    sampler: Annotated[SamplerName, Field(description="What suggests designs.")] = "tpe"
+    sampler: Annotated[SamplerName, Field(description="What suggests designs.")] = "nsga2"
     rungs: Annotated[Rungs | None, Field(description="Successive halving; null trains every design to the end.")] = (
         Rungs()
     )

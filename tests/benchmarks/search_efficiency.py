@@ -1,6 +1,6 @@
 """Epochs that samplers and rungs need to find the best design of the replay table, over repetitions.
 
-    python -m tests.benchmarks.search_efficiency [--repetitions 50] [--only NAME ...] [--out FILE.json]
+    python -m tests.benchmarks.search_efficiency [--repetitions 50] [--only NAME ...] [--figure FILE.html]
 
 Regret is that of the incumbent: the design which a user would be shown after so many epochs, the best that was trained
 to the end. It is measured twice, in standard deviations of the table's designs: in what the study itself measures (one
@@ -37,14 +37,14 @@ GRID = np.arange(9, 3_601, 9)
 
 # name: sampler, rungs, trials, further settings
 VARIANTS: dict[str, tuple[str, Rungs | None, int, dict]] = {
-    "random-plain": ("random", None, 700, {}),
-    "tpe-plain": ("tpe", None, 200, {}),
-    "evolution-plain": ("evolution", None, 400, {}),
+    "random-plain": ("random", None, 400, {}),
+    "nsga2-plain": ("nsga2", None, 400, {}),
     "random-rungs": ("random", Rungs(), 800, {}),
-    "tpe-rungs": ("tpe", Rungs(), 300, {}),
     "evolution-rungs": ("evolution", Rungs(), 500, {}),
     "nsga2-rungs": ("nsga2", Rungs(), 500, {}),
-    "evolution-seeds": ("evolution", Rungs(), 500, {"seeds": 3}),
+    "nsga2-rungs-seeds": ("nsga2", Rungs(), 500, {"seeds": 3}),
+    "tpe-plain": ("tpe", None, 200, {}),
+    "tpe-rungs": ("tpe", Rungs(), 300, {}),
 }
 
 
@@ -129,8 +129,10 @@ def optuna_rows(repetition: int) -> list[tuple[int, str, float | None]]:
     return steps
 
 
-def summarise(regrets: dict[str, np.ndarray], reference: str = "tpe-plain") -> dict:
-    """Per variant: median epochs to a regret of 0.1, its interval, and the ratio to the reference's."""
+def summarise(regrets: dict[str, np.ndarray], references: tuple[str, ...] = ("optuna", "random-plain")) -> dict:
+    """Per variant: median epochs to a regret of 0.1, its interval, the ratios to the references' medians, and at how
+    many of the grid's points its mean regret is above that of random search with 95% confidence.
+    """
     rng = np.random.default_rng(0)
     reached = {name: first_below(values, 0.1) for name, values in regrets.items()}
     found = {}
@@ -144,10 +146,30 @@ def summarise(regrets: dict[str, np.ndarray], reference: str = "tpe-plain") -> d
                 for e in (90, 180, 360, 720, 1440)
             },
         }
-        if reference in reached:
-            base = reached[reference]
-            found[name][f"of_{reference}"] = float(np.median(epochs) / np.median(base))
+        for reference in references:
+            if reference in reached:
+                base = reached[reference]
+                found[name][f"of_{reference}"] = ratio(epochs, base)
+                found[name][f"of_{reference}_interval"] = interval(
+                    lambda i, e=epochs, b=base: ratio(e[i[0]], b[i[1]]), len(epochs), rng, pairs=True
+                )
+        if "random-plain" in regrets:
+            found[name]["points_worse_than_random"] = worse(regrets[name], regrets["random-plain"])
     return found
+
+
+def ratio(epochs: np.ndarray, base: np.ndarray) -> float:
+    """Of medians; 0 where the base's is infinite, infinite where only the first one's is."""
+    one, other = np.median(epochs), np.median(base)
+    return 0.0 if np.isinf(other) and np.isfinite(one) else float(one / other) if np.isfinite(other) else 1.0
+
+
+def worse(regrets: np.ndarray, others: np.ndarray) -> int:
+    """Points of the grid where the mean regret is above the others' by more than 1.645 standard errors."""
+    both = np.isfinite(regrets).all(0) & np.isfinite(others).all(0)
+    gap = regrets[:, both].mean(0) - others[:, both].mean(0)
+    error = np.sqrt(regrets[:, both].var(0, ddof=1) / len(regrets) + others[:, both].var(0, ddof=1) / len(others))
+    return int((gap > 1.645 * error).sum())
 
 
 def first_below(regrets: np.ndarray, level: float) -> np.ndarray:
@@ -156,9 +178,9 @@ def first_below(regrets: np.ndarray, level: float) -> np.ndarray:
     return np.where(below.any(axis=1), GRID[below.argmax(axis=1)], np.inf)
 
 
-def interval(statistic, n: int, rng: np.random.Generator) -> list[float]:
-    """95% bootstrap interval over repetitions."""
-    drawn = [statistic(rng.integers(0, n, n)) for _ in range(2_000)]
+def interval(statistic, n: int, rng: np.random.Generator, *, pairs: bool = False) -> list[float]:
+    """95% bootstrap interval over repetitions; of two variants, each resampled by itself."""
+    drawn = [statistic(rng.integers(0, n, (2, n) if pairs else n)) for _ in range(2_000)]
     return [float(q) for q in np.quantile(drawn, [0.025, 0.975], method="nearest")]
 
 
@@ -166,7 +188,7 @@ def one(job: tuple[str, int]) -> tuple[str, int, np.ndarray, np.ndarray]:
     return *job, *curves(*job)
 
 
-def figure(regrets: dict[str, np.ndarray], title: str) -> go.Figure:
+def figure(regrets: dict[str, np.ndarray]) -> go.Figure:
     """Mean regret against epochs, with 95% bands over repetitions."""
     drawn = go.Figure()
     colours = ("#8a8a8a", "#c8553d", "#e09f3e", "#3d6fb6", "#2a9d5c", "#6d597a", "#a98467", "#12407a", "#d4a5a5")
@@ -176,7 +198,7 @@ def figure(regrets: dict[str, np.ndarray], title: str) -> go.Figure:
         band = {"x": np.r_[GRID, GRID[::-1]], "y": np.r_[mean + half, (mean - half)[::-1]]}
         drawn.add_scatter(**band, fill="toself", line={"width": 0}, fillcolor=colour, opacity=0.2, showlegend=False)
         drawn.add_scatter(x=GRID, y=mean, mode="lines", name=name, line={"color": colour, "width": 2})
-    drawn.update_layout(template="plotly_white", width=900, height=520, title=title, xaxis_title="training epochs")
+    drawn.update_layout(template="plotly_white", width=900, height=520, xaxis_title="training epochs")
     drawn.update_xaxes(type="log")
     drawn.update_yaxes(title="regret of the incumbent, standard deviations of the designs", rangemode="tozero")
     return drawn
@@ -187,6 +209,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=50)
     parser.add_argument("--only", nargs="*", default=["optuna", *VARIANTS])
     parser.add_argument("--out", type=Path, default=HERE / "results" / "search_efficiency.json")
+    parser.add_argument("--figure", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     jobs = [(name, repetition) for name in asked.only for repetition in range(asked.repetitions)]
@@ -203,11 +226,15 @@ def main() -> None:
         "machine": machine(),
         "repetitions": asked.repetitions,
         "own_seed": summarise(regrets),
+        "mean_regret": {
+            "epochs": GRID[::10].tolist(),
+            **{name: np.nanmean(values, axis=0)[::10].round(4).tolist() for name, values in regrets.items()},
+        },
         "other_seeds": summarise({name: np.array(values) for name, values in held_out.items()}),
     }
     asked.out.write_text(json.dumps(result, indent=1) + "\n")
-    page = figure(regrets, "Regret in the study's own measure").to_html(include_plotlyjs="cdn")
-    asked.out.with_suffix(".html").write_text(page)
+    if asked.figure:
+        asked.figure.write_text(figure(regrets).to_html())
     for part in ("own_seed", "other_seeds"):
         print(part)
         for name, facts in result[part].items():
