@@ -37,8 +37,8 @@ def main() -> None:
         "training_s": training_s,
         "outside_training": 1 - training_s / wall_s,
         "outside_training_as_printed": 1 - training_s / total_s,
-        "designs": int((table["role"] == "trial").sum()),
-        "distinct_designs": int(table["design"].nunique()),
+        "designs": int(table.loc[table["role"] == "trial", "design"].nunique()),
+        "trained_to_the_end": int(((table["role"] == "trial") & (table["outcome"] == "done")).sum()),
         "baselines": int((table["role"] == "baseline").sum()),
     }
     print(json.dumps(result, indent=1))
