@@ -434,7 +434,7 @@ def test_limits_that_nothing_meets_are_one_message_before_anything_is_written(ca
         status, out, err = call(command, study)
         assert (status, out) == (2, "")
         assert re.fullmatch(
-            rf"error: {study}: objective\.subject_to: none of the space's 63 designs meets the limits; the backbone "
+            rf"error: {study}: objective\.subject_to: nothing meets the limits; the backbone "
             r"alone has params 77,754, at most 10; raise the limit, or take a smaller backbone\n",
             err,
         )

@@ -57,7 +57,7 @@ class Excess:
     @property
     def ratio(self) -> float:
         """How many times too much."""
-        return self.cost / self.limit if self.limit else float("inf")
+        return self.cost / (self.limit or ROUNDING)
 
     def __str__(self) -> str:
         return f"{self.name} {_figure(self.cost)}, at most {_figure(self.limit)}"
