@@ -10,7 +10,7 @@ Computation 6(2), 2002, sections III.A and III.B.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class NSGA2(TreeSampler):
         self.crossover = crossover
 
     def plan(self, finished: Sequence[FrozenTrial], signs: Sequence[float]) -> Mapping[str, Any]:
-        order = ranked([trial.values for trial in finished], signs)[: self.population]
+        order = ranked([trial.values for trial in finished], signs, self.population)
         one, other = self._winner(order, finished), self._winner(order, finished)
         answers = dict(one.params)
         if self.rng.random() < self.crossover:
@@ -53,32 +53,45 @@ class NSGA2(TreeSampler):
         return finished[order[min(self.rng.randrange(len(order)), self.rng.randrange(len(order)))]]
 
 
-def ranked(values: Sequence[Sequence[float]], signs: Sequence[float]) -> list[int]:
-    """Indices, the best first: by front, and in a front the lonelier first."""
+def ranked(values: Sequence[Sequence[float]], signs: Sequence[float], count: int) -> list[int]:
+    """The indices of the best `count`, the best first: by front, and in a front the lonelier first."""
     points = np.asarray(values, dtype=float) * np.asarray(signs)
     order: list[int] = []
     for front in fronts(points):
         distances = crowding(points[front])
         order += [int(i) for i in front[np.argsort(-distances, kind="stable")]]
-    return order
+        if len(order) >= count:
+            break
+    return order[:count]
 
 
-def fronts(points: np.ndarray) -> list[np.ndarray]:
+def fronts(points: np.ndarray) -> Iterator[np.ndarray]:
     """Indices of the non-dominated points, then of those that only the first ones dominate, and so on.
 
     Shape:
         points: (n, objectives), more is better
     """
-    if points.shape[1] == 1:
-        values = points[:, 0]
-        return [np.flatnonzero(values == value) for value in np.unique(values)[::-1]]
-    found = []
     left = np.arange(len(points))
     while len(left):
-        counts = dominance_counts(points[left], np.ones(points.shape[1]))
-        found.append(left[counts == 0])
-        left = left[counts > 0]
-    return found
+        front = _front(points[left])
+        yield left[front]
+        left = left[~front]
+
+
+def _front(points: np.ndarray) -> np.ndarray:
+    """Which points none dominates: one of them after the other takes out those that it dominates."""
+    kept = np.arange(len(points))
+    # Large sums first: such points dominate many, and none after them dominates them.
+    kept = kept[np.argsort(-points.sum(1), kind="stable")]
+    at = 0
+    while at < len(kept):
+        here = points[kept]
+        alive = (here > here[at]).any(1) | (here == here[at]).all(1)
+        at = int(alive[: at + 1].sum())
+        kept = kept[alive]
+    front = np.zeros(len(points), dtype=bool)
+    front[kept] = True
+    return front
 
 
 def dominance_counts(values: Sequence[Sequence[float]] | np.ndarray, signs: Sequence[float] | np.ndarray) -> np.ndarray:
