@@ -53,7 +53,6 @@ class Confirmation:
             `p_holm`, corrected for all of them.
         verdict: of the best design against the best baseline.
         controls: what the controls of the search's best design say, a sentence each.
-        seeds: how many were asked for.
     """
 
     scores: pd.DataFrame
@@ -61,7 +60,6 @@ class Confirmation:
     comparisons: pd.DataFrame
     verdict: Verdict
     controls: list[str]
-    seeds: int
 
 
 def confirmation(results: Results) -> Confirmation | None:
@@ -93,7 +91,6 @@ def confirmation(results: Results) -> Confirmation | None:
         comparisons,
         judge(scores, tops, baselines),
         said,
-        int(results.study.get("confirm", {}).get("seeds", len(scores))),
     )
 
 
@@ -147,7 +144,7 @@ def _p(scores: pd.DataFrame, top: str, baselines: Sequence[str], rival: str) -> 
     differences = {baseline: (scores[top] - scores[baseline]).dropna().to_numpy() for baseline in baselines}
     if all(len(one) and one.mean() > 0 for one in differences.values()):
         return max(map(p_value, differences.values()))
-    return p_value(differences[rival])
+    return min(1.0, len(baselines) * p_value(differences[rival]))  # the rival was picked for its mean
 
 
 def _paired(scores: pd.DataFrame, name: str, other: str) -> tuple[list[float], list[float]]:
@@ -157,9 +154,12 @@ def _paired(scores: pd.DataFrame, name: str, other: str) -> tuple[list[float], l
 
 
 def _controls(scores: pd.DataFrame, winner: str, controls: Sequence[str]) -> list[str]:
+    against = list(controls)
+    if "matched" not in controls and "none" in scores:
+        against.insert(0, "none")
     made = [
         compare(winner, control, *_paired(scores, winner, control))
-        for control in controls
+        for control in against
         if len(_paired(scores, winner, control)[0]) >= 2
     ]
     said = []
@@ -167,6 +167,7 @@ def _controls(scores: pd.DataFrame, winner: str, controls: Sequence[str]) -> lis
         by = f"{_signed(comparison.difference)} +- {_points(comparison.margin)} points, p{_p_text(p)}, n={comparison.n}"
         what = {
             "matched": "the plain backbone, widened to as many parameters",
+            "none": "the plain backbone, which it exceeds by fewer parameters than one channel more would",
             "constant": "itself with constant gates, which do not look at the image",
         }.get(comparison.other, comparison.other)
         if p > ALPHA:

@@ -80,13 +80,24 @@ def _field(name: str, about: Any) -> str:
 
 def summary_table(results: Results) -> Table:
     """The best designs of a run and its baselines."""
-    from attnspace.report.compute import leaderboard, summary
+    from attnspace.confirmation import confirmation
+    from attnspace.report.compute import leaderboard, shown_costs, summary
 
-    table = Table("#", "block", "placement", results.metric, "gain", "parameters", box=None, header_style="bold")
-    for column in (0, 3, 4, 5):
+    costs = ["params", *(cost for cost in shown_costs(results) if cost != "params")]
+    columns = (
+        "#",
+        "block",
+        "placement",
+        results.metric,
+        "gain",
+        *("parameters" if c == "params" else c for c in costs),
+    )
+    table = Table(*columns, box=None, header_style="bold")
+    for column in (0, *range(3, len(columns))):
         table.columns[column].justify = "right"
     board = leaderboard(results)
-    shown = board[(board["rank"] <= 5) | (board["role"] == "baseline")]
+    best = board[board["role"] == "trial"].head(5)
+    shown = board[board.index.isin(best.index) | (board["role"] == "baseline")]
     hidden = len(board) - len(shown)
     for _, row in shown.iterrows():
         name = f"{row['name']} (baseline)" if row["role"] == "baseline" else row["label"]
@@ -97,11 +108,12 @@ def summary_table(results: Results) -> Table:
             row["placement"],
             f"{row[results.metric]:.4f}",
             gain,
-            f"{int(row['params']):,}",
+            *(f"{row[cost]:,.3f}" if cost == "latency_ms" else f"{int(row[cost]):,}" for cost in costs),
         )
         table.add_row(*cells, style="red" if row["role"] == "baseline" else None)
-    more = f"{hidden} more designs are in the report. " if hidden else ""
-    table.caption = more + summary(results).sentence(results.metric)
+    more = f"{hidden} more design{'s are' if hidden > 1 else ' is'} in the report. " if hidden else ""
+    confirmed = confirmation(results)
+    table.caption = more + (confirmed.verdict.sentence if confirmed else summary(results).sentence(results.metric))
     table.caption_justify = "left"
     return table
 

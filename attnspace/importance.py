@@ -50,6 +50,7 @@ class Importance:
             `effect` on the metric at the end against the mean over the hole's options, `low`, `high`. Positive
             is better.
         designs: how many are behind it.
+        ended: how many of them were trained to the end; the others count with the value expected of them.
         fit: share of the variance among designs that forests predict for designs that they were not given; not above 0
             where they know nothing.
     """
@@ -57,11 +58,14 @@ class Importance:
     holes: pd.DataFrame
     effects: pd.DataFrame
     designs: int
+    ended: int
     fit: float
 
 
 def importance(results: Results, seed: int = 0) -> Importance | None:
     """What matters, by the choices of a run's trials; None while fewer than 20 designs have a value."""
+    if results.searched.empty:
+        return None
     designs = _observations(results).tail(MOST).reset_index(drop=True)  # so that a report stays a matter of seconds
     coded = _Coded([dict(choices) for choices in designs["choices"]])
     if len(designs) < FEWEST or not coded.holes:
@@ -85,7 +89,9 @@ def importance(results: Results, seed: int = 0) -> Importance | None:
             }
         )
     table = pd.DataFrame(rows).sort_values("forest", ascending=False, kind="stable", ignore_index=True)
-    return Importance(table, _effects(forests, coded), len(designs), _fit(designs, forests, coded))
+    return Importance(
+        table, _effects(forests, coded), len(designs), int(designs["ended"].sum()), _fit(designs, forests, coded)
+    )
 
 
 def _observations(results: Results) -> pd.DataFrame:
@@ -96,7 +102,7 @@ def _observations(results: Results) -> pd.DataFrame:
     """
     rows = results.searched
     rows = rows[(rows["role"] == "trial") & (rows["outcome"] != "failed")]
-    rungs = sorted({int(epochs) for epochs in rows["epochs"]})
+    rungs = sorted({int(epochs) for epochs in rows["epochs"]} | {int(results.searched["epochs"].max())})
     sign = 1.0 if results.direction == "maximize" else -1.0
     furthest = rows.sort_values("epochs", kind="stable").groupby(["design", "seed"], sort=False).tail(1).sort_index()
     values = [
@@ -113,7 +119,7 @@ def _observations(results: Results) -> pd.DataFrame:
         {
             "design": furthest["design"],
             "choices": furthest["choices"],
-            "first": [known[rungs[0]] for known in values],
+            "first": [known[min(known)] for known in values],
             "last": [known.get(rungs[-1], forecasts[max(known)](known[max(known)])) for known in values],
             "ended": [rungs[-1] in known for known in values],
         },

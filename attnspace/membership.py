@@ -55,38 +55,43 @@ def _list(template: Record, data: tuple[Any, ...], first: int, models: Sequence[
         if count > len(data):
             return
         here: Any = list(data[:count]) if first in template.spliced else data[0]
-        for params in matches(template.parts[first], here, models):
+        params = next(matches(template.parts[first], here, models), None)
+        if params is not None:
             for rest in _list(template, data[count:], first + 1, models):
                 yield {**params, **rest}
+                if first not in template.spliced:
+                    return
 
 
 def _mapping(parts: Mapping[Any, Template], data: Any, models: Sequence[type[BaseModel]]) -> Iterator[Params]:
     if not isinstance(data, Mapping):
         return
+    if parts.keys() == data.keys():
+        yield from _all([(part, data[key]) for key, part in parts.items()], models)
+        return
     for defaults in _defaults({*parts, *data}, data, models):
-        whole = [(parts.get(key, _MISSING), data.get(key, _MISSING), key) for key in {**parts, **data}]
-        yield from _all(
-            [
-                (
-                    Fixed(defaults[key]) if part is _MISSING else part,
-                    defaults[key] if value is _MISSING else value,
-                )
-                for part, value, key in whole
-            ],
-            models,
-        )
+        pairs = [
+            (parts[key] if key in parts else Fixed(defaults[key]), data[key] if key in data else defaults[key])
+            for key in {**parts, **data}
+        ]
+        found = next(_all(pairs, models), None)
+        if found is not None:
+            yield found
+            return
 
 
 _MISSING: Any = object()
 
 
 def _all(pairs: Sequence[tuple[Template, Any]], models: Sequence[type[BaseModel]]) -> Iterator[Params]:
-    if not pairs:
-        yield {}
-        return
-    for params in matches(*pairs[0], models):
-        for rest in _all(pairs[1:], models):
-            yield {**params, **rest}
+    """Parts have no parameter in common: one way for each is enough."""
+    whole: dict[str, Any] = {}
+    for template, data in sorted(pairs, key=lambda pair: not isinstance(pair[0], Fixed)):  # what fails fast first
+        found = next(matches(template, data, models), None)
+        if found is None:
+            return
+        whole |= found
+    yield whole
 
 
 def _defaults(
@@ -100,7 +105,6 @@ def _defaults(
         ]
     else:
         candidates = [Branch, Reduction, *models]
-    yield dict.fromkeys(keys, _MISSING)  # both sides write all of them
     for model in candidates:
         if keys <= model.model_fields.keys():
             fields = model.model_fields

@@ -204,7 +204,7 @@ def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapp
             at=("placement", "position"),
             allowed=", ".join(positions),
         )
-    per_stage = _per_stage(block, chosen)
+    per_stage = _per_stage(block, chosen, stages)
     planned: dict[str, Block] = {}
     for stage in sorted(chosen):
         here = [slot for slot in available if slot.stage == stage and slot.position == placement.position]
@@ -251,11 +251,18 @@ def _shape_of(model: nn.Module, input_shape: tuple[int, int, int] | None) -> tup
 
 
 def _per_stage(
-    block: SpecLike | Mapping[int, SpecLike], stages: tuple[int, ...]
+    block: SpecLike | Mapping[int, SpecLike], stages: tuple[int, ...], existing: Sequence[int]
 ) -> dict[int, tuple[tuple[str, ...], Block]]:
     """Stage -> (where its block stands in the design, the block)."""
     if isinstance(block, Mapping) and all(isinstance(stage, int) for stage in block):
         by_stage = {int(stage): as_block(spec) for stage, spec in block.items()}
+        for stage in by_stage:
+            if stage not in existing:
+                raise PlacementError(
+                    f"stage {stage} does not exist",
+                    at=("block", "per_stage", str(stage)),
+                    allowed=", ".join(map(str, existing)),
+                )
         for stage in stages:
             if stage not in by_stage:
                 raise PlacementError(

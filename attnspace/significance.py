@@ -37,7 +37,7 @@ __all__ = [
 ALPHA, POWER = 0.05, 0.8
 """The level of all tests; the power that is asked of a comparison."""
 
-RESAMPLES = 4_000
+RESAMPLES, FEW = 4_000, 8
 MOST_SEEDS = 1_000
 
 
@@ -90,27 +90,31 @@ def compare(name: str, other: str, scores: Sequence[float], others: Sequence[flo
 
 
 def p_value(differences: np.ndarray) -> float:
-    """Of the paired t-test. Where all differences are alike there is no chance: p is 1 if they are 0, and 0 if not."""
-    if len(differences) < 2:
+    """Of the paired t-test, two-sided; of the signs where all differences are alike, as those of few images may be."""
+    n = len(differences)
+    if n < 2 or np.abs(differences).max() <= 1e-12:
         return 1.0
-    if np.ptp(differences) <= 1e-12 * max(1.0, float(np.abs(differences).max())):
-        return 1.0 if abs(float(differences.mean())) <= 1e-12 else 0.0
+    if np.ptp(differences) <= 1e-12:
+        return float(2.0 ** (1 - n))
     return float(stats.ttest_1samp(differences, 0.0).pvalue)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """95% bootstrap interval of the mean; always the same for the same values."""
+    """95% bootstrap interval of the mean; always the same for the same values. Of fewer than eight values, for which
+    bootstraps are far too narrow, that of the t distribution.
+    """
     if len(values) < 2:
         return math.nan, math.nan
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
-            (values,), np.mean, n_resamples=RESAMPLES, confidence_level=1 - ALPHA, method="BCa", rng=0
-        ).confidence_interval
-    if math.isfinite(found.low) and math.isfinite(found.high):
-        return float(found.low), float(found.high)
+    if len(values) >= FEW:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            found = stats.bootstrap(
+                (values,), np.mean, n_resamples=RESAMPLES, confidence_level=1 - ALPHA, method="BCa", rng=0
+            ).confidence_interval
+        if math.isfinite(found.low) and math.isfinite(found.high):
+            return float(found.low), float(found.high)
     half = float(stats.t.ppf(1 - ALPHA / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
     return float(values.mean()) - half, float(values.mean()) + half
 

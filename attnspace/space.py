@@ -175,8 +175,16 @@ class Space:
                 raise SpaceError(
                     "is no option of this hole", at=(name,), got=label, allowed=_options(known[name])
                 ) from None
+        template = self.template
+        for hole in self.holes():  # outer ones first
+            if hole.name in settled:
+                if hole.name not in {left.name for left in parameters(template)}:
+                    raise SpaceError(
+                        "is never asked: another hole that is fixed excludes it", at=(hole.name,), remedy="remove it"
+                    )
+                template = _settled(template, {hole.name: settled[hole.name]})
         part = Space.__new__(Space)
-        part.data, part._models, part.template = self.data, self._models, _settled(self.template, settled)
+        part.data, part._models, part.template = self.data, self._models, template
         return part
 
     def neighbours(self, filling: Filling, rng: random.Random) -> Iterator[Filling]:

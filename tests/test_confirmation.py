@@ -101,7 +101,8 @@ def test_a_confirmation_is_read_from_the_ledger(tmp_path):
     assert ((found.designs["low"] <= found.designs["mean"]) & (found.designs["mean"] <= found.designs["high"])).all()
     assert len(found.comparisons) == 6
     assert (found.comparisons["p_holm"] >= found.comparisons["p"]).all()
-    assert "itself with constant gates, which do not look at the image" in found.controls[0]
+    assert "the plain backbone, which it exceeds by fewer parameters than one channel" in found.controls[0]
+    assert "itself with constant gates, which do not look at the image" in found.controls[1]
     assert "the best baseline" in found.verdict.sentence
 
 

@@ -26,7 +26,8 @@ def test_a_comparison_is_that_of_a_paired_t_test():
 def test_equal_scores_are_no_difference_and_equal_leads_no_chance():
     same = compare("a", "b", [0.5, 0.6, 0.7], [0.5, 0.6, 0.7])
     assert (same.difference, same.p, same.low, same.high) == (0.0, 1.0, 0.0, 0.0)
-    assert p_value(np.array([0.1, 0.1, 0.1])) == 0.0
+    assert p_value(np.array([0.1, 0.1, 0.1])) == 0.25  # three coins alike
+    assert p_value(np.array([0.002] * 10)) == pytest.approx(2 / 2**10)
     assert p_value(np.array([0.1])) == 1.0
 
 
@@ -46,6 +47,12 @@ def test_bootstrap_intervals_cover_as_often_as_they_say():
         low, high = interval(rng.normal(1.0, 1.0, 20))
         covered += low <= 1.0 <= high
     assert 0.88 <= covered / 300 <= 0.98
+
+
+def test_few_values_have_the_interval_of_the_t_distribution():
+    values = np.array([0.1, 0.4, 0.2])
+    half = stats.t.ppf(0.975, 2) * values.std(ddof=1) / 3**0.5
+    assert interval(values) == pytest.approx((values.mean() - half, values.mean() + half))
 
 
 def test_the_same_values_have_the_same_interval():

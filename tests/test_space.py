@@ -254,6 +254,7 @@ def test_a_part_of_a_space_has_some_holes_settled():
         ({"excite.1": "fc"}, r"excite\.1: no hole has this name; allowed: squeeze\.stats.*did you mean 'excite\.0'"),
         ({"excite.0": "fcc"}, r"excite\.0: is no option of this hole; got \"fcc\"; allowed: fc, conv1d, project"),
         ({"excite.0": ["fc"]}, r"excite\.0: is no option"),
+        ({"excite.0": "fc", "excite.0[conv1d].kernel": 3}, r"excite\.0\[conv1d\]\.kernel: is never asked"),
     ):
         with pytest.raises(SpaceError, match=message):
             Space(GATE).fixed(settled)

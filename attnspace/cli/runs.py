@@ -33,10 +33,14 @@ def search(study: Annotated[Path, typer.Argument(help="The study, a YAML file.")
     from attnspace.study import search as run_search
     from attnspace.study.ledger import timestamp
     from attnspace.study.progress import watcher_for
+    from attnspace.study.search import threads
 
     prepared = prepare(study)
-    Appraisal(prepared).demand()
     place = Run(run_ or Path("runs") / prepared.config.name)
+    place.check(prepared)
+    if not place.ledger_file.exists():  # a search that was begun has met its limits
+        with threads(prepared.config.search.threads):
+            Appraisal(prepared).demand()
     console = terminal()
     with place.opened(prepared):
         ledger = Ledger(place.ledger_file)
@@ -52,7 +56,7 @@ def search(study: Annotated[Path, typer.Argument(help="The study, a YAML file.")
         ledger.close()
     console.print(summary_table(results))
     if outcome.exhausted:
-        found = results.frame.loc[results.frame["role"] == "trial", ["design", "seed"]].drop_duplicates()
+        found = results.searched.loc[results.searched["role"] == "trial", ["design", "seed"]].drop_duplicates()
         limited = " within the limits" if prepared.config.objective.subject_to.names else ""
         console.print(
             f"The space holds no further design{limited}: {len(found)} of {prepared.config.search.trials} trials."
@@ -67,7 +71,7 @@ def search(study: Annotated[Path, typer.Argument(help="The study, a YAML file.")
     console.print(f"report: {place.path / 'report.html'}", highlight=False, soft_wrap=True)
     if results.ranked().empty:
         raise RunFailed("every evaluation failed", file=str(place.path), remedy="see the reasons in its report.html")
-    if not prepared.table:
+    if not prepared.table and results.winner() is not None and results.confirmed().empty:
         again = shlex.join(["attnspace", "confirm", str(place.path)])
         console.print(f"is the gain real? {again}", highlight=False, soft_wrap=True)
 
@@ -87,16 +91,21 @@ def confirm(
     from attnspace.study import confirm as run_confirm
     from attnspace.study.progress import watcher_for
 
-    load(run_)
-    prepared = prepare_run(run_, top=top, seeds=seeds)
+    prepared = prepare_run(run_)
     place = Run(run_)
     console = terminal()
     command = ["confirm", str(run_)]
     command += [*(["--top", str(top)] if top else []), *(["--seeds", str(seeds)] if seeds else [])]
+    asked = seeds or prepared.config.confirm.seeds
     with place.opened(prepared):
-        ledger = Ledger(place.ledger_file)
+        ledger, results = Ledger(place.ledger_file), load(run_)
+        earlier = confirmation(results)
+        if earlier and 2 <= len(earlier.scores) < asked and not earlier.scores.isna().any(axis=None):
+            console.print(
+                "note: seeds are added after a look at the verdict, which makes p-values too small", style="yellow"
+            )
         with _kept_when_stopped(ledger, command), watcher_for(console) as watcher:
-            run_confirm(prepared, load(run_), ledger, watcher)
+            run_confirm(prepared, results, ledger, watcher, top=top or prepared.config.confirm.top, seeds=asked)
         results = _write_report(run_)
         ledger.close()
     found = confirmation(results)
@@ -140,6 +149,10 @@ def migrate(
         print(f"left behind: {number}, {reason}")
     again = shlex.join(["attnspace", "search", str(study), *(["--run", str(to)] if to else [])])
     print(f"{found.taken} evaluations of {found.trials} trials taken over to {place.path}. Go on with: {again}")
+    if found.trials >= prepared.config.search.trials:
+        print(
+            f"note: the study asks for {prepared.config.search.trials} trials; raise search.trials to train new designs"
+        )
 
 
 @contextmanager

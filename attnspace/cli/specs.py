@@ -130,11 +130,15 @@ def check(
     data = document.data
     if isinstance(data, dict) and "space" in data:
         from attnspace.study import Appraisal, prepare
+        from attnspace.study.search import threads
 
         study = prepare(file)
-        Appraisal(study).demand()
+        with threads(study.config.search.threads):
+            Appraisal(study).demand()
         print(f"{file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
         print(f"a space of {fillings(study.space.size())}, a backbone with {len(study.slots)} slots")
+        if study.table:
+            print(f"a table of {len(study.table.designs())} designs under {len(study.table.seeds)} seeds to look up")
         if study.space.size() < study.config.search.trials:
             print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
         return

@@ -10,7 +10,18 @@ import pandas as pd
 
 from attnspace.results import COSTS, Results
 
-__all__ = ["Summary", "burden", "curves", "dominated_volume", "edf", "front", "hypervolume", "leaderboard", "summary"]
+__all__ = [
+    "Summary",
+    "burden",
+    "curves",
+    "dominated_volume",
+    "edf",
+    "front",
+    "hypervolume",
+    "leaderboard",
+    "shown_costs",
+    "summary",
+]
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,16 @@ def burden(results: Results) -> str:
     return next((metric for metric in results.goals if metric in COSTS), "params")
 
 
+def shown_costs(results: Results) -> list[str]:
+    """The costs that the study speaks of, as objectives or limits."""
+    limits = results.study["objective"].get("subject_to") or {}
+    return [
+        cost
+        for cost in COSTS
+        if cost in results.goals or any(limits.get(name) is not None for name in (cost, f"{cost}_overhead"))
+    ]
+
+
 def front(results: Results) -> pd.DataFrame:
     """Cost and metric of each finished evaluation; `pareto` marks those that none beats in both.
 
@@ -119,7 +140,14 @@ def hypervolume(results: Results) -> pd.DataFrame:
     low, span = points.min(0), np.ptp(points, axis=0)
     scaled = (points - low) / np.where(span > 0, span, 1.0)
     scaled[:, span == 0] = 1.0
-    shares = np.maximum.accumulate([dominated_volume(scaled[: n + 1]) for n in range(len(scaled))])
+    shares: list[float] = []
+    known = np.empty((0, scaled.shape[1]))
+    for point in scaled:
+        if not len(known) or not (known >= point).all(1).any():
+            known = np.vstack([known[~(point >= known).all(1)], point])
+            shares.append(max(dominated_volume(known), shares[-1] if shares else 0.0))
+        else:
+            shares.append(shares[-1])
     return pd.DataFrame({"epochs": spent[done.index].to_numpy(), "share": shares})
 
 

@@ -101,6 +101,7 @@ def _row(row: pd.Series[Any], metric: str) -> dict[str, Any]:
         "flops": f"{row['flops'] / 1e6:.2f}",
         "train_s": f"{row['train_s']:.1f}",
         "seeds": row["seeds"],
+        "latency": "" if pd.isna(row["latency_ms"]) else f"{row['latency_ms']:.3f}",
         "design": row["design"],
     }
 

@@ -107,6 +107,8 @@ def crowding(points: np.ndarray) -> np.ndarray:
     the ends.
     """
     distances = np.zeros(len(points))
+    if not len(points):
+        return distances
     for column in points.T:
         order = np.argsort(column, kind="stable")
         span = column[order[-1]] - column[order[0]]

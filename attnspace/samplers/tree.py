@@ -52,7 +52,7 @@ class TreeSampler(BaseSampler):
         if self._planned[0] != trial.number:
             finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
             signs = [1.0 if direction.name == "MAXIMIZE" else -1.0 for direction in study.directions]
-            answers = self.plan(finished, signs) if len(finished) >= self.startup else {}
+            answers = self.plan(finished, signs) if len(finished) >= max(1, self.startup) else {}
             self._planned = (trial.number, answers)
         answers = self._planned[1]
         if param_name in answers and _is_option(param_distribution, answers[param_name]):

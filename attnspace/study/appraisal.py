@@ -57,8 +57,8 @@ class Appraisal:
         study = self._study
         if study.table:
             recorded = study.table.find(design.identity, study.table.seeds[0])
-            if recorded is not None:
-                return Costs(recorded.params, recorded.flops, recorded.activation_bytes)
+            if recorded is not None and recorded.costs is not None:
+                return recorded.costs
         found = self._network_cost(design)
         costs = Costs(found.params, found.flops, found.activation_bytes)
         return costs.timed(self._timed(design)) if self._times else costs
@@ -176,7 +176,11 @@ class Appraisal:
             else f"none of {tried} random designs, nor one made lighter,"
         )
         error = StudyError(f"{how_many} meets the limits", at=("objective", "subject_to"), file=self._study.file)
-        if lightest:
+        plain = self.costs(self._study.baselines[0])
+        if beyond := self._limits.excesses(plain, plain):
+            error.what += f"; the backbone alone has {beyond[0]}"
+            error.remedy = "raise the limit, or take a smaller backbone"
+        elif lightest:
             error.what += f"; the lightest has {' and '.join(map(str, lightest[1]))}"
             error.remedy = "raise the limit, or open the space to lighter blocks and fewer places"
         return error

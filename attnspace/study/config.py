@@ -129,7 +129,8 @@ class Objective(Part):
 
 
 class Rungs(Part):
-    """Successive halving: every design trains to the first rung, the best 1/`factor` of each rung go on to the next.
+    """Successive halving: every design trains to the first rung, the best 1/`factor` of each rung go on to the next,
+    which is `factor` times as far.
 
     `first` is in epochs; null is about a ninth of all with the default factor of 3: two rungs before the end.
     """
@@ -139,11 +140,11 @@ class Rungs(Part):
 
     def budgets(self, epochs: int) -> tuple[int, ...]:
         """The epochs of each rung, the last one being all."""
-        first = self.first or max(1, -(-epochs // self.factor**2))
-        rungs = [epochs]
-        while rungs[0] > first and (below := max(first, round(rungs[0] / self.factor))) < rungs[0]:
-            rungs.insert(0, below)
-        return tuple(rungs)
+        rung, rungs = self.first or max(1, round(epochs / self.factor**2)), []
+        while rung <= epochs / self.factor**0.5:  # a rung nearer to the end than that would hardly save anything
+            rungs.append(rung)
+            rung *= self.factor
+        return (*rungs, epochs)
 
 
 class SearchConfig(Part):
@@ -208,6 +209,16 @@ class StudyConfig(Part):
     ] = Recipe()
     search: Annotated[SearchConfig, Field(description="How many designs, suggested by what.")] = SearchConfig()
     confirm: Annotated[ConfirmConfig, Field(description="What is trained again to be sure.")] = ConfirmConfig()
+
+    @model_validator(mode="after")
+    def _rung_before_the_end(self) -> Self:
+        rungs = self.search.rungs
+        if isinstance(self.train, Recipe) and rungs and rungs.first and rungs.first >= self.train.epochs:
+            allowed = f"up to {self.train.epochs - 1}"
+            raise fault(
+                "is no rung before the end", at=("search", "rungs", "first"), allowed=allowed, remedy="or rungs: null"
+            )
+        return self
 
     def plain(self) -> dict[str, Any]:
         """As plain data, with every default written out."""

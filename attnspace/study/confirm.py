@@ -28,8 +28,8 @@ FRESH = 1_000_000
 """Seeds of a confirmation begin so far above the search's."""
 
 
-def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher) -> int:
-    """Train what is still missing of the study's confirmation, one seed of all designs after the other.
+def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *, top: int, seeds: int) -> int:
+    """Train what is still missing of a confirmation, one seed of all designs after the other.
 
     Returns:
         how many networks were trained.
@@ -38,13 +38,13 @@ def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher) ->
         RunError: the search has no finished trial.
         RunFailed: the ledger cannot be written.
     """
-    designs = chosen(study, results, study.config.confirm.top)
+    designs = chosen(study, results, top)
     test = data.load_test(study.config.data)
     trainer = Trainer(study, Appraisal(study, ledger), Checkpoints(None), watcher.epoch_ends)
     have = {(row.design, row.seed) for row in ledger.rows() if row.phase == "confirm" and row.recipe == study.recipe}
-    wanted = [(design, study.seed(FRESH + i)) for i in range(study.config.confirm.seeds) for design in designs]
+    wanted = [(design, study.seed(FRESH + i)) for i in range(seeds) for design in designs]
     missing = [(design, seed) for design, seed in wanted if (design.identity, seed) not in have]
-    watcher.begin_confirmation(study, len(designs), len(wanted) - len(missing))
+    watcher.begin_confirmation(study, len(designs), seeds, len(wanted) - len(missing))
     with threads(study.config.search.threads):
         for design, seed in missing:
             watcher.design_begins(design, 0, study.epochs)

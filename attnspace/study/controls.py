@@ -15,6 +15,7 @@ from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.layers import MapLayers
 from attnspace.primitives.blocks.parallel import Parallel
 from attnspace.primitives.blocks.residual import Residual
+from attnspace.primitives.blocks.select import Select
 from attnspace.primitives.blocks.sequential import Sequential
 from attnspace.primitives.blocks.split import Split
 from attnspace.primitives.layers.affine import Affine
@@ -60,9 +61,10 @@ def constant(study: Study, winner: Design) -> Design | None:
 
 
 def constant_gates(block: Block) -> Block:
-    """The block with gates, and formulas that act like one, replaced by a learned scale (or shift) for each channel.
+    """The block with gates, and formulas that act like one, replaced by a learned scale for each channel; where a gate
+    is added, by a learned scale and shift. Convolutions that a selection chooses among stay, weighted by constants.
 
-    A scale starts at the gate's value for a logit of 0, or at 1 where that is 0.
+    A scale starts at the gate's value for a logit of 0, or at 1 where that is 0. A selection after a stem stays.
     """
     match block:
         case Gate(apply="add"):
@@ -77,6 +79,11 @@ def constant_gates(block: Block) -> Block:
         case Split():
             return block.with_(blocks=tuple(map(constant_gates, block.blocks)))
         case MapLayers():
+            return block
+        case Select(stem=()):
+            weight = Affine(scale=1 / len(block.branches), shift=None)
+            return Parallel(blocks=tuple(MapLayers(layers=(*layers, weight)) for layers in block.branches))
+        case Select():
             return block
     if block.kind == "identity":
         return block

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from attnspace.errors import AttnspaceError, PlacementError, RunError, SpecError
 from attnspace.placement import Placement, Slot, insert_at, plan, slots, used_blocks
 from attnspace.primitives import Block
 from attnspace.results import load
+from attnspace.samplers import make
 from attnspace.space import Filling, Space
 from attnspace.spec import dump_spec, load_spec, parse_blocks, parse_spec
 from attnspace.study.config import BASELINES, Replay, StudyConfig, load_config
@@ -176,14 +177,17 @@ def prepare(path: str | Path, known: Mapping[str, Any] | None = None) -> Study:
         space = space_of(config)
         with within("space"):
             space.check(lambda filling: _trial(filling, available, maps))
+        if config.search.sampler == "exhaustive":
+            with within("search", "sampler"):
+                make("exhaustive", space, 0, 0)
         baselines = _baselines(config, available, Path(path).parent, known or {})
         return Study(config, str(path), dataset, available, space, baselines, table)
     except AttnspaceError as error:
         raise document.place(error) from None
 
 
-def prepare_run(run: Path, *, top: int | None = None, seeds: int | None = None) -> Study:
-    """The study of a run directory, to confirm it; `top` and `seeds`, where they are given, instead of its own.
+def prepare_run(run: Path) -> Study:
+    """The study of a run directory, to confirm it.
 
     Raises:
         RunError: the run holds no study, or looked its results up.
@@ -195,10 +199,7 @@ def prepare_run(run: Path, *, top: int | None = None, seeds: int | None = None) 
     rows = results.frame
     baselines = rows[(rows["role"] == "baseline") & (rows["name"] != BASELINES[0])]
     known = {str(row["name"]): row["spec"]["block"] for _, row in baselines.iterrows()}
-    study = prepare(run / "study.yaml", known)
-    changes = {name: value for name, value in (("top", top), ("seeds", seeds)) if value is not None}
-    confirm = study.config.confirm.model_copy(update=changes)
-    return replace(study, config=study.config.model_copy(update={"confirm": confirm}))
+    return prepare(run / "study.yaml", known)
 
 
 def _maps(available: Sequence[Slot]) -> dict[str, str]:
@@ -228,7 +229,10 @@ def _table(config: StudyConfig, folder: Path) -> Table | None:
                 raise StudyError(
                     f"was recorded with another {part}", got=here, allowed=str(table.study[part]), remedy="copy it here"
                 )
-        return table
+    metrics = [goal.metric for goal in config.objective.goals]
+    if config.objective.subject_to.times or "latency_ms" in metrics:
+        raise StudyError("a table holds no latencies", at=("objective",), remedy="leave latency_ms out")
+    return table
 
 
 def _trial(filling: Filling, available: tuple[Slot, ...], maps: Mapping[str, str]) -> Design:

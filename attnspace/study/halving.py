@@ -52,6 +52,16 @@ class Halving(Generic[Key]):
                     return key, rung + 1
         return None
 
+    def leader(self) -> tuple[Key, int] | None:
+        """The best of those that came furthest, and the rung above; None if one has come to the end, or none waits."""
+        if self._standings[-1].best(1):
+            return None
+        for rung in reversed(range(len(self.rungs) - 1)):
+            waiting = self.waiting(rung, 1.0)
+            if waiting:
+                return waiting[0], rung + 1
+        return None
+
     def waiting(self, rung: int, share: float) -> list[Key]:
         """Those that stand on a rung among its best `share` and have not gone on, the best first."""
         standing = self._standings[rung]
@@ -88,9 +98,9 @@ class _Standing(Generic[Key]):
         self._order = None
 
     def best(self, count: int) -> list[Key]:
-        if count < 1:
-            return []
         n = len(self._keys)
+        if count < 1 or not n:
+            return []
         if self._order is None:
             values = self._values[:n]
             lonely = crowding(values) if values.shape[1] > 1 else np.zeros(n)

@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from attnspace.errors import RunFailed
+from attnspace.errors import RunError, RunFailed
 from attnspace.latency import Latency
 
 __all__ = ["Evaluation", "Ledger", "timestamp"]
@@ -168,6 +168,7 @@ class Ledger:
     """The tables of one run, in the SQLite file `path`.
 
     Raises:
+        RunError: it is of an earlier version.
         RunFailed: the file cannot be opened or written, or is no ledger.
     """
 
@@ -176,6 +177,13 @@ class Ledger:
         self._engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
         with self._faults():
             _metadata.create_all(self._engine)
+            known = {column["name"] for column in sa.inspect(self._engine).get_columns("evaluations")}
+        if missing := [column.name for column in _evaluations.columns if column.name not in known]:
+            raise RunError(
+                f"is of an earlier version of attnspace: it has no {', '.join(missing)}",
+                file=str(path),
+                remedy="`attnspace report` reads it; to go on, search anew in another directory",
+            )
 
     def add(self, evaluation: Evaluation) -> None:
         """Write one row, durably."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
@@ -17,7 +17,8 @@ from attnspace.space import Filling
 from attnspace.study.appraisal import Appraisal
 from attnspace.study.design import Design, Study
 from attnspace.study.ledger import Evaluation, Ledger
-from attnspace.study.run import Run, differences
+from attnspace.study.run import Run, differences, written_out
+from attnspace.study.search import threads
 
 __all__ = ["Migration", "migrate"]
 
@@ -44,13 +45,13 @@ def migrate(study: Study, earlier: Path, place: Run) -> Migration:
         RunError: the earlier run was trained otherwise, or the new one is not empty.
         RunFailed: a ledger cannot be read or written.
     """
-    was, now = load(earlier).study, study.config.plain()
-    for part in ("data", "backbone", "train"):
-        for at, before, after in differences(was.get(part), now[part], (part,)):
+    was, now = written_out(load(earlier).study), study.config.plain()
+    for at, before, after in differences(was, now):
+        if at[0] in ("data", "backbone", "train") or at == ("search", "seed"):
             raise RunError(
                 f"was trained otherwise: {join_path(at)} is {shown(before)} there and {shown(after)} in the study",
                 file=str(earlier),
-                allowed="the same data, backbone and train",
+                allowed="the same data, backbone, train and search.seed",
                 remedy="search anew: results of another training say nothing here",
             )
     if place.ledger_file.exists():
@@ -61,7 +62,8 @@ def migrate(study: Study, earlier: Path, place: Run) -> Migration:
         ledger = Ledger(place.ledger_file)
         for design, found in old.timings().items():
             ledger.add_timing(design, found)
-        kept, left = _fitting(study, rows, Appraisal(study, ledger))
+        with threads(study.config.search.threads):  # latencies may have to be measured
+            kept, left = _fitting(study, rows, Appraisal(study, ledger))
         for row in kept:
             ledger.add(row)
         ledger.close()
@@ -76,11 +78,14 @@ def _fitting(study: Study, rows: list[Evaluation], appraisal: Appraisal) -> tupl
     numbers: dict[tuple[str, int], int] = {}
     baselines = {design.identity: design for design in study.baselines}
     for row in rows:
-        if row.phase != "search" or (row.role == "baseline" and row.design in baselines):
-            kept.append(replace(row, recipe=study.recipe))
+        if row.phase != "search":
+            left["of the earlier run's confirmation"] += 1
             continue
         if row.role == "baseline":
-            left["not among the study's baselines"] += 1
+            if row.design in baselines:
+                kept.append(_costed(row, baselines[row.design], study, appraisal))
+            else:
+                left["not among the study's baselines"] += 1
             continue
         design = None if row.design in baselines else _member(study, row)
         if design is None:
@@ -91,8 +96,14 @@ def _fitting(study: Study, rows: list[Evaluation], appraisal: Appraisal) -> tupl
             left["beyond the study's limits"] += 1
         else:
             number = numbers.setdefault((row.design, row.seed), len(numbers))
-            kept.append(replace(row, recipe=study.recipe, trial=number, choices=dict(design.choices)))
+            row = replace(row, trial=number, choices=dict(design.choices))
+            kept.append(_costed(row, design, study, appraisal))
     return kept, left
+
+
+def _costed(row: Evaluation, design: Design, study: Study, appraisal: Appraisal) -> Evaluation:
+    """The row as the study would have written it: it may ask for costs that the earlier one did not."""
+    return replace(row, recipe=study.recipe, **asdict(appraisal.costs(design)))
 
 
 def _member(study: Study, row: Evaluation) -> Design | None:

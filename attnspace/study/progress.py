@@ -61,10 +61,9 @@ class Watcher:
             trials = study.config.search.trials
             self.console.print(f"{name}: {len(study.baselines)} baselines and {trials} trials, {how}")
 
-    def begin_confirmation(self, study: Study, designs: int, done: int) -> None:
-        """A sitting of a confirmation begins: so many designs, so many trainings `done` in earlier ones."""
+    def begin_confirmation(self, study: Study, designs: int, seeds: int, done: int) -> None:
+        """A sitting of a confirmation begins: designs and seeds, and trainings that were `done` in earlier ones."""
         self.epochs = study.epochs
-        seeds = study.config.confirm.seeds
         self.total = designs * seeds
         self.resumed = self.already = done
         self.began = time.perf_counter()
@@ -171,8 +170,8 @@ class LiveWatcher(Watcher):
     def epoch_ends(self, epoch: Epoch) -> None:
         self._progress.update(self._epochs, completed=epoch.epoch)
 
-    def begin_confirmation(self, study: Study, designs: int, done: int) -> None:
-        super().begin_confirmation(study, designs, done)
+    def begin_confirmation(self, study: Study, designs: int, seeds: int, done: int) -> None:
+        super().begin_confirmation(study, designs, seeds, done)
         self._progress.update(self._designs, total=self.total, completed=self.ended, say="")
 
     def design_ends(self, row: Evaluation) -> None:

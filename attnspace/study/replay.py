@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attnspace.errors import StudyError
+from attnspace.study.limits import Costs
 
 __all__ = ["Recorded", "Table"]
 
+OPTIONAL = ("phase",)
 COLUMNS = ["design", "seed", "epochs", "outcome", "reason", "history", "params", "flops", "activation_bytes"]
 
 
@@ -25,9 +27,7 @@ class Recorded:
 
     history: list[dict[str, Any]]
     reason: str | None
-    params: int
-    flops: int
-    activation_bytes: int
+    costs: Costs | None
 
 
 class Table:
@@ -44,8 +44,11 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         try:
-            table = pq.read_table(path, columns=COLUMNS)
-        except (OSError, pa.ArrowException) as cause:
+            table = pq.read_table(path)
+            table = table.select(
+                [name for name in (*COLUMNS, "phase") if name not in OPTIONAL or name in table.column_names]
+            )
+        except (OSError, KeyError, pa.ArrowException) as cause:
             raise StudyError(
                 f"cannot be read: {cause}", got=str(path), allowed="the trials.parquet of a finished run"
             ) from None
@@ -53,8 +56,12 @@ class Table:
         if about is None:
             raise StudyError("does not say which study it is of", got=str(path), remedy="write it with `report RUN`")
         self.study: Mapping[str, Any] = json.loads(about)
+        if "epochs" not in self.study["train"]:
+            raise StudyError("was itself looked up", got=str(path), remedy="name the table that it was looked up in")
         self.epochs = int(self.study["train"]["epochs"])
         rows = table.to_pandas()
+        if "phase" in rows:
+            rows = rows[rows["phase"] == "search"]
         rows = rows[(rows["epochs"] == self.epochs) | (rows["outcome"] == "failed")]
         self.seeds: tuple[int, ...] = tuple(sorted(int(seed) for seed in rows["seed"].unique()))
         self._rows = dict(zip(zip(rows["design"], rows["seed"], strict=True), rows.to_dict("records"), strict=True))
@@ -72,5 +79,6 @@ class Table:
         if row is None:
             return None
         reason = None if pd.isna(row["reason"]) else str(row["reason"])
-        costs = [int(row[name]) for name in ("params", "flops", "activation_bytes")]
-        return Recorded(json.loads(row["history"]), reason, *costs)
+        costs = [row[name] for name in ("params", "flops", "activation_bytes")]
+        known = not any(pd.isna(cost) for cost in costs)
+        return Recorded(json.loads(row["history"]), reason, Costs(*map(int, costs)) if known else None)

@@ -13,10 +13,12 @@ from typing import Any
 import yaml
 
 from attnspace.documents import read, write_text
-from attnspace.errors import RunError, join_path, shown
+from attnspace.errors import AttnspaceError, RunError, StudyError, join_path, shown
+from attnspace.study.config import StudyConfig
 from attnspace.study.design import Study
+from attnspace.validation import validate
 
-__all__ = ["Run", "differences"]
+__all__ = ["Run", "differences", "written_out"]
 
 
 class Run:
@@ -61,7 +63,7 @@ class Run:
                     remedy="choose another with --run",
                 )
             return
-        earlier = read(self.study_file, RunError).data
+        earlier = written_out(read(self.study_file, RunError).data)
         self._refuse(differences(earlier, study.config.plain()), "belongs to another study")
         meaning = read(self.meaning_file, RunError).data
         self._refuse(differences(meaning, study.meaning()), "was begun when this study meant something else")
@@ -76,7 +78,7 @@ class Run:
                 file=str(self.path),
                 allowed="the same study; only search.trials, confirm and doc may change",
                 remedy="give the changed study a name of its own, choose another directory with --run, "
-                "or take the run's results over with: attnspace migrate",
+                "or take the run's results over with: attnspace migrate RUN STUDY",
             )
 
     @contextmanager
@@ -119,11 +121,22 @@ class Run:
             raise RunError(f"cannot be used: {cause.strerror}", file=str(self.path)) from None
 
 
+def written_out(study: Any) -> Any:
+    """A study as plain data, with today's defaults where one of an earlier version says nothing; else as it is."""
+    try:
+        return validate(StudyConfig, study, StudyError).plain() if isinstance(study, Mapping) else study
+    except AttnspaceError:
+        return study
+
+
 def differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """Where two studies differ, as plain data: the path, what is said in the earlier one, and now."""
     if at in (("search", "trials"), ("doc",), ("confirm",)):
         return
-    if isinstance(earlier, Mapping) and isinstance(now, Mapping):
+    if isinstance(earlier, list | tuple) and isinstance(now, list | tuple) and len(earlier) == len(now):
+        for i, (before, after) in enumerate(zip(earlier, now, strict=True)):
+            yield from differences(before, after, (*at, str(i)))
+    elif isinstance(earlier, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys((*earlier, *now)):
             yield from differences(earlier.get(key), now.get(key), (*at, str(key)))
     elif earlier != now:

@@ -108,7 +108,7 @@ class Search:
         while (step := self._next()) is not None:
             row = self._take(step)
             evaluations += 1
-            epochs += len(row.history) - step.since
+            epochs += max(0, len(row.history) - step.since)
             training_s += row.train_s
         self._checkpoints.keep(())
         return Outcome(evaluations, epochs, training_s, self._exhausted)
@@ -119,15 +119,18 @@ class Search:
             if baseline.identity not in standing.seen:
                 return Step(baseline, study.seed(), 0, study.epochs)
         promotion = standing.halving.promotion()
-        if promotion is not None:
-            key, rung = promotion
-            since, until = study.rungs[rung - 1], study.rungs[rung]
-            return Step(standing.design(key), key.seed, since, until, standing.number(key))
-        if standing.trials >= study.config.search.trials or self._exhausted:
+        if promotion is None and standing.trials < study.config.search.trials and not self._exhausted:
+            step = self._new()
+            self._exhausted = step is None
+            if step is not None:
+                return step
+        # A small search may end before its rungs let anyone through: one design is trained to the end all the same.
+        promotion = promotion or standing.halving.leader()
+        if promotion is None:
             return None
-        step = self._new()
-        self._exhausted = step is None
-        return step
+        key, rung = promotion
+        since, until = study.rungs[rung - 1], study.rungs[rung]
+        return Step(standing.design(key), key.seed, since, until, standing.number(key))
 
     def _take(self, step: Step) -> Evaluation:
         self._watcher.design_begins(step.design, step.since, step.until)
@@ -188,6 +191,8 @@ class Search:
         if design.identity in standing.seen:
             seed = standing.further_seed(design.identity) if repeat else None
             return None if seed is None else Step(design, seed, 0, study.epochs, number)
+        if study.table and study.table.find(design.identity, study.seed()) is None:
+            return None
         if self._appraisal.excesses(design):
             return None
         return Step(design, study.seed(), 0, study.rungs[0], number)

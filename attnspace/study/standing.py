@@ -75,6 +75,8 @@ class Standing:
 
     def add(self, row: Evaluation, design: Design | None = None) -> None:
         """A row is in the ledger."""
+        if row.role == "trial" and TrialKey(row.design, row.seed) not in self._rows:
+            self.refresh()  # as before the sampler was asked for this trial
         self.seen.add(row.design)
         self._stale |= self._learn(row)
         if row.role != "trial":

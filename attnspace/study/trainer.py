@@ -79,7 +79,7 @@ class Trainer:
         try:
             costs = self._appraisal.costs(design)
             if self._study.table:
-                history = self._recorded(design, seed, until)
+                history, reason = self._recorded(design, seed, until)
             else:
                 training = self._begun(design, seed, since)
                 history = training.history
@@ -138,14 +138,16 @@ class Trainer:
             training.restore(state)
         return training
 
-    def _recorded(self, design: Design, seed: int, until: int) -> list[Epoch]:
+    def _recorded(self, design: Design, seed: int, until: int) -> tuple[list[Epoch], str | None]:
+        """What the table has up to an epoch, and why it has no more."""
         assert self._study.table
         found = self._study.table.find(design.identity, seed)
         if found is None:
             raise LookupError(f"the table has no design {design.identity} with seed {seed}")
+        reason = None
         if len(found.history) < until:
-            raise TrainingDiverged(found.reason or f"recorded for {len(found.history)} epochs only")
-        return [Epoch(**epoch) for epoch in found.history[:until]]
+            reason = found.reason or f"recorded for {len(found.history)} epochs only"
+        return [Epoch(**epoch) for epoch in found.history[:until]], reason
 
 
 def _versions() -> dict[str, str]:

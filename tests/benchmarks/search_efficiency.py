@@ -1,6 +1,6 @@
 """Epochs that samplers and rungs need to find the best design of the replay table, over repetitions.
 
-    python -m tests.benchmarks.search_efficiency [--repetitions 50] [--only NAME ...] [--figure FILE.html]
+    python -m tests.benchmarks.search_efficiency --kept FOLDER [--repetitions 50] [--only NAME ...]
 
 Regret is that of the incumbent: the design which a user would be shown after so many epochs, the best that was trained
 to the end. It is measured twice, in standard deviations of the table's designs: in what the study itself measures (one
@@ -184,8 +184,12 @@ def interval(statistic, n: int, rng: np.random.Generator, *, pairs: bool = False
     return [float(q) for q in np.quantile(drawn, [0.025, 0.975], method="nearest")]
 
 
-def one(job: tuple[str, int]) -> tuple[str, int, np.ndarray, np.ndarray]:
-    return *job, *curves(*job)
+def one(job: tuple[str, int, Path]) -> tuple[str, int, np.ndarray, np.ndarray]:
+    name, repetition, kept = job
+    path = kept / f"{name}-{repetition}.npy"
+    if not path.exists():
+        np.save(path, np.stack(curves(name, repetition)))
+    return name, repetition, *np.load(path)
 
 
 def figure(regrets: dict[str, np.ndarray]) -> go.Figure:
@@ -211,8 +215,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results" / "search_efficiency.json")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kept", type=Path, required=True, help="folder of curves; what is in it is not run again")
     asked = parser.parse_args()
-    jobs = [(name, repetition) for name in asked.only for repetition in range(asked.repetitions)]
+    asked.kept.mkdir(parents=True, exist_ok=True)
+    jobs = [(name, repetition, asked.kept) for name in asked.only for repetition in range(asked.repetitions)]
     own: dict[str, list] = {name: [] for name in asked.only}
     held_out: dict[str, list] = {name: [] for name in asked.only}
     with ProcessPoolExecutor(asked.workers) as pool, warnings.catch_warnings():

@@ -112,9 +112,26 @@ def test_fresh_values_are_even_on_the_scale_that_is_asked_for():
     assert abs(np.std(logs) - 6 / 12**0.5) < 0.1
 
 
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_fronts_are_those_of_dominance_counts(objectives):
+    points = np.random.default_rng(objectives).integers(0, 9, (200, objectives)).astype(float)
+    left, expected = np.arange(200), []
+    while len(left):
+        counts = dominance_counts(points[left], np.ones(objectives))
+        expected.append(left[counts == 0].tolist())
+        left = left[counts > 0]
+    assert [front.tolist() for front in fronts(points)] == expected
+
+
+@pytest.mark.parametrize("sampler", [Evolution, NSGA2])
+def test_without_startup_the_first_trial_is_drawn_at_random(sampler):
+    assert len(optimised(sampler(seed=0, startup=0), 5, planted).trials) == 5
+
+
 def test_dominance_fronts_and_crowding_of_a_known_case():
     points = np.array([[3.0, 0.0], [2.0, 2.0], [0.0, 3.0], [1.0, 1.0], [0.0, 0.0]])
     assert dominance_counts(points, [1, 1]).tolist() == [0, 0, 0, 1, 4]
     assert [front.tolist() for front in fronts(points)] == [[0, 1, 2], [3], [4]]
+    assert len(crowding(np.empty((0, 2)))) == 0
     assert crowding(points[:3]).tolist() == [np.inf, 2.0, np.inf]
     assert dominance_counts([[1.0], [3.0], [2.0]], [-1]).tolist() == [0, 2, 1]

@@ -15,13 +15,13 @@ from attnspace.study.confirm import FRESH, chosen
 from attnspace.study.controls import constant, constant_gates, matched
 
 
-def confirmed(path, watcher: Watcher | None = None, **changes):
-    study = prepare_run(path, **changes)
+def confirmed(path, watcher: Watcher | None = None, seeds: int = 2):
+    study = prepare_run(path)
     place = Run(path)
     with place.opened(study):
         ledger = Ledger(place.ledger_file)
         try:
-            number = confirm(study, load(path), ledger, watcher or Watcher())
+            number = confirm(study, load(path), ledger, watcher or Watcher(), top=2, seeds=seeds)
         finally:
             ledger.close()
     return number, load(path).confirmed()
@@ -83,7 +83,7 @@ def test_more_seeds_are_added_to_those_there(finished):
     _, before = confirmed(finished)
     number, _ = confirmed(finished, seeds=3)
     assert number == len(before) / 2
-    assert confirmation(load(finished)).seeds == 3
+    assert len(confirmation(load(finished)).scores) == 3
 
 
 def test_a_confirmation_leaves_the_search_as_it_was(finished, tiny, write, run):
@@ -158,6 +158,16 @@ def test_constant_gates_do_not_look_at_the_image(block, expected):
     with torch.no_grad():  # linear: what it does to one image does not depend on the image
         zero = module(torch.zeros_like(x))
         torch.testing.assert_close(module(x + y) - zero, module(x) + module(y) - 2 * zero, rtol=1e-4, atol=1e-5)
+
+
+def test_convolutions_that_a_selection_chooses_among_stay():
+    from attnspace import build, cost, load_spec
+
+    select, control = load_spec("sk"), constant_gates(load_spec("sk"))
+    assert control.kind == "parallel"
+    assert len(control.blocks) == len(select.branches)
+    assert cost(control, (64, 8, 8)).flops > 0.5 * cost(select, (64, 8, 8)).flops
+    assert build(control, 64)(torch.randn(2, 64, 5, 5)).shape == (2, 64, 5, 5)
 
 
 def test_a_design_without_gates_has_no_constant_control(tiny, write):

@@ -69,13 +69,14 @@ def test_what_is_no_table_is_refused(recorded, write, tmp_path, content, message
         prepare(write(replay))
 
 
-def test_a_design_that_the_table_has_not_is_a_failure_with_its_reason(recorded, write, tmp_path, run):
-    replay, _ = recorded
+def test_designs_that_the_table_has_not_are_passed_over(recorded, write, tmp_path, run):
+    replay, rows = recorded
     replay["space"]["placement"] = {"stages": {"$choice": [[1], [2]]}}
-    _, rows = run(prepare(write(replay)), tmp_path / "replay")
-    failed = [row for row in rows if row.outcome == "failed"]
-    assert failed
-    assert all(row.reason.startswith("LookupError: the table has no design") for row in failed)
+    outcome, found = run(prepare(write(replay)), tmp_path / "replay")
+    recorded_ = {row.design for row in rows}
+    assert outcome.exhausted
+    assert {row.design for row in found} <= recorded_
+    assert len({row.design for row in found if row.role == "trial"}) == 9
 
 
 def test_a_replay_cannot_be_confirmed(recorded, write, tmp_path, run):
@@ -83,3 +84,58 @@ def test_a_replay_cannot_be_confirmed(recorded, write, tmp_path, run):
     run(prepare(write(replay)), tmp_path / "replay")
     with pytest.raises(RunError, match="looked its results up in a table: there is nothing to train again"):
         prepare_run(tmp_path / "replay")
+
+
+@pytest.mark.parametrize("goals", [{"maximize": "val_accuracy"}, {"maximize": "val_accuracy", "minimize": "params"}])
+@pytest.mark.parametrize("sampler", ["nsga2", "evolution", "tpe"])
+def test_cut_anywhere_a_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, goals):
+    """On the table of 840 designs: long enough for forecasts to change what samplers hear."""
+    from dataclasses import replace
+    from pathlib import Path
+
+    from attnspace.study import Checkpoints, Ledger, Search, Watcher
+    from attnspace.study.config import Objective
+
+    study = prepare(Path(__file__).parents[1] / "benchmarks" / "data" / "replay.yaml")
+    search = study.config.search.model_copy(update={"trials": 60, "sampler": sampler})
+    study = replace(study, config=study.config.model_copy(update={"search": search, "objective": Objective(**goals)}))
+
+    class StopAfterRows(Watcher):
+        def __init__(self, rows: int) -> None:
+            super().__init__()
+            self.left = rows
+
+        def design_ends(self, row) -> None:
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+    whole = Ledger(tmp_path / "whole.db")
+    Search(study, whole, Watcher(), Checkpoints(None)).run()
+    parts = Ledger(tmp_path / "parts.db")
+    while True:
+        try:
+            Search(study, parts, StopAfterRows(11), Checkpoints(None)).run()
+            break
+        except KeyboardInterrupt:
+            continue
+    assert facts(parts.rows()) == facts(whole.rows())
+
+
+def test_a_table_that_was_itself_looked_up_is_refused(recorded, write, tmp_path, run):
+    replay, _ = recorded
+    run(prepare(write(replay)), tmp_path / "again")
+    write_tables(load(tmp_path / "again"))
+    replay["train"]["table"] = "again/trials.parquet"
+    with pytest.raises(StudyError, match=r"train\.table: was itself looked up"):
+        prepare(write(replay))
+
+
+def test_a_table_holds_no_latencies(recorded, write):
+    replay, _ = recorded
+    for objective in (
+        {"maximize": "val_accuracy", "minimize": "latency_ms"},
+        {"maximize": "val_accuracy", "subject_to": {"latency_ms": 10}},
+    ):
+        with pytest.raises(StudyError, match=r"objective: a table holds no latencies"):
+            prepare(write({**replay, "objective": objective}))

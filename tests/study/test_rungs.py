@@ -141,7 +141,7 @@ def test_a_design_that_fails_after_a_promotion_does_not_go_on(rungs, write, tmp_
     monkeypatch.setattr(Training, "run", fails)
     _, rows = run(prepare(write(rungs)), tmp_path / "run")
     failed = [row for row in rows if row.outcome == "failed"]
-    assert len(failed) == 4
+    assert len(failed) == 8  # one after the other, since none gets to the end
     assert {row.epochs for row in failed} == {2}
     assert not [row for row in rows if row.role == "trial" and row.epochs == 4]
 
@@ -167,3 +167,28 @@ def test_what_is_kept_is_read_again_and_what_is_not_is_gone(tmp_path):
     kept.drop("b", 0, 3)
     kept.keep(())
     assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3])
+def test_a_small_search_has_a_design_trained_to_the_end(rungs, write, tmp_path, run, trials):
+    rungs["search"] |= {"trials": trials, "rungs": {"first": 1, "factor": 4}}
+    _, rows = run(prepare(write(rungs)), tmp_path / "run")
+    done = [row for row in rows if row.role == "trial" and row.outcome == "done"]
+    assert len(done) == 1
+    first = {row.design: row.val_accuracy for row in rows if row.role == "trial" and row.epochs == 1}
+    assert first[done[0].design] == max(first.values())
+
+
+@pytest.mark.parametrize("goals", [{"maximize": "val_accuracy"}, {"maximize": "val_accuracy", "minimize": "params"}])
+def test_a_search_whose_first_rung_nobody_reaches_ends(rungs, write, tmp_path, run, goals, monkeypatch):
+    from attnspace.train import Training
+
+    def fails(self, until, on_epoch=None):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Training, "run", fails)
+    rungs["objective"] = goals
+    outcome, rows = run(prepare(write(rungs)), tmp_path / "run")
+    assert outcome.evaluations == len(rows)
+    assert len(rows) == 13
+    assert {row.outcome for row in rows} == {"failed"}
