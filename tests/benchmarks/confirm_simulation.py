@@ -64,7 +64,10 @@ def main() -> None:
         "machine": machine(),
         "repetitions": asked.repetitions,
         "alpha": ALPHA,
-        "identical": [rates(asked.repetitions, *case, 0.0) for case in ((1, 1, 10), (3, 5, 10), (3, 5, 5))],
+        "identical": [
+            rates(asked.repetitions, *case, 0.0)
+            for case in ((1, 1, 10), (1, 5, 10), (1, 10, 10), (3, 5, 10), (3, 5, 5))
+        ],
         "planted_two_standard_errors": [
             rates(asked.repetitions, *case, 2.0) for case in ((1, 1, 10), (1, 1, 20), (1, 5, 10), (3, 5, 10))
         ],
