@@ -48,6 +48,16 @@ VARIANTS: dict[str, tuple[str, Rungs | None, int, dict]] = {
 }
 
 
+DRAWN = {
+    "random-plain": ("random, every design to the end", "#8a8a8a"),
+    "optuna": ("Optuna's TPE as it is", "#c8553d"),
+    "tpe-plain": ("TPE, nothing twice", "#e09f3e"),
+    "random-rungs": ("random, rungs", "#7fb3e6"),
+    "nsga2-rungs": ("nsga2, rungs (the default)", "#12407a"),
+}
+"""Variant -> its name and colour in the figure."""
+
+
 @cache
 def study() -> Study:
     return prepare(STUDY)
@@ -195,16 +205,20 @@ def one(job: tuple[str, int, Path]) -> tuple[str, int, np.ndarray, np.ndarray]:
 def figure(regrets: dict[str, np.ndarray]) -> go.Figure:
     """Mean regret against epochs, with 95% bands over repetitions."""
     drawn = go.Figure()
-    colours = ("#8a8a8a", "#c8553d", "#e09f3e", "#3d6fb6", "#2a9d5c", "#6d597a", "#a98467", "#12407a", "#d4a5a5")
-    for colour, (name, values) in zip(colours, regrets.items(), strict=False):
+    for name, (label, colour) in DRAWN.items():
+        if name not in regrets:
+            continue
+        values = regrets[name]
         mean = np.nanmean(values, axis=0)
         half = 1.96 * np.nanstd(values, axis=0) / np.sqrt(len(values))
-        band = {"x": np.r_[GRID, GRID[::-1]], "y": np.r_[mean + half, (mean - half)[::-1]]}
+        low = np.maximum(mean - half, 1e-3)  # a logarithm is taken of it
+        band = {"x": np.r_[GRID, GRID[::-1]], "y": np.r_[mean + half, low[::-1]]}
         drawn.add_scatter(**band, fill="toself", line={"width": 0}, fillcolor=colour, opacity=0.2, showlegend=False)
-        drawn.add_scatter(x=GRID, y=mean, mode="lines", name=name, line={"color": colour, "width": 2})
+        drawn.add_scatter(x=GRID, y=mean, mode="lines", name=label, line={"color": colour, "width": 2.5})
     drawn.update_layout(template="plotly_white", width=900, height=520, xaxis_title="training epochs")
-    drawn.update_xaxes(type="log")
-    drawn.update_yaxes(title="regret of the incumbent, standard deviations of the designs", rangemode="tozero")
+    drawn.update_layout(legend={"x": 0.02, "y": 0.02}, margin={"l": 70, "r": 20, "t": 20, "b": 60})
+    drawn.update_xaxes(type="log", range=[1.5, 3.56], dtick=0.30103)
+    drawn.update_yaxes(type="log", range=[-2.3, 0.3], title="regret, standard deviations of the designs")
     return drawn
 
 
