@@ -420,7 +420,10 @@ def test_migrate_says_what_was_taken_over_and_how_to_go_on(call, tiny, write, tm
     study = write(tiny, "larger.yaml")
     status, out, err = call("migrate", tmp_path / "runs/tiny", study)
     assert (status, err) == (0, "")
-    assert out == (f"8 evaluations of 3 trials taken over to runs/larger. Go on with: attnspace search {study}\n")
+    assert out == (
+        f"8 evaluations of 3 trials taken over to runs/larger. Go on with: attnspace search {study}\n"
+        "note: the study asks for 3 trials; raise search.trials to train new designs\n"
+    )
     assert call("search", study)[0] == 0
     status, _, err = call("migrate", tmp_path / "runs/tiny", study)
     assert status == 2
