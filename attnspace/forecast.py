@@ -55,12 +55,17 @@ class Forecast:
         """A design that had `at_rung` there has reached the end."""
         self._pairs.add(at_rung, at_end)
 
-    def __call__(self, at_rung: float) -> float:
-        """The value expected at the end; as it stands while no design has reached the end."""
+    def line(self) -> tuple[float, float]:
+        """Intercept and slope; values as they stand while no design has reached the end."""
         pairs = self._pairs
         if not pairs.n:
-            return at_rung
+            return 0.0, 1.0
         prior = WEIGHT * self._all.spread() / max(1, self._all.n)
         weight = pairs.spread() + prior
         slope = (pairs.together() + SLOPE * prior) / weight if weight > 0 else SLOPE
-        return pairs.y / pairs.n + slope * (at_rung - pairs.x / pairs.n)
+        return (pairs.y - slope * pairs.x) / pairs.n, slope
+
+    def __call__(self, at_rung: float) -> float:
+        """The value expected at the end."""
+        intercept, slope = self.line()
+        return intercept + slope * at_rung

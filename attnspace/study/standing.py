@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 from attnspace.forecast import Forecast
 from attnspace.space import Filling
@@ -15,8 +16,7 @@ from attnspace.study.suggester import Suggester
 __all__ = ["Standing", "TrialKey"]
 
 
-@dataclass(frozen=True)
-class TrialKey:
+class TrialKey(NamedTuple):
     """A design under a seed."""
 
     design: str
@@ -40,7 +40,7 @@ class Standing:
         self.seen: set[str] = set()
         self.halving: Halving[TrialKey] = Halving(study.rungs, rungs.factor if rungs else 2, len(self._goals))
         self._rows: dict[TrialKey, Evaluation] = {}
-        self._paused: dict[TrialKey, Evaluation] = {}
+        self._paused: dict[TrialKey, tuple[int, list[float]]] = {}
         self._stale = False
         self._designs: dict[TrialKey, Design] = {}
         self._seeds: dict[str, list[float | None]] = {}
@@ -89,25 +89,34 @@ class Standing:
             value = row.metric(self._study.config.objective.primary.metric)
             self._seeds.setdefault(row.design, []).append(value)
             self._designs.pop(key, None)
+        found = [row.metric(goal.metric) for goal in self._goals]
+        values = [value for value in found if value is not None]
+        complete = row.outcome != "failed" and len(values) == len(self._goals)
         if row.seed == self._study.seed():
-            values = [goal.sign * value for goal in self._goals if (value := row.metric(goal.metric)) is not None]
-            complete = row.outcome != "failed" and len(values) == len(self._goals)
-            self.halving.report(key, self._study.rungs.index(row.epochs), values if complete else None)
-        if row.outcome == "paused":
-            self._paused[key] = row
-        else:
-            self._paused.pop(key, None)
-        if row.outcome == "failed":
+            ranked = [goal.sign * value for goal, value in zip(self._goals, values, strict=True)] if complete else None
+            self.halving.report(key, self._study.rungs.index(row.epochs), ranked)
+        self._paused.pop(key, None)
+        if not complete:
             self._suggester.forget(key)
-        else:
-            self._tell(key, row)
+            return
+        if row.outcome == "paused":
+            self._paused[key] = (row.epochs, values)
+            values = _on(self._lines(row.epochs), values)
+        self._suggester.tell(key, row.choices, values)
 
     def refresh(self) -> None:
         """Tell the sampler what is expected by now of designs that wait on a rung. To be called before it is asked."""
-        if self._stale:
-            self._stale = False
-            for key, row in self._paused.items():
-                self._tell(key, row)
+        if not self._stale:
+            return
+        self._stale = False
+        lines = {epochs: self._lines(epochs) for epochs in self._study.rungs}
+        for key, (epochs, values) in self._paused.items():
+            self._suggester.revise(key, _on(lines[epochs], values))
+
+    def _lines(self, epochs: int) -> list[tuple[float, float]]:
+        """Intercept and slope for each goal; what is known before the training stays as it is."""
+        forecasts = self._forecasts
+        return [forecasts[g.metric, epochs].line() if g.is_learnt else (0.0, 1.0) for g in self._goals]
 
     def _learn(self, row: Evaluation) -> bool:
         """Take in how values at the rungs went on; whether any forecast has changed."""
@@ -124,17 +133,6 @@ class Standing:
                 forecast.learn(at_rung, at_end)
         return row.outcome == "done" and len(self._study.rungs) > 1
 
-    def _tell(self, key: TrialKey, row: Evaluation) -> None:
-        values = []
-        for goal in self._goals:
-            value = row.metric(goal.metric)
-            if value is None:
-                return
-            if row.outcome == "paused" and goal.is_learnt:
-                value = self._forecasts[goal.metric, row.epochs](value)
-            values.append(value)
-        self._suggester.tell(key, row.choices, values)
-
     def _means(self) -> dict[str, float]:
         """Design -> mean over its seeds, signed so that more is better, of those that reached the end."""
         sign = self._study.config.objective.primary.sign
@@ -143,3 +141,8 @@ class Standing:
             for design, values in self._seeds.items()
             if any(value is not None for value in values)
         }
+
+
+def _on(lines: Sequence[tuple[float, float]], values: Sequence[float]) -> list[float]:
+    """What each line makes of its value."""
+    return [intercept + slope * value for (intercept, slope), value in zip(lines, values, strict=True)]

@@ -69,14 +69,18 @@ class Suggester:
     def tell(self, key: Hashable, choices: Mapping[str, Any], values: Sequence[float]) -> None:
         """Report the values of a trial, or better ones of a trial that was reported before."""
         if key in self._told:
-            # What an in-memory storage holds are the trials themselves; a test holds Optuna to that.
-            self._told[key].values = list(values)
+            self.revise(key, list(values))
             return
         distributions: dict[str, BaseDistribution] = {name: self._distributions[name] for name in choices}
         self._study.add_trial(
             optuna.trial.create_trial(params=dict(choices), distributions=distributions, values=list(values))
         )
         self._told[key] = self._study.get_trials(deepcopy=False)[-1]
+
+    def revise(self, key: Hashable, values: list[float]) -> None:
+        """Report other values of a trial that was reported before."""
+        # What an in-memory storage holds are the trials themselves; a test holds Optuna to that.
+        self._told[key].values = values
 
     def forget(self, key: Hashable) -> None:
         """A trial has failed after what was reported of it."""
