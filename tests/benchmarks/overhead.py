@@ -103,12 +103,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results" / "overhead.json")
     asked = parser.parse_args()
     study = prepare(STUDY)
-    samplers = {
-        name: measured(study, name, [size for size in asked.sizes if name != "tpe" or size <= 1_000])
-        for name in asked.sampler
-    }
+    samplers: dict = {}
     result = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "samplers": samplers}
-    asked.out.write_text(json.dumps(result, indent=1) + "\n")
+    for name in asked.sampler:
+        samplers[name] = measured(study, name, [size for size in asked.sizes if name != "tpe" or size <= 1_000])
+        asked.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
