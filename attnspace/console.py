@@ -104,7 +104,7 @@ def summary_table(results: Results) -> Table:
         gain = "" if row["gain"] != row["gain"] else f"{row['gain']:+.4f}"
         cells = (
             str(row["rank"]),
-            name,
+            escape(name),
             row["placement"],
             f"{row[results.metric]:.4f}",
             gain,
@@ -113,7 +113,8 @@ def summary_table(results: Results) -> Table:
         table.add_row(*cells, style="red" if row["role"] == "baseline" else None)
     more = f"{hidden} more design{'s are' if hidden > 1 else ' is'} in the report. " if hidden else ""
     confirmed = confirmation(results)
-    table.caption = more + (confirmed.verdict.sentence if confirmed else summary(results).sentence(results.metric))
+    sentence = confirmed.verdict.sentence if confirmed else summary(results).sentence(results.metric)
+    table.caption = escape(more + sentence)
     table.caption_justify = "left"
     return table
 
