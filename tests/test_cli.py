@@ -457,7 +457,7 @@ def test_show_prints_a_space_with_the_sizes_of_its_parts(call, tiny, write):
                 "of": {
                     "$choice": [
                         {"kind": "identity"},
-                        {"kind": "simam", "e_lambda": {"$float": [1e-5, 1e-3], "log": True}},
+                        {"kind": "simam", "regularization": {"$float": [1e-5, 1e-3], "log": True}},
                     ]
                 },
                 "min": 1,
@@ -469,7 +469,7 @@ def test_show_prints_a_space_with_the_sizes_of_its_parts(call, tiny, write):
     assert status == 0
     assert "endlessly many fillings" in out
     assert "blocks: 1 to 2, 6 fillings" in out
-    assert "e_lambda: 1e-05 to 0.001, logarithmic" in out
+    assert "regularization: 1e-05 to 0.001, logarithmic" in out
 
 
 def test_kill_9_in_the_middle_of_a_promotion_loses_nothing(tiny, write, tmp_path):

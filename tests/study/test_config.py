@@ -141,3 +141,16 @@ def test_one_block_for_each_stage(tiny, write):
     assert len(design.plan) == kinds.count("gate")
     two = next(f for f in study.space.enumerate() if f.data["placement"]["stages"] == [1, 3])
     assert set(study.design(two).block["per_stage"]) == {"1", "3"}
+
+
+def test_a_space_without_end_cannot_be_gone_through(tiny, write):
+    put(tiny, "space.block", {"kind": "simam", "regularization": {"$float": [1e-5, 1e-3], "log": True}})
+    put(tiny, "search.sampler", "exhaustive")
+    with pytest.raises(AttnspaceError, match=r"search\.sampler: is too large to go through; .*choose another sampler"):
+        prepare(write(tiny))
+
+
+def test_a_stage_that_does_not_exist_has_no_block(tiny, write):
+    stages = {stage: {"$published": "eca"} for stage in (1, 2, 3, 4)}
+    with pytest.raises(AttnspaceError, match=r"per_stage\.4: stage 4 does not exist; allowed: 1, 2, 3"):
+        prepare(write(put(tiny, "space.block", {"per_stage": stages})))

@@ -76,3 +76,42 @@ def test_a_run_that_is_there_is_not_written_over(earlier, tiny, write, tmp_path)
     with pytest.raises(RunError, match="holds a run already; choose another directory with --to"):
         migrate(prepare(write(tiny)), tmp_path / "earlier", Run(tmp_path / "earlier"))
     assert len(load(tmp_path / "earlier").frame) == 13
+
+
+def test_another_seed_is_refused(earlier, tiny, write, tmp_path):
+    tiny["search"]["seed"] = 5
+    with pytest.raises(RunError, match=r"was trained otherwise: search\.seed is 0 there and 5 in the study"):
+        migrate(prepare(write(tiny, "other.yaml")), tmp_path / "earlier", Run(tmp_path / "other"))
+
+
+def test_costs_that_the_earlier_study_did_not_ask_for_are_found(earlier, tiny, write, tmp_path, run):
+    tiny["objective"] = {"maximize": "val_accuracy", "minimize": "latency_ms"}
+    study = prepare(write(tiny, "timed.yaml"))
+    migrate(study, tmp_path / "earlier", Run(tmp_path / "timed"))
+    _, rows = run(study, tmp_path / "timed")
+    assert all(row.latency_ms > 0 for row in rows)
+
+
+def test_a_ledger_of_an_earlier_version_is_told_from_a_damaged_one(earlier, tiny, write, tmp_path, run):
+    import sqlite3
+
+    database = tmp_path / "earlier" / "ledger.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("ALTER TABLE evaluations DROP COLUMN phase")
+    connection.close()
+    with pytest.raises(
+        RunError, match=r"ledger\.db: is of an earlier version of attnspace: it has no phase; `attnspace r"
+    ):
+        run(prepare(write(tiny)), tmp_path / "earlier")
+    assert len(load(tmp_path / "earlier").frame) == 13
+
+
+def test_a_study_that_says_less_than_today_is_the_same_study(earlier, tiny, write, tmp_path, run):
+    """As a run of an earlier version wrote it: fields that came later are missing."""
+    import yaml
+
+    path = tmp_path / "earlier" / "study.yaml"
+    study = yaml.safe_load(path.read_text())
+    del study["data"]["canvas"], study["search"]["rungs"], study["confirm"], study["objective"]["subject_to"]
+    path.write_text(yaml.safe_dump(study))
+    assert run(prepare(write(tiny)), tmp_path / "earlier")[0].evaluations == 0
