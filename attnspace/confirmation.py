@@ -74,12 +74,7 @@ def confirmation(results: Results) -> Confirmation | None:
     by_role = {role: [str(name) for name in about.index[about["role"] == role]] for role in ("trial", "baseline")}
     controls = [str(name) for name in about.index[about["role"] == "control"]]
     tops, baselines = by_role["trial"], by_role["baseline"]
-    made = [
-        compare(top, other, *_paired(scores, top, other))
-        for top in tops
-        for other in [*baselines, *controls]
-        if len(_paired(scores, top, other)[0])
-    ]
+    made = [one for top in tops for one in _compared(scores, top, [*baselines, *controls], seeds=1)]
     comparisons = pd.DataFrame([asdict(one) for one in made], columns=list(Comparison.__dataclass_fields__))
     comparisons["p_holm"] = holm(comparisons["p"].tolist())
     ranks = {design: rank for rank, design in enumerate(results.ranked()["design"])}
@@ -114,7 +109,6 @@ def judge(scores: pd.DataFrame, tops: Sequence[str], baselines: Sequence[str]) -
     alpha = ALPHA / len(tried)
     both = scores[[best, *against]].dropna()
     test = race(both.to_numpy(), alpha) if len(both) > 1 else None
-    least = test.detectable(comparison.n) if test else math.nan
     found = f"{_signed(comparison.difference)} +- {_points(comparison.margin)} points"
     facts = f"p{_p_text(p)}, n={comparison.n}"
     if p <= ALPHA and comparison.difference > 0:
@@ -129,7 +123,8 @@ def judge(scores: pd.DataFrame, tops: Sequence[str], baselines: Sequence[str]) -
         what = f"{best} and the best baseline, {rival}, are not distinguishable"
         sentence = f"{what} at n={comparison.n}: {found}, p{_p_text(p)}."
         if test and test.sd > 1e-12:
-            sentence += f" A true lead of {_points(least)} points would have been found with a power of 80%"
+            least = _points(test.detectable(comparison.n))
+            sentence += f" A true lead of {least} points would have been found with a power of 80%"
             needed = test.seeds_needed(comparison.difference)
             how_many = f"about {needed} seeds" if needed else "more than 1,000 seeds"
             sentence += f"; for the one seen {how_many} would be needed." if comparison.difference > 0 else "."
@@ -149,19 +144,21 @@ def _p(scores: pd.DataFrame, top: str, baselines: Sequence[str], rival: str) -> 
 
 def _paired(scores: pd.DataFrame, name: str, other: str) -> tuple[list[float], list[float]]:
     """Scores under the seeds that both have."""
-    both = scores[[name, other]].dropna() if name != other else scores[[name]].dropna()
+    both = scores[[name, other]].dropna()
     return both[name].tolist(), both[other].tolist()
+
+
+def _compared(scores: pd.DataFrame, name: str, others: Sequence[str], *, seeds: int) -> list[Comparison]:
+    """One design against each of the others with which it shares so many seeds."""
+    paired = {other: _paired(scores, name, other) for other in others}
+    return [compare(name, other, *pair) for other, pair in paired.items() if len(pair[0]) >= seeds]
 
 
 def _controls(scores: pd.DataFrame, winner: str, controls: Sequence[str]) -> list[str]:
     against = list(controls)
     if "matched" not in controls and "none" in scores:
         against.insert(0, "none")
-    made = [
-        compare(winner, control, *_paired(scores, winner, control))
-        for control in against
-        if len(_paired(scores, winner, control)[0]) >= 2
-    ]
+    made = _compared(scores, winner, against, seeds=2)
     said = []
     for comparison, p in zip(made, holm([one.p for one in made]), strict=True):
         by = f"{_signed(comparison.difference)} +- {_points(comparison.margin)} points, p{_p_text(p)}, n={comparison.n}"

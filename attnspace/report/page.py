@@ -88,7 +88,6 @@ def render(results: Results) -> str:
 
 
 def _row(row: pd.Series[Any], metric: str) -> dict[str, Any]:
-    added = row["params_added"]
     return {
         "rank": row["rank"],
         "role": row["role"],
@@ -96,8 +95,7 @@ def _row(row: pd.Series[Any], metric: str) -> dict[str, Any]:
         "placement": row["placement"],
         "value": f"{row[metric]:.4f}",
         "gain": "" if pd.isna(row["gain"]) else f"{row['gain']:+.4f}",
-        "params": f"{int(row['params']):,}",
-        "added": "" if pd.isna(added) else f"{int(added):+,}",
+        **_sizes(row),
         "flops": f"{row['flops'] / 1e6:.2f}",
         "train_s": f"{row['train_s']:.1f}",
         "seeds": row["seeds"],
@@ -112,9 +110,14 @@ def _confirmed_row(row: pd.Series[Any]) -> dict[str, Any]:
         "mean": f"{100 * row['mean']:.2f}",
         "interval": f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
         "sd": f"{100 * row['sd']:.2f}",
-        "params": f"{int(row['params']):,}",
-        "added": "" if pd.isna(row["params_added"]) else f"{int(row['params_added']):+,}",
+        **_sizes(row),
     }
+
+
+def _sizes(row: pd.Series[Any]) -> dict[str, str]:
+    """Parameters, and those added to the plain backbone."""
+    added = row["params_added"]
+    return {"params": f"{int(row['params']):,}", "added": "" if pd.isna(added) else f"{int(added):+,}"}
 
 
 def _comparison(row: pd.Series[Any]) -> dict[str, Any]:
