@@ -6,20 +6,112 @@ calls.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
 from attnspace.data.digits import DigitsConfig, load_digits
+from attnspace.data.external import ExternalConfig, load_external
+from attnspace.data.hub import HUB
+from attnspace.data.image_folder import ImageFolderConfig, load_image_folder
+from attnspace.data.imported import ImportedConfig, load_imported
+from attnspace.data.parquet import ParquetConfig, load_parquet
+from attnspace.data.progress import Watch, progress_bar
 from attnspace.data.split import Dataset, Split
+from attnspace.errors import DataError
+from attnspace.imports import kind_of
 
-__all__ = ["DataConfig", "Dataset", "DigitsConfig", "Split", "load", "load_test"]
+__all__ = [
+    "DataConfig",
+    "Dataset",
+    "DigitsConfig",
+    "ExternalConfig",
+    "ImageFolderConfig",
+    "ImportedConfig",
+    "ParquetConfig",
+    "Split",
+    "Watch",
+    "load",
+    "load_test",
+    "located",
+    "progress_bar",
+]
 
-DataConfig = DigitsConfig
+
+def _kind(data: Any) -> str:
+    """`digits` where nothing is said."""
+    return kind_of(data, "digits")
+
+
+DataConfig = Annotated[
+    Annotated[DigitsConfig, Tag("digits")]
+    | Annotated[ParquetConfig, Tag("parquet")]
+    | Annotated[ImageFolderConfig, Tag("image_folder")]
+    | Annotated[ImportedConfig, Tag("import")]
+    | Annotated[ExternalConfig, Tag("external")],
+    Discriminator(_kind),
+]
 """What a study's `data` may be."""
 
 
-def load(config: DataConfig) -> Dataset:
-    """Training and validation images."""
-    return load_digits(config)
+def load(config: DataConfig, watch: Watch | None = None) -> Dataset:
+    """Training and validation images.
+
+    Args:
+        config: which, its paths seen from where the process is.
+        watch: is told how far reading and decoding have come.
+
+    Raises:
+        DataError: there are no such images, or they cannot be used.
+    """
+    match config:
+        case DigitsConfig():
+            return load_digits(config)
+        case ParquetConfig():
+            return load_parquet(config, watch)
+        case ImageFolderConfig():
+            return load_image_folder(config, watch)
+        case ImportedConfig():
+            return load_imported(config)
+        case ExternalConfig():
+            return load_external(config)
 
 
-def load_test(config: DataConfig) -> Split:
-    """Test images: for the confirmation of a finished search, never for the search."""
-    return load_digits(config).sealed_test()
+def load_test(config: DataConfig, watch: Watch | None = None) -> Split:
+    """Test images: for the confirmation of a finished search, never for the search.
+
+    Raises:
+        DataError: there are no such images, or they cannot be used.
+    """
+    return load(config, watch).sealed_test()
+
+
+def located(config: DataConfig, folder: Path, override: Path | None = None) -> DataConfig:
+    """The same data, found from anywhere.
+
+    Args:
+        config: paths in it are seen from `folder`.
+        folder: that of the study.
+        override: a local copy, which stands for the path of the study.
+
+    Raises:
+        DataError: there is no path that `override` could stand for.
+    """
+    if isinstance(config, ParquetConfig | ImageFolderConfig):
+        if override is not None:
+            path = str(override.expanduser().absolute())
+        elif config.path.startswith(HUB):
+            return config
+        else:
+            path = os.path.normpath((folder / Path(config.path).expanduser()).absolute())
+        return config.model_copy(update={"path": path})
+    if override is not None:
+        raise DataError(
+            f"data of kind {config.kind} have no path that a local copy could stand for",
+            at=("kind",),
+            got=str(override),
+            remedy="leave out --data, and unset ATTNSPACE_DATA",
+        )
+    return config.located(folder) if isinstance(config, ImportedConfig) else config

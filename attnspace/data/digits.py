@@ -56,14 +56,15 @@ def load_digits(config: DigitsConfig) -> Dataset:
     def split(indices: np.ndarray) -> Split:
         return Split(torch.from_numpy(images[indices]), torch.from_numpy(labels[indices]))
 
-    pixels = split(train).images.float()
+    pixels = torch.from_numpy(images[train]).float()
     return Dataset(
         train=split(train),
         validation=split(validation),
         classes=tuple(str(name) for name in digits.target_names),
         mean=pixels.mean((0, 2, 3)),
         std=pixels.std((0, 2, 3)),
-        _test=split(test),
+        fingerprint=f"digits/{config.train_images}/{config.canvas}",
+        _test=lambda: split(test),
     )
 
 

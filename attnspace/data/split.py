@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Tensor
+
+from attnspace.data.stored import StoredImages
 
 __all__ = ["Dataset", "Split"]
 
@@ -14,12 +17,14 @@ class Split:
     """Images and labels.
 
     Attributes:
-        images: (n, C, H, W) uint8.
+        images: (n, C, H, W) uint8, in memory or in a file.
         labels: (n,) int64.
+        notes: what the user should know of them, in sentences.
     """
 
-    images: Tensor
+    images: Tensor | StoredImages
     labels: Tensor
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -32,6 +37,8 @@ class Dataset:
     Attributes:
         classes: class names, in the order of the labels.
         mean, std: of each channel over the training images, in units of the pixel values.
+        fingerprint: the same for the same images, labels and splits, wherever they are kept.
+        notes: what the user should know of them, in sentences.
     """
 
     train: Split
@@ -39,7 +46,9 @@ class Dataset:
     classes: tuple[str, ...]
     mean: Tensor
     std: Tensor
-    _test: Split = field(repr=False)
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+    _test: Callable[[], Split] = field(kw_only=True, repr=False)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -48,5 +57,5 @@ class Dataset:
         return channels, height, width
 
     def sealed_test(self) -> Split:
-        """The test split. A search never asks for it."""
-        return self._test
+        """The test split, which is looked at only now. A search never asks for it."""
+        return self._test()

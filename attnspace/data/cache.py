@@ -1,0 +1,99 @@
+"""Decoded images, kept: a source is decoded once for each size and number of channels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from attnspace.data.decoder import Writing, decode_source
+from attnspace.data.digests import content, state
+from attnspace.data.folders import appearing, cache_folder, discard, unwritable
+from attnspace.data.progress import Watch
+from attnspace.data.source import Source
+from attnspace.data.stored import StoredImages, npy_layout
+from attnspace.errors import DataError
+
+__all__ = ["Decoded", "FORMAT", "decoded"]
+
+FORMAT = 1
+"""Of what is kept. A change of what decoding gives is a new format."""
+
+DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError)
+"""What reading a damaged folder raises."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The usable images of a source.
+
+    Attributes:
+        key: the same for the same bytes decoded in the same way.
+        labels: (n,) int64.
+        sums, squares: (n, C) int64, of the pixels of each channel of each image.
+        faulty: how many images were not usable.
+        faults: of the first of them, where it stands and what is wrong.
+    """
+
+    key: str
+    folder: Path
+    labels: np.ndarray
+    sums: np.ndarray
+    squares: np.ndarray
+    faulty: int
+    faults: tuple[tuple[str, str], ...]
+
+    def images(self, rows: np.ndarray | None = None) -> StoredImages:
+        """Some of the images, or all."""
+        return StoredImages(self.folder / "images.npy", rows)
+
+
+def decoded(source: Source, size: int | None, channels: int, watch: Watch | None = None) -> Decoded:
+    """The images of a source: from the cache, or decoded now and kept there.
+
+    Raises:
+        DataError: the source cannot be read, no image is usable, sizes differ, or the cache cannot be written.
+    """
+    before = state(source.files)
+    parts = [FORMAT, content(source.files, watch), size, channels, source.classes]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    folder = cache_folder() / "images" / key
+    writing = Writing(folder, len(source))
+    try:
+        if folder.is_dir():
+            try:
+                return _opened(key, folder)
+            except DAMAGE:
+                discard(folder)
+        with appearing(folder) as writing.folder:
+            decode_source(source, size, channels, writing, watch)
+            if state(source.files) != before:
+                raise DataError(f"{source.where} changed while it was read", at=("path",), remedy="start again")
+    except OSError as cause:
+        raise unwritable(cause, writing.needed) from None
+    return _opened(key, folder)
+
+
+def _opened(key: str, folder: Path) -> Decoded:
+    """What is kept in a folder.
+
+    Raises:
+        OSError, EOFError, KeyError, TypeError, ValueError: it is damaged.
+    """
+    about = json.loads((folder / "about.json").read_bytes())
+    labels, sums, squares = (_array(folder / f"{name}.npy") for name in ("labels", "sums", "squares"))
+    shape, _ = npy_layout(folder / "images.npy")
+    if len(shape) != 4 or not len(labels) == len(sums) == len(squares) == shape[0] == about["images"]:
+        raise ValueError("holds files of different lengths")
+    faults = tuple((name, cause) for name, cause in about["faults"])
+    return Decoded(key, folder, labels, sums, squares, about["faulty"], faults)
+
+
+def _array(path: Path) -> np.ndarray:
+    found = np.load(path, allow_pickle=False)
+    if found.dtype != np.int64:
+        raise ValueError(f"{path.name} does not hold whole numbers")
+    return found

@@ -1,0 +1,39 @@
+"""external: no images, for training code that has data of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from attnspace.data.split import Dataset, Split
+
+__all__ = ["ExternalConfig", "load_external"]
+
+Side = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class ExternalConfig(BaseModel):
+    """What a network sees and tells apart, where a training loop of the user's own brings the images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["external"]
+    shape: Annotated[tuple[Side, Side, Side], Field(description="C, H and W of an image.")]
+    classes: Annotated[int, Field(ge=1, le=1_000_000, description="How many outputs the network has.")]
+
+
+def load_external(config: ExternalConfig) -> Dataset:
+    """Empty splits of that shape."""
+    empty = Split(torch.empty((0, *config.shape), dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+    channels = config.shape[0]
+    return Dataset(
+        train=empty,
+        validation=empty,
+        classes=tuple(str(number) for number in range(config.classes)),
+        mean=torch.zeros(channels),
+        std=torch.ones(channels),
+        fingerprint=f"external/{'x'.join(map(str, config.shape))}/{config.classes}",
+        _test=lambda: empty,
+    )

@@ -1,0 +1,65 @@
+"""What an encoded source gives: its files, and its images one after the other, not yet decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["Encoded", "Source", "label_fault"]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One image as it stands in its source.
+
+    Attributes:
+        name: where it stands, for messages.
+        read: gives its bytes; None where there are none.
+        label: the number of its class.
+        fault: what is wrong with it, where this is known before it is decoded.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+    label: int
+    fault: str | None = None
+
+
+class Source(Protocol):
+    """The images of one split, in a fixed order.
+
+    Attributes:
+        part: `training` or `test`, for messages.
+        where: the folder or file that the user named.
+        classes: class names, in the order of the labels.
+        files: every file with a name that is the same wherever the files are kept.
+    """
+
+    @property
+    def part(self) -> str: ...
+
+    @property
+    def where(self) -> str: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def files(self) -> tuple[tuple[str, Path], ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def images(self) -> Iterator[Encoded]:
+        """Every image, faulty ones too."""
+        ...
+
+
+def label_fault(label: object, classes: int) -> str | None:
+    """What is wrong with a label, if anything."""
+    if not isinstance(label, int):
+        return "has no label"
+    if label < 0:
+        return f"label {label} is negative"
+    return f"label {label} is beyond the {classes} classes" if label >= classes else None

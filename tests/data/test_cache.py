@@ -1,0 +1,283 @@
+import errno
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from attnspace.data import cache as cache_module
+from attnspace.data import decoder, digests, load, load_test
+from attnspace.data.folders import cache_folder
+from attnspace.errors import DataError
+from tests.data.made_images import config, encoded, write_folder, write_set
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    write_set(tmp_path / "set")
+    return config(kind="parquet", path=str(tmp_path / "set"), validation=10)
+
+
+@pytest.fixture
+def decodings(monkeypatch):
+    """Counts the sources that are decoded."""
+    seen = []
+    real = decoder.decode_source
+    monkeypatch.setattr(
+        cache_module, "decode_source", lambda source, *rest: seen.append(source.part) or real(source, *rest)
+    )
+    return seen
+
+
+@pytest.fixture
+def digested(monkeypatch):
+    """Counts the sources whose bytes are read for their digest."""
+    seen = []
+    real = digests._read
+    monkeypatch.setattr(digests, "_read", lambda files, watch: seen.append(len(files)) or real(files, watch))
+    return seen
+
+
+def whole(data) -> torch.Tensor:
+    return torch.cat([data.train.images.read(), data.validation.images.read()])
+
+
+def test_the_second_start_neither_decodes_nor_reads_the_source(parquet, decodings, digested):
+    first, second = load(parquet), load(parquet)
+    assert (decodings, digested) == (["training"], [1])
+    assert torch.equal(whole(first), whole(second))
+    assert (first.fingerprint, first.mean.tolist(), first.notes) == (
+        second.fingerprint,
+        second.mean.tolist(),
+        second.notes,
+    )
+
+
+def test_the_same_bytes_elsewhere_are_digested_but_not_decoded_again(parquet, tmp_path, decodings, digested):
+    load(parquet)
+    write_set(tmp_path / "copy")
+    load(config(kind="parquet", path=str(tmp_path / "copy"), validation=10))
+    assert (decodings, digested) == (["training"], [1, 1])
+
+
+def test_other_settings_are_decoded_into_folders_of_their_own(parquet, decodings, cache):
+    load(parquet)
+    for change in ({"size": 4}, {"channels": 1}):
+        load(parquet.model_copy(update=change))
+    assert decodings == ["training"] * 3
+    assert len(list((cache / "images").iterdir())) == 3
+
+
+def test_a_change_of_the_source_is_noticed(tmp_path, decodings):
+    write_folder(tmp_path / "set")
+    chosen = config(kind="image_folder", path=str(tmp_path / "set"), validation=4, test_images=4)
+    before = load(chosen).fingerprint
+    file = tmp_path / "set" / "cat" / "003.png"
+    stamp = file.stat()
+    file.write_bytes(encoded(77))
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as `cp -p` leaves it
+    assert load(chosen).fingerprint != before
+    assert len(decodings) == 2
+
+
+def test_a_source_that_changes_while_it_is_decoded_is_not_kept(parquet, tmp_path, monkeypatch, cache):
+    real = decoder.decode_source
+
+    def changed(*given):
+        real(*given)
+        write_set(tmp_path / "set", train=42)
+
+    monkeypatch.setattr(cache_module, "decode_source", changed)
+    with pytest.raises(DataError, match=r"^path: .* changed while it was read; start again$"):
+        load(parquet)
+    assert not list((cache / "images").iterdir())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "images.npy").unlink(),
+        lambda folder: os.truncate(folder / "images.npy", 500),
+        lambda folder: os.truncate(folder / "images.npy", 0),
+        lambda folder: os.truncate(folder / "labels.npy", 130),
+        lambda folder: os.truncate(folder / "sums.npy", 0),
+        lambda folder: (folder / "squares.npy").unlink(),
+        lambda folder: (folder / "about.json").write_text("{"),
+        lambda folder: (folder / "about.json").write_text("[]"),
+        lambda folder: (folder / "about.json").unlink(),
+        lambda folder: (folder / "about.json").write_text(json.dumps({"images": 39, "faulty": 0, "faults": []})),
+    ],
+)
+def test_a_damaged_folder_is_decoded_again(parquet, cache, decodings, damage):
+    before = whole(load(parquet))
+    damage(next((cache / "images").iterdir()))
+    assert torch.equal(whole(load(parquet)), before)
+    load(parquet)
+    assert decodings == ["training"] * 2
+    assert [folder.name for folder in (cache / "images").iterdir() if ".partial-" in folder.name] == []
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
+def test_a_damaged_digest_gives_no_wrong_images(parquet, cache, content):
+    before = whole(load(parquet))
+    next((cache / "digests").iterdir()).write_bytes(content)
+    assert torch.equal(whole(load(parquet)), before)
+
+
+def test_a_full_disk_is_named_with_what_is_needed_and_leaves_nothing(parquet, cache, monkeypatch):
+    def full(*args, **given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(decoder.np, "save", full)
+    with pytest.raises(DataError) as raised:
+        load(parquet)
+    message = str(raised.value)
+    assert message.startswith(
+        f"{cache}: decoded images cannot be kept here: No space left on device; they need 4.3 kB; "
+    )
+    assert message.endswith(" are free; make room, or set ATTNSPACE_CACHE to a folder that has it")
+    assert not list((cache / "images").iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems")
+def test_a_disk_that_is_really_full_ends_no_process(tmp_path, monkeypatch):
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        monkeypatch.setenv("ATTNSPACE_CACHE", str(small))
+        write_set(tmp_path / "set", train=200)
+        chosen = config(kind="parquet", path=str(tmp_path / "set"), validation=10, size=64)
+        with pytest.raises(DataError, match=r"No space left on device; they need 2.5 MB; .* are free; make room"):
+            load(chosen)
+        assert not list((small / "images").iterdir())
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_cache_that_cannot_be_made_is_named(parquet, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ATTNSPACE_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(
+        DataError, match=r"below: decoded images cannot be kept here: Not a directory; make room, or set"
+    ):
+        load(parquet)
+
+
+def test_a_stop_by_the_user_leaves_nothing(parquet, cache, monkeypatch):
+    def stopped(what, done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load(parquet, stopped)
+    assert not (cache / "images").exists() or not list((cache / "images").iterdir())
+    assert len(load(parquet).train) == 30
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_never_read(parquet, tmp_path, cache):
+    script = f"""
+        import os, signal
+        from attnspace.data import ParquetConfig, cache, decoder, load
+        real = decoder.decode_source
+        def killed(*given):
+            real(*given)
+            os.kill(os.getpid(), signal.SIGKILL)
+        cache.decode_source = killed
+        load(ParquetConfig(kind="parquet", path={str(tmp_path / "set")!r}, validation=10))
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    (left,) = (cache / "images").iterdir()
+    assert ".partial-" in left.name
+    assert len(load(parquet).train) == 30
+    (kept,) = (cache / "images").iterdir()
+    assert ".partial-" not in kept.name
+
+
+def test_the_folder_of_a_process_that_runs_is_left_alone(parquet, cache):
+    load(parquet)
+    (kept,) = (cache / "images").iterdir()
+    busy = kept.with_name(f"other.partial-{socket.gethostname()}-{os.getppid()}-00000000")
+    busy.mkdir()
+    load(parquet.model_copy(update={"size": 4}))
+    assert busy.exists()
+
+
+def start(chosen, gate, results):
+    gate.wait()
+    data = load(chosen)
+    results.put((data.fingerprint, int(data.train.images.read().sum())))
+
+
+def test_two_processes_that_decode_the_same_both_succeed(parquet, cache):
+    context = multiprocessing.get_context("spawn")
+    gate, results = context.Barrier(2), context.Queue()
+    both = [context.Process(target=start, args=(parquet, gate, results)) for _ in range(2)]
+    for process in both:
+        process.start()
+    found = {results.get(timeout=120) for _ in both}
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert found == {(load(parquet).fingerprint, int(load(parquet).train.images.read().sum()))}
+    assert len(list((cache / "images").iterdir())) == 1
+
+
+def test_a_folder_that_another_process_finished_first_is_used(parquet, cache, monkeypatch):
+    real = decoder.decode_source
+
+    def overtaken(*given):
+        monkeypatch.setattr(cache_module, "decode_source", real)
+        load(parquet)
+        real(*given)
+
+    monkeypatch.setattr(cache_module, "decode_source", overtaken)
+    assert len(load(parquet).train) == 30
+    assert len(list((cache / "images").iterdir())) == 1
+
+
+def test_a_file_that_is_cut_off_later_is_an_error_not_the_end(parquet, cache):
+    data = load(parquet)
+    os.truncate(next((cache / "images").iterdir()) / "images.npy", 2_000)
+    with pytest.raises(DataError, match=r"images.npy: was cut off; start again: it is decoded anew"):
+        data.train.images.read()
+
+
+def test_rows_are_read_in_the_order_asked_for(parquet):
+    images = load(parquet).train.images
+    everything = images.read()
+    chosen = torch.tensor([5, 6, 7, 2, 2, 29, 0])
+    assert torch.equal(images.read(chosen), everything[chosen])
+    assert images.read(torch.empty(0, dtype=torch.int64)).shape == (0, 3, 6, 6)
+    assert images.nbytes == everything.nbytes
+
+
+def test_the_watch_is_told_of_reading_and_decoding(parquet):
+    told = []
+    load_test(parquet, lambda *said: told.append(said))
+    assert sum(what == "read bytes" for what, *_ in told) == 2
+    assert told[-1] == ("decode test images", 8, 8)
+    assert ("decode training images", 40, 40) in told
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"ATTNSPACE_CACHE": "/own", "XDG_CACHE_HOME": "/xdg"}, "/own"),
+        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/attnspace"),
+        ({"HOME": "/home/someone"}, "/home/someone/.cache/attnspace"),
+    ],
+)
+def test_the_cache_is_where_the_environment_says(monkeypatch, variables, expected):
+    for name in ("ATTNSPACE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(cache_folder()) == expected

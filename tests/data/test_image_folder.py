@@ -1,0 +1,165 @@
+import pytest
+from PIL import Image
+
+from attnspace.data import load, load_test
+from attnspace.errors import DataError
+from tests.data.made_images import config, encoded, pixels, write_folder
+
+
+def folder(path, **given):
+    return config(kind="image_folder", path=str(path), **{"validation": 4, "test_images": 4, **given})
+
+
+def keys(split) -> list[bytes]:
+    return [image.numpy().tobytes() for image in split.images.read()]
+
+
+def test_folders_name_the_classes_in_order_and_test_images_are_drawn(tmp_path):
+    write_folder(tmp_path / "set", ("dog", "cat"))
+    data, test = load(folder(tmp_path / "set")), load_test(folder(tmp_path / "set"))
+    assert data.classes == ("cat", "dog")
+    assert (len(data.train), len(data.validation), len(test)) == (12, 4, 4)
+    assert data.notes == ("there is no test split: 4 of the 20 images were drawn for it, class by class",)
+    for split in (data.train, data.validation, test):
+        for key, label in zip(keys(split), split.labels.tolist(), strict=True):
+            files = (tmp_path / "set" / data.classes[label]).iterdir()
+            assert key in [pixels(file.read_bytes()).tobytes() for file in files]
+
+
+def test_folders_of_training_and_test_images_are_taken_as_they_are(tmp_path):
+    write_folder(tmp_path / "train")
+    write_folder(tmp_path / "val", count=3, seed=50)
+    data = load(folder(tmp_path, test="val"))
+    assert (len(data.train), len(data.validation), len(data.sealed_test())) == (16, 4, 6)
+    assert data.notes == ()
+
+
+def test_nested_images_count_hidden_ones_do_not_and_other_files_are_noted(tmp_path):
+    write_folder(tmp_path / "set")
+    cats = tmp_path / "set" / "cat"
+    (cats / "siamese" / "old").mkdir(parents=True)
+    (cats / "siamese" / "old" / "one.JPEG").write_bytes(encoded(90, form="JPEG"))
+    (cats / ".thumbnail.png").write_bytes(b"?")
+    (cats / ".hidden").mkdir()
+    (cats / ".hidden" / "image.png").write_bytes(b"?")
+    (cats / "readme.txt").write_text("")
+    (tmp_path / "set" / "list.csv").write_text("")
+    (tmp_path / "set" / ".git").mkdir()
+    (tmp_path / "set" / "eel").mkdir()
+    data = load(folder(tmp_path / "set"))
+    assert len(data.train) + len(data.validation) + len(data.sealed_test()) == 21
+    assert data.notes[:2] == (
+        "2 files of set are no images and are ignored",
+        "no images in these folders of set, which are no classes: eel",
+    )
+
+
+def test_the_fingerprint_is_the_same_in_two_places(tmp_path):
+    write_folder(tmp_path / "one")
+    write_folder(tmp_path / "other" / "deep")
+    assert load(folder(tmp_path / "one")).fingerprint == load(folder(tmp_path / "other" / "deep")).fingerprint
+    (tmp_path / "one" / "cat" / "000.png").rename(tmp_path / "one" / "dog" / "999.png")
+    assert load(folder(tmp_path / "one")).fingerprint != load(folder(tmp_path / "other" / "deep")).fingerprint
+
+
+def test_images_of_many_sizes_need_a_size(tmp_path):
+    write_folder(tmp_path / "set")
+    (tmp_path / "set" / "cat" / "wide.png").write_bytes(encoded(1, width=9, height=5))
+    with pytest.raises(DataError) as raised:
+        load(folder(tmp_path / "set"))
+    assert str(raised.value) == (
+        "size: the first 21 images have 2 sizes, W x H: 6 x 6 (20), 9 x 5 (1); "
+        "set size: they are resized and cut to size x size"
+    )
+    assert load(folder(tmp_path / "set", size=4)).input_shape == (3, 4, 4)
+
+
+def test_test_images_of_another_size_are_an_error(tmp_path):
+    write_folder(tmp_path / "train")
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    (tmp_path / "test" / "cat" / "wide.png").write_bytes(encoded(1, width=9, height=5))
+    with pytest.raises(DataError) as raised:
+        load_test(folder(tmp_path))
+    assert str(raised.value) == "size: test images are 9 x 5 pixels, training images 6 x 6; set size"
+
+
+def test_a_class_that_only_test_has_is_an_error(tmp_path):
+    write_folder(tmp_path / "train")
+    write_folder(tmp_path / "test", ("cat", "eel"), count=2)
+    with pytest.raises(DataError) as raised:
+        load(folder(tmp_path))
+    assert str(raised.value) == (
+        "test: test holds images of classes that no training image has: eel; allowed: cat, dog"
+    )
+
+
+def test_an_image_that_is_cut_off_is_named(tmp_path):
+    write_folder(tmp_path / "set")
+    file = tmp_path / "set" / "dog" / "004.png"
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(DataError) as raised:
+        load(folder(tmp_path / "set"))
+    assert str(raised.value) == (
+        "path: 1 of 20 training images cannot be used: dog/004.png cannot be decoded: image file is truncated; "
+        "mend them, or leave them out with faulty: skip"
+    )
+    data = load(folder(tmp_path / "set", faulty="skip"))
+    assert len(data.train) == 11
+
+
+def test_a_decompression_bomb_is_a_fault_not_a_wait(tmp_path):
+    write_folder(tmp_path / "set")
+    for name, width in (("bomb", 10_000), ("worse", 20_000)):
+        Image.new("1", (width, 10_000)).save(tmp_path / "set" / "dog" / f"{name}.png")
+    with pytest.raises(DataError) as raised:
+        load(folder(tmp_path / "set"))
+    assert str(raised.value) == (
+        "path: 2 of 22 training images cannot be used: "
+        "dog/bomb.png is 10,000 x 10,000 pixels large, more than 89,478,485 in all; "
+        "dog/worse.png has more than 89,478,485 pixels; mend them, or leave them out with faulty: skip"
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (
+            (),
+            "path: there is no folder: {path}; name a local copy with --data FOLDER or ATTNSPACE_DATA=FOLDER, "
+            "which holds CLASS/*.jpg, or train/CLASS/*.jpg and test/CLASS/*.jpg",
+        ),
+        (
+            ("",),
+            "path: {path} holds no images in folders of classes; allowed: two folders or more, each named for a class "
+            "and holding images (.bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp)",
+        ),
+        (
+            ("cat",),
+            "path: {path} holds images of one class, cat; allowed: two folders or more, each named for a class "
+            "and holding images (.bmp, .gif, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp)",
+        ),
+        (("test", "other"), "train: there is a folder test but no folder train in {path}; allowed: other, test"),
+    ],
+)
+def test_a_folder_without_images_is_explained(tmp_path, made, message):
+    for name in made:
+        (tmp_path / "set" / name).mkdir(parents=True, exist_ok=True)
+        if name:
+            (tmp_path / "set" / name / "a.png").write_bytes(encoded(1))
+    with pytest.raises(DataError) as raised:
+        load(folder(tmp_path / "set"))
+    assert str(raised.value) == message.format(path=tmp_path / "set")
+
+
+def test_an_empty_test_folder_is_an_error(tmp_path):
+    write_folder(tmp_path / "train")
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    with pytest.raises(DataError, match=r'^test: test holds no images; got "test"$'):
+        load(folder(tmp_path))
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    write_folder(tmp_path / "set")
+    (tmp_path / "set" / "cat" / "link.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(DataError, match=r"^path: .*link.png cannot be read: No such file or directory$"):
+        load(folder(tmp_path / "set"))
