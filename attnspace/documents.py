@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,32 @@ class Document:
         data: what the file says, as mappings, lists and scalars.
         file: its path, as the user gave it.
         lines: path in the document -> line number, where the format tells.
+        over: the document whose keys took the place of this one's.
     """
 
     data: Any
     file: str
     lines: Mapping[tuple[PathPart, ...], int] = field(default_factory=dict)
+    over: Document | None = None
+
+    def under(self, over: Document) -> Document:
+        """This document with the keys of another one's sections in place of its own; where the other names another
+        kind of section, with the whole of it.
+        """
+        if not isinstance(self.data, dict) or not isinstance(over.data, dict):
+            return replace(self, data=over.data, over=over)
+        merged = dict(self.data)
+        for name, section in over.data.items():
+            before = merged.get(name)
+            if isinstance(before, dict) and isinstance(section, dict) and _one_kind(before, section):
+                section = {**before, **section}
+            merged[name] = section
+        return replace(self, data=merged, over=over)
 
     def place(self, error: AttnspaceError) -> AttnspaceError:
         """Name the file, and the line if known, in an error that lacks them."""
+        if error.file is None and self.over is not None and self.over._says(error.at):
+            return self.over.place(error)
         if error.file is None:
             at = error.at
             while at and at not in self.lines:
@@ -58,6 +76,20 @@ class Document:
             line = self.lines.get(at) if at else None
             error.file = f"{self.file}:{line}" if line else self.file
         return error
+
+    def _says(self, at: tuple[PathPart, ...]) -> bool:
+        """Whether the key of a section that a path leads to stands in this document."""
+        here = self.data
+        for part in at[:2]:
+            if not isinstance(here, dict) or part not in here:
+                return False
+            here = here[part]
+        return bool(at)
+
+
+def _one_kind(before: Mapping[str, Any], section: Mapping[str, Any]) -> bool:
+    """Whether what a section says of its kind, if it does, is what was said before."""
+    return all(section[key] == before.get(key) for key in ("kind", "import") if key in section)
 
 
 def read(path: str | Path, error: type[AttnspaceError]) -> Document:

@@ -9,7 +9,8 @@
       ExportError    (RuntimeError) a block that cannot be written as a file for use without attnspace
       RunError       (RuntimeError) a run directory that cannot be used as asked
         RunFailed                   a search or report that began and could not be finished
-    TrainingDiverged (RuntimeError) the loss of one evaluation is no longer a number
+    TrainingFailed   (RuntimeError) one evaluation cannot be finished, as for want of memory
+      TrainingDiverged              its loss is no longer a number
 
 Inner code says the exact cause; outer code adds the path and the file with `within` and `in_file`.
 """
@@ -34,6 +35,7 @@ __all__ = [
     "SpecError",
     "StudyError",
     "TrainingDiverged",
+    "TrainingFailed",
     "in_file",
     "join_path",
     "shown",
@@ -133,8 +135,12 @@ class RunFailed(RunError):
     """A search or report that began and could not be finished; what was finished before is kept."""
 
 
-class TrainingDiverged(RuntimeError):
-    """The loss of one evaluation is no longer a number; the search records it and goes on."""
+class TrainingFailed(RuntimeError):
+    """One evaluation cannot be finished; the search records why, and goes on."""
+
+
+class TrainingDiverged(TrainingFailed):
+    """The loss of one evaluation is no longer a number."""
 
 
 @contextmanager

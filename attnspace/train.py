@@ -1,70 +1,49 @@
-"""Training, readable from top to bottom.
+"""Training, readable from top to bottom: epochs of `attnspace.step`, under a recipe.
 
-SGD with Nesterov momentum, label smoothing, a cosine or one-cycle schedule, augmentation on tensors. One seed
-draws the weights, another stream the order of the images and a third their augmentation, so that two designs trained
-with the same seed see the same images in the same order with the same shifts.
+One seed draws the weights, another stream the order of the images, a third their augmentation and a fourth what
+dropout drops, so that two designs trained with the same seed see the same images in the same order with the same
+shifts. The images lie on the device; nothing is sent there but an epoch's order and its random numbers.
 """
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from attnspace.data import Dataset, Split
-from attnspace.errors import TrainingDiverged
+from attnspace.data import Dataset
+from attnspace.data.augment import draws
+from attnspace.data.loader import Batches, Feed
+from attnspace.errors import TrainingDiverged, TrainingFailed
+from attnspace.graph import Captured
+from attnspace.recipe import Recipe
+from attnspace.step import Step
 
-__all__ = ["Epoch", "Recipe", "Training", "evaluate", "seeded", "train"]
+__all__ = ["Epoch", "Training", "evaluate", "seeded", "train"]
 
-
-class Augment(BaseModel):
-    """Random changes to each training image: a shift of up to `shift` pixels, a mirror image."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    shift: Annotated[int, Field(ge=0, le=64, description="Pixels, at most, in each direction.")] = 0
-    flip: Annotated[bool, Field(description="Mirror half of the images.")] = False
-
-
-class Recipe(BaseModel):
-    """How every design of a study is trained.
-
-    Units: `lr` is the peak learning rate, `weight_decay` the L2 coefficient, applied to weights of two axes or more.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    kind: Annotated[Literal["sgd"], Field(description="Stochastic gradient descent.")] = "sgd"
-    epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training images.")] = 20
-    batch_size: Annotated[int, Field(ge=2, le=65_536, description="Images in a step.")] = 64
-    lr: Annotated[float, Field(gt=0, le=100, description="The peak learning rate.")] = 0.1
-    momentum: Annotated[float, Field(ge=0, lt=1, description="Nesterov momentum.")] = 0.9
-    weight_decay: Annotated[float, Field(ge=0, le=1, description="L2, on weights of two axes or more.")] = 5e-4
-    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="Share of the label given to all classes.")] = 0.0
-    schedule: Annotated[Literal["cosine", "one_cycle"], Field(description="How the learning rate goes down.")] = (
-        "one_cycle"
-    )
-    augment: Annotated[Augment, Field(description="Random changes to each training image.")] = Augment()
+EVALUATED = 512
+"""Images in a batch of an evaluation, at most."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """What one epoch came to; None where a training loop of the user's does not say.
 
     Units: losses are cross-entropy in nats (the training loss with label smoothing), accuracies from 0 to 1.
     """
 
     epoch: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
-    lr: float
+    train_loss: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    lr: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data."""
@@ -84,73 +63,138 @@ class Training:
     The learning rate follows the schedule of all of the recipe's epochs, wherever the training stops.
 
     Args:
-        model: trained in place.
-        data: training and validation images.
+        model: trained in place, and moved to where the images are.
+        data: training and validation images; as a `Feed` where they are on a device already.
         recipe: how.
-        seed: of the order of the images and of their augmentation.
+        seed: of the order of the images, of their augmentation, and of layers that draw numbers.
+
+    Attributes:
+        history: one entry for each epoch.
+        how: in words, how steps are taken.
     """
 
-    def __init__(self, model: nn.Module, data: Dataset, recipe: Recipe, seed: int) -> None:
-        self.model, self.data, self.recipe = model, data, recipe
+    def __init__(self, model: nn.Module, data: Dataset | Feed, recipe: Recipe, seed: int) -> None:
+        self.feed = feed = data if isinstance(data, Feed) else Feed(data)
+        on_gpu = feed.device.type == "cuda"
+        self.model = model.to(feed.device)
+        if on_gpu:
+            self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self.recipe = recipe
         self.history: list[Epoch] = []
-        self._normalise = _normaliser(data)
+        self.how = "one by one"
+        self._seed = seed
         self._order, self._shifts = seeded(seed, 1), seeded(seed, 2)
-        self._batch_size = min(recipe.batch_size, len(data.train))
-        self._steps = len(data.train) // self._batch_size
-        self._optimizer = torch.optim.SGD(
-            _decayed(model, recipe.weight_decay), lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0
-        )
-        schedule = _schedule(recipe.schedule, recipe.epochs * self._steps)
-        self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, schedule)
+        self._batch_size = min(recipe.batch_size, len(feed.train))
+        self._steps = len(feed.train) // self._batch_size
+        self._rates = recipe.rates(self._steps)
+        self._averaging = recipe.averaging(self._steps) if recipe.ema else []
+        self._step = Step(self.model, recipe, feed)
+        self._captured: Captured | None = None
+        self._may_capture = on_gpu
 
     def run(self, until: int, on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> list[Epoch]:
         """Train up to the end of epoch `until`.
+
+        Where memory does not suffice, it begins again from where it stood, in a way that needs less.
 
         Returns:
             the history, one entry for each epoch. The result is the last one's, never the best one's.
 
         Raises:
             TrainingDiverged: the loss is no longer a number.
+            TrainingFailed: memory does not suffice.
         """
-        for number in range(len(self.history) + 1, until + 1):
-            self.history.append(self._epoch(number))
-            on_epoch(self.history[-1])
+        start = copy.deepcopy(self.state())
+        with _algorithms(self.recipe.deterministic):
+            while len(self.history) < until:
+                try:
+                    self.history.append(self._epoch(len(self.history) + 1))
+                except torch.OutOfMemoryError as error:
+                    self._relieve(error)
+                    self.restore(start)
+                    continue
+                on_epoch(self.history[-1])
         return self.history
 
     def _epoch(self, number: int) -> Epoch:
-        model, data, recipe = self.model, self.data, self.recipe
-        model.train()
-        total = torch.zeros(())
-        permutation = torch.randperm(len(data.train), generator=self._order)
-        for step in range(self._steps):
-            chosen = permutation[step * self._batch_size : (step + 1) * self._batch_size]
-            images = augment(data.train.images[chosen], recipe.augment, self._shifts)
-            logits = model(self._normalise(images))
-            loss = F.cross_entropy(logits, data.train.labels[chosen], label_smoothing=recipe.label_smoothing)
-            self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self._optimizer.step()
-            total += loss.detach()
-            lr = float(self._scheduler.get_last_lr()[0])
-            self._scheduler.step()
+        self.model.train()
+        size = self.feed.data.input_shape[1:]
+        permutation = torch.randperm(len(self.feed.train), generator=self._order)
+        order = permutation[: self._steps * self._batch_size].view(self._steps, self._batch_size)
+        drawn = draws(self.recipe.augment, self._steps, self._batch_size, size, self._shifts)
+        with self._own_stream(number):
+            total = self._all_steps(order, drawn, (number - 1) * self._steps)
         train_loss = total.item() / self._steps
         if not math.isfinite(train_loss):
-            raise TrainingDiverged(f"the training loss became {train_loss} in epoch {number} of {recipe.epochs}")
-        val_loss, val_accuracy = self.evaluate(data.validation)
+            raise TrainingDiverged(f"the training loss became {train_loss} in epoch {number} of {self.recipe.epochs}")
+        val_loss, val_accuracy = self.evaluate(self.feed.validation)
         if not math.isfinite(val_loss):
-            raise TrainingDiverged(f"the validation loss became {val_loss} in epoch {number} of {recipe.epochs}")
-        return Epoch(number, train_loss, val_loss, val_accuracy, lr)
+            raise TrainingDiverged(f"the validation loss became {val_loss} in epoch {number} of {self.recipe.epochs}")
+        return Epoch(number, train_loss, val_loss, val_accuracy, self._rates[number * self._steps - 1])
 
-    def evaluate(self, split: Split) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy on a split."""
-        return evaluate(self.model, split, self._normalise)
+    def _all_steps(self, order: Tensor, drawn: Mapping[str, Tensor], first: int) -> Tensor:
+        """The steps of an epoch, the first of which is step `first` of the training; the sum of their losses."""
+        if self._may_capture and self._captured is None:
+            self._capture(order, drawn)
+        if self._captured is not None:
+            return self._captured.epoch(order, drawn, first)
+        device = self.feed.device
+        on_device = {name: values.to(device) for name, values in drawn.items()}
+        rates: Tensor | list[float] = self._rates
+        if device.type == "cuda":
+            rates = torch.tensor(self._rates, device=device)
+        total = torch.zeros((), device=device)
+        for i, (images, labels) in enumerate(self.feed.train.epoch(order)):
+            numbers = {name: values[i] for name, values in on_device.items()}
+            taken_in = self._averaging[first + i] if self._averaging else 0.0
+            total += self._step(images, labels, numbers, rates[first + i], taken_in)
+        return total
+
+    def _capture(self, order: Tensor, drawn: Mapping[str, Tensor]) -> None:
+        """Make steps replays of a CUDA graph, or say why not."""
+        self._may_capture = False
+        if self.feed.train.images is None:
+            self.how = "one by one: the images are streamed"
+            return
+        try:
+            self._captured = Captured(self._step, self.feed.train, order, drawn, self._rates, self._averaging)
+            self.how = "CUDA graph"
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self.how = f"one by one: no CUDA graph can be captured: {str(error).splitlines()[0]}"
+
+    def _relieve(self, error: torch.OutOfMemoryError) -> None:
+        relief = self._step.relieve(self._batch_size)
+        if relief is None:
+            raise TrainingFailed(
+                f"out of memory with batch_size {self._batch_size} on {self.feed.device}: {str(error).splitlines()[0]}"
+            ) from None
+        self.how = f"one by one: out of memory, {relief}"
+        self._captured, self._may_capture = None, False
+        if self.feed.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @contextmanager
+    def _own_stream(self, number: int) -> Iterator[None]:
+        """Dropout and the like draw from torch's global stream: in here it is one of this seed and epoch."""
+        devices = [self.feed.device] if self.feed.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(int(torch.randint(2**62, (), generator=seeded(self._seed, 1_000 + number))))
+            yield
+
+    def evaluate(self, batches: Batches) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy on a split, of the averaged weights where there are some."""
+        model = self._step.average or self.model
+        return evaluate(model, batches, lambda images: self._step.logits(model, self._step.inputs(images)))
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs, as `torch.save` writes it and `torch.load(weights_only=True)` reads it."""
+        average = self._step.average
         return {
             "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "scheduler": self._scheduler.state_dict(),
+            "average": average.state_dict() if average is not None else None,
+            "optimizer": self._step.optimizer.state_dict(),
             "order": self._order.get_state(),
             "shifts": self._shifts.get_state(),
             "history": [epoch.to_dict() for epoch in self.history],
@@ -163,15 +207,22 @@ class Training:
             KeyError, RuntimeError, TypeError, ValueError: it is the state of another training.
         """
         self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._scheduler.load_state_dict(state["scheduler"])
+        if self._step.average is not None:
+            self._step.average.load_state_dict(state["average"])
+        self._step.load_optimizer(state["optimizer"])
         self._order.set_state(state["order"])
         self._shifts.set_state(state["shifts"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
+        if self._captured is not None:  # its graph reads the optimizer state that was there before
+            self._captured, self._may_capture = None, True
 
 
 def train(
-    model: nn.Module, data: Dataset, recipe: Recipe, seed: int, on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    model: nn.Module,
+    data: Dataset | Feed,
+    recipe: Recipe,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> list[Epoch]:
     """Train `model` in place, to the end; the same seed gives the same result on the same machine.
 
@@ -180,66 +231,47 @@ def train(
 
     Raises:
         TrainingDiverged: the loss is no longer a number.
+        TrainingFailed: memory does not suffice.
     """
     return Training(model, data, recipe, seed).run(recipe.epochs, on_epoch)
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module, split: Split, normalise: Callable[[Tensor], Tensor], batch_size: int = 512
-) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy on a split."""
+def evaluate(model: nn.Module, batches: Batches, logits: Callable[[Tensor], Tensor]) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy on a split, in batches as large as memory allows.
+
+    Args:
+        model: set to evaluation.
+        batches: the split.
+        logits: (N, C, H, W) uint8 -> (N, classes), by the model.
+
+    Raises:
+        torch.OutOfMemoryError: memory does not suffice for one image.
+    """
     model.eval()
-    loss, correct = 0.0, 0
-    for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
-        logits = model(normalise(images))
-        loss += F.cross_entropy(logits, labels, reduction="sum").item()
-        correct += int((logits.argmax(1) == labels).sum())
-    return loss / len(split), correct / len(split)
+    size = EVALUATED
+    while True:
+        try:
+            loss, correct = torch.zeros(2, dtype=torch.float64, device=batches.device)
+            for images, labels in batches.in_order(size):
+                found = logits(images)
+                loss += F.cross_entropy(found, labels, reduction="sum")
+                correct += (found.argmax(1) == labels).sum()
+            return loss.item() / len(batches), correct.item() / len(batches)
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size //= 2
 
 
-def augment(images: Tensor, how: Augment, generator: torch.Generator) -> Tensor:
-    """Shift and mirror each image by itself; pixels that come in from outside are 0.
-
-    Shape:
-        (N, C, H, W) uint8 -> the same
-    """
-    n, channels, height, width = images.shape
-    if how.shift:
-        padded = F.pad(images, [how.shift] * 4)
-        top, left = torch.randint(0, 2 * how.shift + 1, (2, n, 1), generator=generator)
-        rows = (top + torch.arange(height))[:, None, :, None]
-        columns = (left + torch.arange(width))[:, None, None, :]
-        images = padded[torch.arange(n)[:, None, None, None], torch.arange(channels)[:, None, None], rows, columns]
-    if how.flip:
-        mirrored = torch.rand(n, generator=generator) < 0.5
-        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-    return images
-
-
-def _normaliser(data: Dataset) -> Callable[[Tensor], Tensor]:
-    mean, scale = data.mean[:, None, None], 1 / data.std[:, None, None]
-    return lambda images: (images.float() - mean) * scale
-
-
-def _decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay; biases and the scales of norms, which have one axis, do not."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def _schedule(name: str, steps: int) -> Callable[[int], float]:
-    """Step -> fraction of the peak learning rate.
-
-    cosine      from the peak down to 0
-    one_cycle   up for a quarter of the steps, then down to 0, both along a cosine
-    """
-    rise = steps // 4 if name == "one_cycle" else 0
-
-    def fraction(step: int) -> float:
-        if step < rise:
-            return 0.5 - 0.48 * math.cos(math.pi * (step + 1) / (rise + 1))
-        return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / max(1, steps - rise))
-
-    return fraction
+@contextmanager
+def _algorithms(deterministic: bool) -> Iterator[None]:
+    """Deterministic algorithms alone, or the fastest that cuDNN finds."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(deterministic or before[0])
+    torch.backends.cudnn.benchmark = not (deterministic or before[0])
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
