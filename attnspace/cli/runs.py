@@ -22,29 +22,45 @@ if TYPE_CHECKING:
 __all__ = ["confirm", "migrate", "report", "search"]
 
 RunOption = Annotated[Path | None, typer.Option("--run", help="Run directory; by default runs/NAME.")]
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", help="A YAML file whose keys take the place of the study's.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Where the images are; else $ATTNSPACE_DATA, or as the study says.")
+]
 
 
 @app.command()
-def search(study: Annotated[Path, typer.Argument(help="The study, a YAML file.")], run_: RunOption = None) -> None:
+def search(
+    study: Annotated[Path, typer.Argument(help="The study, a YAML file.")],
+    run_: RunOption = None,
+    data: DataOption = None,
+    settings: SettingsOption = None,
+) -> None:
     """Search, and write the report. The same command goes on where an earlier one was stopped."""
     import_torch()
     from attnspace.console import summary_table, terminal
+    from attnspace.data import progress_bar
     from attnspace.study import Appraisal, Checkpoints, Ledger, Run, prepare
     from attnspace.study import search as run_search
     from attnspace.study.ledger import timestamp
     from attnspace.study.progress import watcher_for
     from attnspace.study.search import threads
 
-    prepared = prepare(study)
+    console = terminal()
+    with progress_bar() as watch:
+        prepared = prepare(study, settings=settings, data_folder=data, watch=watch)
+    for note in prepared.data.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     place = Run(run_ or Path("runs") / prepared.config.name)
     place.check(prepared)
     if not place.ledger_file.exists():  # a search that was begun has met its limits
         with threads(prepared.config.search.threads):
             Appraisal(prepared).demand()
-    console = terminal()
     with place.opened(prepared):
         ledger = Ledger(place.ledger_file)
-        with _kept_when_stopped(ledger, ["search", str(study), *(["--run", str(run_)] if run_ else [])]):  # noqa: SIM117
+        again = _command("search", study, ("--run", run_), ("--data", data), ("--settings", settings))
+        with _kept_when_stopped(ledger, again):  # noqa: SIM117
             with watcher_for(console) as watcher:
                 outcome = run_search(prepared, ledger, watcher, Checkpoints(place.checkpoint_folder))
         results = _write_report(place.path)
@@ -72,8 +88,8 @@ def search(study: Annotated[Path, typer.Argument(help="The study, a YAML file.")
     if results.ranked().empty:
         raise RunFailed("every evaluation failed", file=str(place.path), remedy="see the reasons in its report.html")
     if not prepared.table and results.winner() is not None and results.confirmed().empty:
-        again = shlex.join(["attnspace", "confirm", str(place.path)])
-        console.print(f"is the gain real? {again}", highlight=False, soft_wrap=True)
+        next_one = shlex.join(["attnspace", "confirm", str(place.path)])
+        console.print(f"is the gain real? {next_one}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -81,21 +97,23 @@ def confirm(
     run_: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of a finished search.")],
     top: Annotated[int | None, typer.Option(min=1, max=64, help="How many of the best designs.")] = None,
     seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Fresh seeds of each.")] = None,
+    data: DataOption = None,
 ) -> None:
     """Train the best designs, the baselines and two controls on fresh seeds, test them once, and say what is real."""
     import_torch()
     from attnspace.confirmation import confirmation
     from attnspace.console import confirmation_table, terminal
+    from attnspace.data import progress_bar
     from attnspace.results import load
     from attnspace.study import Ledger, Run, prepare_run
     from attnspace.study import confirm as run_confirm
     from attnspace.study.progress import watcher_for
 
-    prepared = prepare_run(run_)
+    with progress_bar() as watch:
+        prepared = prepare_run(run_, data, watch)
     place = Run(run_)
     console = terminal()
-    command = ["confirm", str(run_)]
-    command += [*(["--top", str(top)] if top else []), *(["--seeds", str(seeds)] if seeds else [])]
+    command = _command("confirm", run_, ("--top", top), ("--seeds", seeds), ("--data", data))
     asked = seeds or prepared.config.confirm.seeds
     with place.opened(prepared):
         ledger, results = Ledger(place.ledger_file), load(run_)
@@ -136,23 +154,32 @@ def migrate(
     run_: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of an earlier search.")],
     study: Annotated[Path, typer.Argument(help="The changed study: the same data, backbone and training.")],
     to: Annotated[Path | None, typer.Option("--to", help="The new run directory; by default runs/NAME.")] = None,
+    data: DataOption = None,
+    settings: SettingsOption = None,
 ) -> None:
     """Take the results of a run over into a changed study, so that only what is new has to be trained."""
     import_torch()
     from attnspace.study import Run, prepare
     from attnspace.study import migrate as take_over
 
-    prepared = prepare(study)
+    prepared = prepare(study, settings=settings, data_folder=data)
     place = Run(to or Path("runs") / prepared.config.name)
     found = take_over(prepared, run_, place)
     for reason, number in found.left.items():
         print(f"left behind: {number}, {reason}")
-    again = shlex.join(["attnspace", "search", str(study), *(["--run", str(to)] if to else [])])
-    print(f"{found.taken} evaluations of {found.trials} trials taken over to {place.path}. Go on with: {again}")
+    again = _command("search", study, ("--run", to), ("--data", data), ("--settings", settings))
+    print(f"{found.taken} evaluations of {found.trials} trials taken over to {place.path}.", end=" ")
+    print(f"Go on with: {shlex.join(again)}")
     if found.trials >= prepared.config.search.trials:
         print(
             f"note: the study asks for {prepared.config.search.trials} trials; raise search.trials to train new designs"
         )
+
+
+def _command(name: str, what: Path, *options: tuple[str, object]) -> list[str]:
+    """A command as it would be given again."""
+    given = [(option, str(value)) for option, value in options if value is not None]
+    return ["attnspace", name, str(what), *(word for pair in given for word in pair)]
 
 
 @contextmanager
@@ -161,7 +188,7 @@ def _kept_when_stopped(ledger: Ledger, command: list[str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        again = shlex.join(["attnspace", *command])
+        again = shlex.join(command)
         print(f"stopped; {len(ledger.rows())} finished evaluations are kept. Go on with: {again}", file=sys.stderr)
         raise typer.Exit(130) from None
 

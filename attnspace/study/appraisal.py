@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 import random
 import time
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from attnspace.costing import Cost, network_cost
-from attnspace.errors import PlacementError, SpecError, StudyError
+from attnspace.errors import PlacementError, RunFailed, SpecError, StudyError
 from attnspace.latency import Latency, latency
 from attnspace.placement import insert_at
 from attnspace.space import Filling
 from attnspace.study.design import Design, Study
+from attnspace.study.devices import devices
 from attnspace.study.ledger import Ledger
 from attnspace.study.limits import Costs, Excess
+from attnspace.study.trainer import Job
 
 __all__ = ["Appraisal"]
 
@@ -46,6 +49,15 @@ class Appraisal:
         if identity not in self._known:
             self._known[identity] = self._find(design)
         return self._known[identity]
+
+    def priced(self, job: Job) -> Job:
+        """A job with the costs of its design, or why they cannot be found: a result of the job."""
+        try:
+            return replace(job, costs=self.costs(job.design))
+        except RunFailed:  # the ledger cannot be written
+            raise
+        except Exception as error:  # whatever a network of the user's raises
+            return replace(job, fault=f"{type(error).__name__}: {error}")
 
     def excesses(self, design: Design) -> list[Excess]:
         """The limits that a design does not meet, the worst first."""
@@ -85,7 +97,8 @@ class Appraisal:
         kept = self._ledger.timing(design.identity) if self._ledger else None
         if kept is None:
             with torch.random.fork_rng(devices=[]):  # drawing weights here must not change those of a training
-                kept = latency(self._study.network(design), self._study.data.input_shape)
+                device = devices(self._study.config.search.device)[0]
+                kept = latency(self._study.network(design).to(device), self._study.data.input_shape)
             if self._ledger:
                 self._ledger.add_timing(design.identity, kept)
         return kept

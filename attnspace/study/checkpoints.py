@@ -47,7 +47,7 @@ class Checkpoints:
         if self.folder is None:
             return None
         try:
-            state: dict[str, Any] = torch.load(self._path(design, seed, epochs), weights_only=True)
+            state: dict[str, Any] = torch.load(self._path(design, seed, epochs), weights_only=True, map_location="cpu")
         except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError):
             return None  # cut off or gone: the training begins again, which costs time alone
         return state

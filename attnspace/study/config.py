@@ -12,14 +12,15 @@ from attnspace.backbones import BackboneConfig, ResNetConfig
 from attnspace.data import DataConfig, DigitsConfig
 from attnspace.documents import Document, check_limits, read
 from attnspace.errors import AttnspaceError, StudyError
+from attnspace.imports import Imported, kind_of
 from attnspace.placement import Placement
 from attnspace.primitives.node import fault
+from attnspace.recipe import Recipe
 from attnspace.samplers import SamplerName
 from attnspace.study.limits import Limits
-from attnspace.train import Recipe
 from attnspace.validation import validate
 
-__all__ = ["BASELINES", "Goal", "Objective", "Replay", "Rungs", "StudyConfig", "load_config"]
+__all__ = ["BASELINES", "Goal", "Loop", "Objective", "Replay", "Rungs", "StudyConfig", "load_config"]
 
 BASELINES = ("none", "se", "cbam", "eca", "ca")
 """Evaluated in every study: no attention, and the four blocks."""
@@ -153,8 +154,11 @@ class SearchConfig(Part):
     A trial is a design, or a further seed of a promising one: when a suggestion is a design that is known and among the
     best `promising` that reached the last rung, it is trained with its next seed, up to `seeds` of them.
 
-    `threads` is the number of CPU threads that training may use; null leaves it to torch. Small networks hardly gain by
-    a second one, and suffer when other programs want the cores.
+    `device` is where networks are trained: `auto` takes a GPU if there is one. `workers` is how many are trained at
+    once, each by a process of its own; null measures on a GPU how many bring most, and is 1 on a CPU. With several,
+    what comes next depends on who ends first, so that another run need not repeat the search. `threads` is the number
+    of CPU threads that each training may use; null leaves it to torch, or shares the cores among workers. Small
+    networks hardly gain by a second one, and suffer when other programs want the cores.
     """
 
     trials: Annotated[int, Field(ge=1, le=1_000_000, description="New designs, besides the baselines.")] = 30
@@ -165,6 +169,12 @@ class SearchConfig(Part):
     seeds: Annotated[int, Field(ge=1, le=64, description="Seeds, at most, of a promising design.")] = 1
     promising: Annotated[int, Field(ge=1, le=1_000, description="How many of the best may have further seeds.")] = 5
     seed: Annotated[int, Field(ge=0, lt=2**31, description="Of suggestions, weights, order and augmentation.")] = 0
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda, or cuda:N.")] = (
+        "auto"
+    )
+    workers: Annotated[
+        int | None, Field(ge=1, le=256, description="Trainings at once; null measures on a GPU, and is 1 on a CPU.")
+    ] = None
     threads: Annotated[int | None, Field(ge=1, le=1024, description="CPU threads; null leaves it to torch.")] = None
 
 
@@ -185,9 +195,13 @@ class Replay(Part):
     table: Annotated[str, Field(min_length=1, description="A parquet file, seen from the study's folder.")]
 
 
-def _kind_of_training(data: Any) -> Any:
-    """`sgd` where nothing is said."""
-    return data.get("kind", "sgd") if isinstance(data, dict) else getattr(data, "kind", "sgd")
+class Loop(Imported):
+    """A training loop of the user's: function(model, report) trains, tells `report` of every epoch, and returns the
+    metrics of the last one. It trains every design to the end: there are no rungs.
+    """
+
+    kind: Literal["import"] = "import"
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training images.")] = 20
 
 
 class StudyConfig(Part):
@@ -203,12 +217,18 @@ class StudyConfig(Part):
     baselines: Annotated[Baselines, Field(description="What designs are compared with.")] = Baselines()
     objective: Annotated[Objective, Field(description="What is better.")] = Objective(maximize="val_accuracy")
     train: Annotated[
-        Annotated[Recipe, Tag("sgd")] | Annotated[Replay, Tag("replay")],
-        Discriminator(_kind_of_training),
-        Field(description="How every design is trained, or where its results are looked up."),
+        Annotated[Recipe, Tag("sgd")] | Annotated[Replay, Tag("replay")] | Annotated[Loop, Tag("import")],
+        Discriminator(lambda data: kind_of(data, "sgd")),
+        Field(description="How every design is trained, by what loop, or where its results are looked up."),
     ] = Recipe()
     search: Annotated[SearchConfig, Field(description="How many designs, suggested by what.")] = SearchConfig()
     confirm: Annotated[ConfirmConfig, Field(description="What is trained again to be sure.")] = ConfirmConfig()
+
+    @model_validator(mode="after")
+    def _no_rungs_in_a_loop(self) -> Self:
+        if isinstance(self.train, Loop) and self.search.rungs and "rungs" in self.search.model_fields_set:
+            raise fault("needs a training that can pause", at=("search", "rungs"), remedy="leave rungs out")
+        return self
 
     @model_validator(mode="after")
     def _rung_before_the_end(self) -> Self:
@@ -225,13 +245,19 @@ class StudyConfig(Part):
         return self.model_dump(mode="json")
 
 
-def load_config(path: str | Path) -> tuple[StudyConfig, Document]:
+def load_config(path: str | Path, settings: str | Path | None = None) -> tuple[StudyConfig, Document]:
     """The study of a YAML or JSON file, and the document for naming lines in later faults.
+
+    Args:
+        path: the study.
+        settings: a file with keys of a study that take the place of its own; mappings are merged, all else is replaced.
 
     Raises:
         StudyError: with file, line and path.
     """
     document = read(path, StudyError)
+    if settings is not None:
+        document = document.under(read(settings, StudyError))
     try:
         if not isinstance(document.data, dict):
             raise StudyError("a study is a mapping", got=document.data, allowed="name: ..., space: ..., search: ...")

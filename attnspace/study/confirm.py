@@ -5,22 +5,23 @@ Only here are test images looked at: once by each network, after its training.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pandas as pd
 
-from attnspace import data
 from attnspace.errors import RunError
 from attnspace.results import Results
 from attnspace.space import Filling
 from attnspace.study.appraisal import Appraisal
 from attnspace.study.checkpoints import Checkpoints
 from attnspace.study.controls import constant, matched
+from attnspace.study.crew import gather
 from attnspace.study.design import Design, Study
 from attnspace.study.ledger import Ledger
 from attnspace.study.progress import Watcher
 from attnspace.study.search import threads
-from attnspace.study.trainer import Trainer
+from attnspace.study.trainer import Job
 
 __all__ = ["FRESH", "chosen", "confirm"]
 
@@ -39,16 +40,22 @@ def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *,
         RunFailed: the ledger cannot be written.
     """
     designs = chosen(study, results, top)
-    test = data.load_test(study.config.data)
-    trainer = Trainer(study, Appraisal(study, ledger), Checkpoints(None), watcher.epoch_ends)
+    appraisal = Appraisal(study, ledger)
     have = {(row.design, row.seed) for row in ledger.rows() if row.phase == "confirm" and row.recipe == study.recipe}
     wanted = [(design, study.seed(FRESH + i)) for i in range(seeds) for design in designs]
     missing = [(design, seed) for design, seed in wanted if (design.identity, seed) not in have]
     watcher.begin_confirmation(study, len(designs), seeds, len(wanted) - len(missing))
-    with threads(study.config.search.threads):
-        for design, seed in missing:
-            watcher.design_begins(design, 0, study.epochs)
-            row = trainer.advance(design, seed, until=study.epochs, phase="confirm", test=test)
+    jobs = deque(Job(design, seed, 0, study.epochs, phase="confirm") for design, seed in missing)
+    with (
+        threads(study.config.search.threads),
+        gather(study, Checkpoints(None), watcher.epoch_ends, watcher.note) as crew,
+    ):
+        while jobs or crew.busy:
+            while jobs and crew.busy < crew.size:
+                job = jobs.popleft()
+                watcher.design_begins(job)
+                crew.start(appraisal.priced(job))
+            _, row = crew.finish()
             ledger.add(row)
             watcher.design_ends(row)
     return len(missing)

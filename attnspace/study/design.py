@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import nn
 
 from attnspace import backbones, data
 from attnspace.backbones import BackboneConfig
-from attnspace.data import Dataset
+from attnspace.data import Dataset, Watch
 from attnspace.errors import AttnspaceError, PlacementError, RunError, SpecError, StudyError, within
 from attnspace.placement import Placement, Slot, insert_at, plan, slots, used_blocks
 from attnspace.primitives import Block
@@ -22,11 +23,14 @@ from attnspace.results import load
 from attnspace.samplers import make
 from attnspace.space import Filling, Space
 from attnspace.spec import dump_spec, load_spec, parse_blocks, parse_spec
-from attnspace.study.config import BASELINES, Replay, StudyConfig, load_config
+from attnspace.study.config import BASELINES, Loop, Replay, StudyConfig, load_config
 from attnspace.study.replay import Table
 from attnspace.validation import validate
 
-__all__ = ["Design", "Study", "prepare", "prepare_run", "space_of"]
+__all__ = ["Design", "Source", "Study", "made_ready", "prepare", "prepare_run", "space_of"]
+
+DATA_VARIABLE = "ATTNSPACE_DATA"
+"""The environment variable that says where images are, as `--data` does."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,26 @@ class Design:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a study is made of; made again of it in another process, it is the same.
+
+    Attributes:
+        config: the study file, what it names seen from anywhere.
+        file: its path; specs and tables are seen from its folder.
+        known: name -> block of further baselines, for the study file of a run, which stands elsewhere.
+    """
+
+    config: StudyConfig
+    file: str
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Study:
     """Everything a search needs, checked.
 
     Attributes:
-        config: the study file.
-        file: its path.
+        source: what it was made of.
         data: training and validation images.
         slots: the free slots of the plain backbone.
         space: of mappings `{block, placement}`.
@@ -95,13 +113,27 @@ class Study:
         table: what is looked up instead of training.
     """
 
-    config: StudyConfig
-    file: str
+    source: Source
     data: Dataset
     slots: tuple[Slot, ...]
     space: Space
     baselines: tuple[Design, ...]
     table: Table | None = None
+
+    @property
+    def config(self) -> StudyConfig:
+        """The study file."""
+        return self.source.config
+
+    @property
+    def file(self) -> str:
+        """Its path."""
+        return self.source.file
+
+    def with_search(self, **settings: Any) -> Study:
+        """The same study, searched in another way."""
+        search = self.config.search.model_copy(update=settings)
+        return replace(self, source=replace(self.source, config=self.config.model_copy(update={"search": search})))
 
     @property
     def epochs(self) -> int:
@@ -116,7 +148,8 @@ class Study:
     def rungs(self) -> tuple[int, ...]:
         """Epochs of each rung; the end alone if there is no halving."""
         halving = self.config.search.rungs
-        return halving.budgets(self.epochs) if halving else (self.epochs,)
+        pauses = halving and not isinstance(self.config.train, Loop)
+        return halving.budgets(self.epochs) if halving and pauses else (self.epochs,)
 
     def seed(self, further: int = 0) -> int:
         """The seed of a design's training, or of its n-th further one."""
@@ -126,7 +159,7 @@ class Study:
     def network(self, design: Design) -> nn.Module:
         """A new backbone with the design inserted, its weights drawn from torch's global stream."""
         config = design.backbone or self.config.backbone
-        model = backbones.make(config, self.data.input_shape[0], len(self.data.classes))
+        model = _backbone(config, self.data)
         return insert_at(model, design.plan, self.slots)
 
     def design(self, filling: Filling) -> Design:
@@ -146,47 +179,83 @@ class Study:
         holes = [[name, repr(distribution)] for name, distribution in self.space.distributions().items()]
         space = hashlib.sha256(json.dumps(holes).encode()).hexdigest()[:16]
         baselines = {design.name: design.identity for design in self.baselines}
-        return {"space": space, "recipe": self.recipe, "baselines": baselines}
+        return {"space": space, "data": self.data.fingerprint, "recipe": self.recipe, "baselines": baselines}
 
     @cached_property
     def recipe(self) -> str:
         """A hash of what an evaluation depends on besides design, seed and how far it went."""
-        parts = self.config.model_dump(mode="json", include={"data", "backbone", "train"})
+        parts = self.config.model_dump(mode="json", include={"backbone", "train"})
+        parts["data"] = self.data.fingerprint  # the same images are the same wherever they are kept
         if self.table:
             parts["train"] = self.table.study["train"]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def prepare(path: str | Path, known: Mapping[str, Any] | None = None) -> Study:
+def prepare(
+    path: str | Path,
+    known: Mapping[str, Any] | None = None,
+    *,
+    settings: str | Path | None = None,
+    data_folder: Path | None = None,
+    watch: Watch | None = None,
+) -> Study:
     """Read a study file and check the whole of it, before anything is trained or written.
 
     Args:
         path: the study file.
         known: name -> block of further baselines, for the study file of a run, which stands elsewhere.
+        settings: a file whose keys take the place of the study's.
+        data_folder: where the images are, instead of where the study says.
+        watch: hears of images that are decoded.
 
     Raises:
         AttnspaceError: with file, line and path of the fault.
     """
-    config, document = load_config(path)
+    config, document = load_config(path, settings)
     try:
-        dataset = data.load(config.data)
-        table = _table(config, Path(path).parent)
-        model = backbones.make(config.backbone, dataset.input_shape[0], len(dataset.classes))
-        available = tuple(slots(model, dataset.input_shape))
-        maps = _maps(available)
-        space = space_of(config)
-        with within("space"):
-            space.check(lambda filling: _trial(filling, available, maps))
-        if config.search.sampler == "exhaustive":
-            with within("search", "sampler"):
-                make("exhaustive", space, 0, 0)
-        baselines = _baselines(config, available, Path(path).parent, known or {})
-        return Study(config, str(path), dataset, available, space, baselines, table)
+        config = _located(config, Path(path).parent, data_folder)
+        return made_ready(Source(config, str(path), known or {}), check=True, watch=watch)
     except AttnspaceError as error:
         raise document.place(error) from None
 
 
-def prepare_run(run: Path) -> Study:
+def made_ready(source: Source, *, check: bool = False, watch: Watch | None = None) -> Study:
+    """The study of a file that was read; `check` tries every option of its space for validity."""
+    config, folder = source.config, Path(source.file).parent
+    with within("data"):
+        dataset = data.load(config.data, watch)
+    table = _table(config, folder)
+    with within("backbone"):
+        available = tuple(slots(_backbone(config.backbone, dataset), dataset.input_shape))
+    maps = _maps(available)
+    space = space_of(config)
+    if check:
+        with within("space"):
+            space.check(lambda filling: _trial(filling, available, maps))
+    if config.search.sampler == "exhaustive":
+        with within("search", "sampler"):
+            make("exhaustive", space, 0, 0)
+    return Study(source, dataset, available, space, _baselines(config, available, folder, source.known), table)
+
+
+def _located(config: StudyConfig, folder: Path, data_folder: Path | None) -> StudyConfig:
+    """The study with what it names seen from anywhere: the run's copy of it stands in another folder."""
+    if data_folder is None and "path" in type(config.data).model_fields and os.environ.get(DATA_VARIABLE):
+        data_folder = Path(os.environ[DATA_VARIABLE])
+    with within("data"):
+        found = data.located(config.data, folder, data_folder.resolve() if data_folder else None)
+    changed: dict[str, Any] = {"data": found, "backbone": backbones.located(config.backbone, folder)}
+    if isinstance(config.train, Loop):
+        changed["train"] = config.train.located(folder)
+    return config.model_copy(update=changed)
+
+
+def _backbone(config: BackboneConfig, dataset: Dataset) -> nn.Module:
+    channels, height, width = dataset.input_shape
+    return backbones.make(config, channels, len(dataset.classes), (height, width))
+
+
+def prepare_run(run: Path, data_folder: Path | None = None, watch: Watch | None = None) -> Study:
     """The study of a run directory, to confirm it.
 
     Raises:
@@ -199,7 +268,7 @@ def prepare_run(run: Path) -> Study:
     rows = results.frame
     baselines = rows[(rows["role"] == "baseline") & (rows["name"] != BASELINES[0])]
     known = {str(row["name"]): row["spec"]["block"] for _, row in baselines.iterrows()}
-    return prepare(run / "study.yaml", known)
+    return prepare(run / "study.yaml", known, data_folder=data_folder, watch=watch)
 
 
 def _maps(available: Sequence[Slot]) -> dict[str, str]:
@@ -224,15 +293,23 @@ def _table(config: StudyConfig, folder: Path) -> Table | None:
     with within("train", "table"):
         table = Table(folder / config.train.table)
         for part in ("data", "backbone"):
-            here = config.model_dump(mode="json", include={part})[part]
-            if here != table.study[part]:
+            here = config.plain()
+            recorded = validate(StudyConfig, here | {part: table.study[part]}, StudyError).plain()
+            if _without_path(here[part]) != _without_path(recorded[part]):
                 raise StudyError(
-                    f"was recorded with another {part}", got=here, allowed=str(table.study[part]), remedy="copy it here"
+                    f"was recorded with another {part}",
+                    got=here[part],
+                    allowed=str(table.study[part]),
+                    remedy="copy it here",
                 )
     metrics = [goal.metric for goal in config.objective.goals]
     if config.objective.subject_to.times or "latency_ms" in metrics:
         raise StudyError("a table holds no latencies", at=("objective",), remedy="leave latency_ms out")
     return table
+
+
+def _without_path(section: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "path"}
 
 
 def _trial(filling: Filling, available: tuple[Slot, ...], maps: Mapping[str, str]) -> Design:

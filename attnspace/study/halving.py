@@ -37,6 +37,10 @@ class Halving(Generic[Key]):
         self.factor = factor
         self._standings: tuple[_Standing[Key], ...] = tuple(_Standing(objectives) for _ in self.rungs)
 
+    def begin(self, key: Key, rung: int) -> None:
+        """A design that waits on a rung is on its way to the next."""
+        self._standings[rung].gone.add(key)
+
     def report(self, key: Key, rung: int, values: Sequence[float] | None) -> None:
         """A design has reached a rung with these values, more being better; None if it failed on the way."""
         self._standings[rung].add(key, values)

@@ -10,12 +10,13 @@ from typing import Self
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from attnspace.study.config import Goal
-from attnspace.study.design import Design, Study
+from attnspace.study.design import Study
 from attnspace.study.ledger import Evaluation
+from attnspace.study.trainer import Job
 from attnspace.train import Epoch
 
 __all__ = ["LiveWatcher", "Watcher", "watcher_for"]
@@ -70,11 +71,15 @@ class Watcher:
         again = f", {done} of {self.total} are trained" if done else ""
         self.console.print(f"{study.config.name}: confirming {designs} designs with {seeds} fresh seeds each{again}")
 
-    def design_begins(self, design: Design, since: int, until: int) -> None:
-        """A design is about to be trained from epoch `since` to epoch `until`."""
+    def design_begins(self, job: Job) -> None:
+        """A design is about to be trained."""
 
-    def epoch_ends(self, epoch: Epoch) -> None:
-        """An epoch of the current design has ended."""
+    def epoch_ends(self, job: Job, epoch: Epoch) -> None:
+        """An epoch of a design has ended."""
+
+    def note(self, what: str) -> None:
+        """Something that the user should know."""
+        self.console.print(what, markup=False, highlight=False, soft_wrap=True)
 
     def design_ends(self, row: Evaluation) -> None:
         """A row is in the ledger."""
@@ -134,7 +139,7 @@ class Watcher:
 
 
 class LiveWatcher(Watcher):
-    """Two bars: designs of the study, epochs of the current design."""
+    """A bar for the designs of the study, and one for the epochs of each design that is trained."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -148,7 +153,7 @@ class LiveWatcher(Watcher):
             expand=True,
         )
         self._designs = self._progress.add_task("evaluations", total=None, say="")
-        self._epochs = self._progress.add_task("epochs", total=None, say="")
+        self._trained: dict[tuple[str, int], TaskID] = {}
         self._live = Live(Group(self._progress), console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Self:
@@ -164,11 +169,13 @@ class LiveWatcher(Watcher):
         super().begin(study, done)
         self._progress.update(self._designs, total=self.total, completed=self.ended, say=escape(self.standing()))
 
-    def design_begins(self, design: Design, since: int, until: int) -> None:
-        self._progress.update(self._epochs, total=until, completed=since, say=escape(design.name or design.label))
+    def design_begins(self, job: Job) -> None:
+        name = escape(job.design.name or job.design.label)
+        bar = self._progress.add_task("epochs", total=job.until, completed=job.since, say=name)
+        self._trained[job.design.identity, job.seed] = bar
 
-    def epoch_ends(self, epoch: Epoch) -> None:
-        self._progress.update(self._epochs, completed=epoch.epoch)
+    def epoch_ends(self, job: Job, epoch: Epoch) -> None:
+        self._progress.update(self._trained[job.design.identity, job.seed], completed=epoch.epoch)
 
     def begin_confirmation(self, study: Study, designs: int, seeds: int, done: int) -> None:
         super().begin_confirmation(study, designs, seeds, done)
@@ -176,6 +183,7 @@ class LiveWatcher(Watcher):
 
     def design_ends(self, row: Evaluation) -> None:
         super().design_ends(row)
+        self._progress.remove_task(self._trained.pop((row.design, row.seed)))
         say = self.time_left() if row.phase == "confirm" else f"{self.standing()}; {self.time_left()}"
         self._progress.update(self._designs, completed=self.ended, say=escape(say))
 

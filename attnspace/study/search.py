@@ -1,6 +1,7 @@
-"""The search: baselines first, then promotions and new designs, each step written to the ledger before the next.
+"""The search: baselines first, then promotions and new designs, each row written to the ledger as it ends.
 
-What comes next depends on the ledger alone, so that a search that was killed goes on as if it had not been.
+With one worker, what comes next depends on the ledger alone, so that a search that was killed goes on as if it had not
+been. With several it depends on who ends first, too.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from attnspace.errors import PlacementError, SpecError
 from attnspace.space import Filling
 from attnspace.study.appraisal import Appraisal
 from attnspace.study.checkpoints import Checkpoints
-from attnspace.study.design import Design, Study
+from attnspace.study.crew import Crew, gather
+from attnspace.study.design import Study
 from attnspace.study.ledger import Evaluation, Ledger
 from attnspace.study.progress import Watcher
 from attnspace.study.standing import Standing
 from attnspace.study.suggester import Suggester
-from attnspace.study.trainer import Trainer
+from attnspace.study.trainer import Job
 
-__all__ = ["Outcome", "Search", "Step", "search", "threads"]
+__all__ = ["Outcome", "Search", "search", "threads"]
 
 DRAWS = 2_000
 WAITING = 64
@@ -37,7 +39,7 @@ class Outcome:
     Attributes:
         evaluations: rows written in this sitting.
         epochs: trained in this sitting.
-        training_s: seconds in training loops.
+        training_s: seconds in training loops, of each worker in the mean.
         exhausted: whether the space had no further design.
     """
 
@@ -47,25 +49,18 @@ class Outcome:
     exhausted: bool
 
 
-@dataclass(frozen=True)
-class Step:
-    """What is done next: a design goes from epoch `since` to epoch `until`."""
-
-    design: Design
-    seed: int
-    since: int
-    until: int
-    trial: int | None = None
-
-
 def search(study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoints | None = None) -> Outcome:
     """Evaluate what is still missing: baselines, then trials up to the number asked for, and their promotions.
 
     Raises:
-        RunFailed: the ledger or a checkpoint cannot be written.
+        StudyError: it asks for a device that is not there, or names a training loop that cannot be imported.
+        RunFailed: the ledger or a checkpoint cannot be written, or workers cannot begin.
     """
-    with threads(study.config.search.threads):
-        return Search(study, ledger, watcher, checkpoints or Checkpoints(None)).run()
+    with (
+        threads(study.config.search.threads),
+        gather(study, checkpoints or Checkpoints(None), watcher.epoch_ends, watcher.note) as crew,
+    ):
+        return Search(study, ledger, watcher, checkpoints or Checkpoints(None), crew).run()
 
 
 @contextmanager
@@ -82,13 +77,13 @@ def threads(number: int | None) -> Iterator[None]:
 class Search:
     """One sitting of a search."""
 
-    def __init__(self, study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoints) -> None:
+    def __init__(self, study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoints, crew: Crew) -> None:
         self._study = study
         self._ledger = ledger
         self._watcher = watcher
         self._checkpoints = checkpoints
+        self._crew = crew
         self._appraisal = Appraisal(study, ledger)
-        self._trainer = Trainer(study, self._appraisal, checkpoints, watcher.epoch_ends)
         config = study.config
         goals = config.objective.goals
         self._suggester = Suggester(
@@ -98,50 +93,55 @@ class Search:
         self._exhausted = False
 
     def run(self) -> Outcome:
-        """Take step after step until nothing is left to do."""
-        standing = self._standing
+        """Hand out job after job, and take in their rows, until nothing is left to do."""
+        standing, crew = self._standing, self._crew
         earlier = [row for row in self._ledger.rows() if (row.recipe, row.phase) == (self._study.recipe, "search")]
         for row in earlier:
             standing.add(row)
         self._watcher.begin(self._study, earlier)
         evaluations, epochs, training_s = 0, 0, 0.0
-        while (step := self._next()) is not None:
-            row = self._take(step)
+        while True:
+            while crew.busy < crew.size and (job := self._next()) is not None:
+                standing.begin(job)
+                self._watcher.design_begins(job)
+                crew.start(self._appraisal.priced(job))
+            if not crew.busy:
+                break
+            job, row = crew.finish()
+            self._take_in(job, row)
             evaluations += 1
-            epochs += max(0, len(row.history) - step.since)
+            epochs += max(0, len(row.history) - job.since)
             training_s += row.train_s
         self._checkpoints.keep(())
-        return Outcome(evaluations, epochs, training_s, self._exhausted)
+        return Outcome(evaluations, epochs, training_s / crew.size, self._exhausted)
 
-    def _next(self) -> Step | None:
+    def _next(self) -> Job | None:
         study, standing = self._study, self._standing
         for baseline in study.baselines:
             if baseline.identity not in standing.seen:
-                return Step(baseline, study.seed(), 0, study.epochs)
+                return Job(baseline, study.seed(), 0, study.epochs)
         promotion = standing.halving.promotion()
         if promotion is None and standing.trials < study.config.search.trials and not self._exhausted:
-            step = self._new()
-            self._exhausted = step is None
-            if step is not None:
-                return step
+            job = self._new()
+            self._exhausted = job is None
+            if job is not None:
+                return job
         # A small search may end before its rungs let anyone through: one design is trained to the end all the same.
-        promotion = promotion or standing.halving.leader()
+        if promotion is None and not self._crew.busy:
+            promotion = standing.halving.leader()
         if promotion is None:
             return None
         key, rung = promotion
         since, until = study.rungs[rung - 1], study.rungs[rung]
-        return Step(standing.design(key), key.seed, since, until, standing.number(key))
+        return Job(standing.design(key), key.seed, since, until, standing.number(key))
 
-    def _take(self, step: Step) -> Evaluation:
-        self._watcher.design_begins(step.design, step.since, step.until)
-        row = self._trainer.advance(step.design, step.seed, since=step.since, until=step.until, trial=step.trial)
+    def _take_in(self, job: Job, row: Evaluation) -> None:
         self._ledger.add(row)
-        self._standing.add(row, step.design)
-        if step.since:
-            self._checkpoints.drop(row.design, row.seed, step.since)
+        self._standing.add(row, job.design)
+        if job.since:
+            self._checkpoints.drop(row.design, row.seed, job.since)
         self._drop_hopeless()
         self._watcher.design_ends(row)
-        return row
 
     def _drop_hopeless(self) -> None:
         """Keep the disk small: those far from a promotion would train from the start, should it come to that."""
@@ -155,7 +155,7 @@ class Search:
                 }
             )
 
-    def _new(self) -> Step | None:
+    def _new(self) -> Job | None:
         """The next trial: a suggested design that is new, or a further seed of one that is promising; else one within
         the limits near to what was suggested; else one drawn at random, or the next one in order.
 
@@ -169,20 +169,20 @@ class Search:
         standing.refresh()
         for attempt in range(suggester.attempts):
             filling = suggester.ask(number, attempt)
-            step = self._step(filling, number, repeat=not suggester.is_exhaustive)
-            if step is not None:
-                return step
+            job = self._job(filling, number, repeat=not suggester.is_exhaustive)
+            if job is not None:
+                return job
             if heavy is None and self._appraisal.excesses_of(filling):
                 heavy = filling
         repaired = self._appraisal.repaired(heavy, rng) if heavy else None
-        if repaired is not None and (step := self._step(repaired, number)) is not None:
-            return step
+        if repaired is not None and (job := self._job(repaired, number)) is not None:
+            return job
         small = study.space.size() <= DRAWS
         order = rng.sample(range(int(study.space.size())), int(study.space.size())) if small else None
         fillings = map(study.space.at, order) if order else (study.space.sample(rng) for _ in range(DRAWS))
-        return next((step for filling in fillings if (step := self._step(filling, number)) is not None), None)
+        return next((job for filling in fillings if (job := self._job(filling, number)) is not None), None)
 
-    def _step(self, filling: Filling, number: int, *, repeat: bool = False) -> Step | None:
+    def _job(self, filling: Filling, number: int, *, repeat: bool = False) -> Job | None:
         study, standing = self._study, self._standing
         try:
             design = study.design(filling)
@@ -190,9 +190,9 @@ class Search:
             return None  # holes are filled independently, and not every combination is a valid block
         if design.identity in standing.seen:
             seed = standing.further_seed(design.identity) if repeat else None
-            return None if seed is None else Step(design, seed, 0, study.epochs, number)
+            return None if seed is None else Job(design, seed, 0, study.epochs, number)
         if study.table and study.table.find(design.identity, study.seed()) is None:
             return None
         if self._appraisal.excesses(design):
             return None
-        return Step(design, study.seed(), 0, study.rungs[0], number)
+        return Job(design, study.seed(), 0, study.rungs[0], number)

@@ -12,6 +12,7 @@ from attnspace.study.design import Design, Study
 from attnspace.study.halving import Halving
 from attnspace.study.ledger import Evaluation
 from attnspace.study.suggester import Suggester
+from attnspace.study.trainer import Job
 
 __all__ = ["Standing", "TrialKey"]
 
@@ -40,6 +41,7 @@ class Standing:
         self.seen: set[str] = set()
         self.halving: Halving[TrialKey] = Halving(study.rungs, rungs.factor if rungs else 2, len(self._goals))
         self._rows: dict[TrialKey, Evaluation] = {}
+        self._under_way: set[TrialKey] = set()
         self._paused: dict[TrialKey, tuple[int, list[float]]] = {}
         self._stale = False
         self._designs: dict[TrialKey, Design] = {}
@@ -50,7 +52,17 @@ class Standing:
 
     @property
     def trials(self) -> int:
-        return len(self._rows)
+        return len(self._rows) + len(self._under_way - self._rows.keys())
+
+    def begin(self, job: Job) -> None:
+        """A job is handed over: nothing else is to train the same."""
+        key = TrialKey(job.design.identity, job.seed)
+        self.seen.add(job.design.identity)
+        if job.design.role != "trial":
+            return
+        self._under_way.add(key)
+        if job.since:
+            self.halving.begin(key, self._study.rungs.index(job.since))
 
     def number(self, key: TrialKey) -> int | None:
         """The number of the trial that began with a design and seed."""
@@ -70,7 +82,8 @@ class Standing:
         best = sorted(means, key=lambda known: means[known], reverse=True)[: search.promising]
         tried = len(self._seeds.get(design, ()))
         seed = self._study.seed(tried)
-        is_new = TrialKey(design, seed) not in self._rows  # a table may hold fewer seeds than are asked for
+        key = TrialKey(design, seed)
+        is_new = key not in self._rows and key not in self._under_way  # a table may hold fewer seeds than are asked for
         return seed if is_new and design in best and tried < search.seeds else None
 
     def add(self, row: Evaluation, design: Design | None = None) -> None:
@@ -82,6 +95,7 @@ class Standing:
         if row.role != "trial":
             return
         key = TrialKey(row.design, row.seed)
+        self._under_way.discard(key)
         self._rows[key] = row
         if design is not None:
             self._designs[key] = design

@@ -7,147 +7,252 @@ import platform
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import optuna
 import torch
 
+from attnspace import data
 from attnspace.data import Split
-from attnspace.errors import RunFailed, TrainingDiverged
-from attnspace.study.appraisal import Appraisal
+from attnspace.data.loader import Batches, Feed
+from attnspace.errors import RunFailed, StudyError, TrainingFailed
 from attnspace.study.checkpoints import Checkpoints
-from attnspace.study.config import Replay
+from attnspace.study.config import Loop, Replay
 from attnspace.study.design import Design, Study
 from attnspace.study.ledger import Evaluation, timestamp
 from attnspace.study.limits import Costs
+from attnspace.study.loops import Report, run_loop
 from attnspace.train import Epoch, Training
 
-__all__ = ["Trainer"]
+__all__ = ["Job", "Trainer", "failed"]
+
+PROBE_BATCHES = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """A design goes from epoch `since` to epoch `until`.
+
+    Attributes:
+        design: what is trained.
+        seed: of weights, order and augmentation.
+        since: the epoch after which an earlier training waits; 0 begins.
+        until: the last epoch.
+        trial: the number of the trial, see `Evaluation`.
+        phase: `search` or `confirm`; a confirmation looks at the test images.
+        costs: of the design; None if they could not be found.
+        fault: why they could not.
+    """
+
+    design: Design
+    seed: int
+    since: int
+    until: int
+    trial: int | None = None
+    phase: str = "search"
+    costs: Costs | None = None
+    fault: str | None = None
+
+
+@dataclass
+class _Result:
+    """What a training came to, as far as it got."""
+
+    history: list[Epoch] = field(default_factory=list)
+    tested: tuple[float | None, float] | None = None
+    train_s: float = 0.0
+    how: str = ""
 
 
 class Trainer:
-    """Trains the designs of a study.
+    """Trains the designs of a study, in this process.
 
     Args:
         study: whose designs.
-        appraisal: what they cost.
         checkpoints: where trainings wait.
+        device: where networks are trained.
         on_epoch: hears of every epoch.
+
+    Raises:
+        StudyError: the training loop that the study names cannot be imported.
     """
 
     def __init__(
         self,
         study: Study,
-        appraisal: Appraisal,
         checkpoints: Checkpoints,
+        device: torch.device,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     ) -> None:
         self._study = study
-        self._appraisal = appraisal
         self._checkpoints = checkpoints
+        self._device = device
         self._on_epoch = on_epoch
+        train = study.config.train
+        self._loop = train.function(StudyError) if isinstance(train, Loop) else None
 
-    def advance(
-        self,
-        design: Design,
-        seed: int,
-        *,
-        until: int,
-        since: int = 0,
-        phase: str = "search",
-        trial: int | None = None,
-        test: Split | None = None,
-    ) -> Evaluation:
-        """Train a design up to epoch `until`; its failure is a result, with its reason.
+    def advance(self, job: Job) -> Evaluation:
+        """Train a design up to an epoch; its failure is a result, with its reason.
 
-        Args:
-            design: what is trained.
-            seed: of weights, order and augmentation.
-            until: the last epoch.
-            since: the epoch after which an earlier training waits.
-            phase: see `Evaluation`.
-            trial: see `Evaluation`.
-            test: images to test the trained network on, once.
+        Raises:
+            RunFailed: a checkpoint cannot be written.
         """
         started = time.perf_counter()
-        history: list[Epoch] = []
-        costs: Costs | None = None
-        tested: tuple[float, float] | None = None
-        train_s = 0.0
-        reason = None
+        result, reason = _Result(), job.fault
         try:
-            costs = self._appraisal.costs(design)
-            if self._study.table:
-                history, reason = self._recorded(design, seed, until)
-            else:
-                training = self._begun(design, seed, since)
-                history = training.history
-                began = time.perf_counter()
-                try:
-                    training.run(until, self._on_epoch)
-                finally:
-                    train_s = time.perf_counter() - began
-                if until < self._study.epochs:
-                    self._checkpoints.save(design.identity, seed, until, training.state())
-                tested = training.evaluate(test) if test else None
-        except TrainingDiverged as error:
+            if reason is None:
+                reason = self._train(job, result)
+        except TrainingFailed as error:
             reason = str(error)
         except RunFailed:  # nothing can be written
             raise
         except Exception as error:  # one design's fault must not end the search; it is recorded and shown
             reason = f"{type(error).__name__}: {error}"
-        last = history[-1] if history and reason is None else None
-        return Evaluation(
-            phase=phase,
-            trial=trial,
-            role=design.role,
-            name=design.name,
-            design=design.identity,
-            recipe=self._study.recipe,
-            seed=seed,
-            epochs=until,
-            label=design.label,
-            placement=design.placement.label() if design.plan else "",
-            spec=design.written(),
-            choices=dict(design.choices),
-            outcome="failed" if reason else "done" if until == self._study.epochs else "paused",
+        last = result.history[-1] if result.history and reason is None else None
+        row = failed(self._study, job, reason or "")
+        return replace(
+            row,
+            outcome="failed" if reason else "done" if job.until == self._study.epochs else "paused",
             reason=reason,
             val_accuracy=last.val_accuracy if last else None,
             val_loss=last.val_loss if last else None,
             train_loss=last.train_loss if last else None,
-            test_accuracy=tested[1] if tested else None,
-            test_loss=tested[0] if tested else None,
-            history=[epoch.to_dict() for epoch in history],
-            **(asdict(costs) if costs else dict.fromkeys(Costs.__dataclass_fields__)),
-            train_s=train_s,
+            test_accuracy=result.tested[1] if result.tested else None,
+            test_loss=result.tested[0] if result.tested else None,
+            history=[epoch.to_dict() for epoch in result.history],
+            train_s=result.train_s,
             total_s=time.perf_counter() - started,
-            finished=timestamp(),
-            versions=_versions(),
-            worker=f"{socket.gethostname()}:{os.getpid()}",
+            versions=row.versions | {"device": _named(self._device), "steps": result.how},
         )
 
-    def _begun(self, design: Design, seed: int, since: int) -> Training:
+    def _train(self, job: Job, result: _Result) -> str | None:
+        """Fill in what the training comes to; why it failed, where that is on record."""
+        if self._study.table:
+            result.history, reason = self._recorded(job)
+            return reason
+        if self._loop is not None:
+            self._looped(job, result)
+            return None
+        training = self._begun(job)
+        result.history = training.history
+        began = time.perf_counter()
+        try:
+            training.run(job.until, self._on_epoch)
+        finally:
+            result.train_s, result.how = time.perf_counter() - began, training.how
+            result.history = training.history
+        if job.until < self._study.epochs:
+            self._checkpoints.save(job.design.identity, job.seed, job.until, training.state())
+        if job.phase == "confirm":
+            result.tested = training.evaluate(self._test)
+        return None
+
+    def _begun(self, job: Job) -> Training:
         """A training that stands where the earlier one waits, or at the start if that is gone."""
-        assert not isinstance(self._study.config.train, Replay)
-        torch.manual_seed(seed)
-        model = self._study.network(design)
-        training = Training(model, self._study.data, self._study.config.train, seed)
-        state = self._checkpoints.load(design.identity, seed, since) if since else None
+        train = self._study.config.train
+        assert not isinstance(train, Replay | Loop)
+        torch.manual_seed(job.seed)
+        training = Training(self._study.network(job.design), self._feed, train, job.seed)
+        state = self._checkpoints.load(job.design.identity, job.seed, job.since) if job.since else None
         if state is not None:
             training.restore(state)
         return training
 
-    def _recorded(self, design: Design, seed: int, until: int) -> tuple[list[Epoch], str | None]:
+    def probe(self, seconds: float) -> float:
+        """Train the plain backbone on a few batches for so long, and forget it.
+
+        Returns:
+            images per second.
+        """
+        train = self._study.config.train
+        assert not isinstance(train, Replay | Loop)
+        images, labels = next(iter(self._feed.train.in_order(PROBE_BATCHES * train.batch_size)))
+        few = Split(images.cpu(), labels.cpu())
+        feed = Feed(replace(self._study.data, train=few, validation=few), self._device)
+        recipe = train.model_copy(update={"epochs": 10_000})
+        training = Training(self._study.network(self._study.baselines[0]), feed, recipe, 0)
+        training.run(1)  # begins slowly: kernels are chosen, a graph is captured
+        began = time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            training.run(len(training.history) + 1)
+        return (len(training.history) - 1) * len(feed.train) / (time.perf_counter() - began)
+
+    def _looped(self, job: Job, result: _Result) -> None:
+        """By the user's loop, from the start to the end."""
+        study = self._study
+        assert isinstance(study.config.train, Loop)
+        assert self._loop is not None
+        torch.manual_seed(job.seed)
+        model = study.network(job.design).to(self._device)
+        confirming = job.phase == "confirm"
+        test = data.load_test(study.config.data) if confirming else None
+        report = Report(job.seed, study.epochs, self._device, study.data, test, confirming, self._on_epoch)
+        result.history = report.history
+        wanted = [goal.metric for goal in study.config.objective.goals if goal.is_learnt]
+        began = time.perf_counter()
+        try:
+            result.tested = run_loop(self._loop, model, report, study.config.train.args, wanted)
+        finally:
+            result.train_s, result.how = time.perf_counter() - began, study.config.train.target
+
+    def _recorded(self, job: Job) -> tuple[list[Epoch], str | None]:
         """What the table has up to an epoch, and why it has no more."""
         assert self._study.table
-        found = self._study.table.find(design.identity, seed)
+        found = self._study.table.find(job.design.identity, job.seed)
         if found is None:
-            raise LookupError(f"the table has no design {design.identity} with seed {seed}")
+            raise LookupError(f"the table has no design {job.design.identity} with seed {job.seed}")
         reason = None
-        if len(found.history) < until:
+        if len(found.history) < job.until:
             reason = found.reason or f"recorded for {len(found.history)} epochs only"
-        return [Epoch(**epoch) for epoch in found.history[:until]], reason
+        return [Epoch(**epoch) for epoch in found.history[: job.until]], reason
+
+    @cached_property
+    def _feed(self) -> Feed:
+        """The images on the device, once for all trainings."""
+        return Feed(self._study.data, self._device)
+
+    @cached_property
+    def _test(self) -> Batches:
+        return self._feed.batches(data.load_test(self._study.config.data))
+
+
+def failed(study: Study, job: Job, reason: str) -> Evaluation:
+    """The row of a training that came to nothing."""
+    design = job.design
+    return Evaluation(
+        phase=job.phase,
+        trial=job.trial,
+        role=design.role,
+        name=design.name,
+        design=design.identity,
+        recipe=study.recipe,
+        seed=job.seed,
+        epochs=job.until,
+        label=design.label,
+        placement=design.placement.label() if design.plan else "",
+        spec=design.written(),
+        choices=dict(design.choices),
+        outcome="failed",
+        reason=reason,
+        val_accuracy=None,
+        val_loss=None,
+        train_loss=None,
+        test_accuracy=None,
+        test_loss=None,
+        history=[],
+        **(asdict(job.costs) if job.costs else dict.fromkeys(Costs.__dataclass_fields__)),
+        train_s=0.0,
+        total_s=0.0,
+        finished=timestamp(),
+        versions=_versions(),
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+def _named(device: torch.device) -> str:
+    return f"{device} {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)
 
 
 def _versions() -> dict[str, str]:

@@ -11,16 +11,15 @@ import json
 import random
 import tempfile
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 
-from attnspace.study import Appraisal, Checkpoints, Design, Ledger, Search, Study, Watcher, prepare
+from attnspace.study import Appraisal, Ledger, Study, Watcher, prepare, search
 from attnspace.study.limits import Costs
-from attnspace.study.trainer import Trainer
+from attnspace.study.trainer import Job, Trainer
 from attnspace.train import Epoch
 from tests.benchmarks.machine import machine
 
@@ -46,8 +45,8 @@ class MadeUp:
         return {}
 
 
-def begun(self: Trainer, design: Design, seed: int, since: int) -> MadeUp:
-    return MadeUp(design.identity)
+def begun(self: Trainer, job: Job) -> MadeUp:
+    return MadeUp(job.design.identity)
 
 
 class Stopwatch(Watcher):
@@ -66,25 +65,20 @@ class Stopwatch(Watcher):
 
 def searched(study: Study, ledger: Ledger, trials: int) -> np.ndarray:
     """Milliseconds between the beginnings of trials, with the promotions in between."""
-    search = study.config.search.model_copy(update={"trials": trials})
     watch = Stopwatch()
-    Search(
-        replace(study, config=study.config.model_copy(update={"search": search})), ledger, watch, Checkpoints(None)
-    ).run()
+    search(study.with_search(trials=trials), ledger, watch)
     return np.diff(watch.at) * 1e3
 
 
 def measured(study: Study, sampler: str, sizes: list[int]) -> dict:
-    search = study.config.search.model_copy(update={"sampler": sampler})
-    study = replace(study, config=study.config.model_copy(update={"search": search}))
+    study = study.with_search(sampler=sampler)
     found = {}
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(Trainer, "_begun", begun):
         ledger = Ledger(Path(folder) / "ledger.db")
         for size in sizes:
             cheap = mock.patch.object(Appraisal, "_find", return_value=Costs(80_000, 1, 1))
-            random_ = study.config.search.model_copy(update={"sampler": "random"})
             with cheap:
-                searched(replace(study, config=study.config.model_copy(update={"search": random_})), ledger, size)
+                searched(study.with_search(sampler="random"), ledger, size)
             steps = searched(study, ledger, size + TIMED)
             found[str(size)] = {
                 "median_ms": float(np.median(steps)),

@@ -15,7 +15,6 @@ import argparse
 import json
 import warnings
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -25,8 +24,7 @@ import optuna
 import pandas as pd
 import plotly.graph_objects as go
 
-from attnspace.study import Ledger, Search, Study, Watcher, prepare
-from attnspace.study.checkpoints import Checkpoints
+from attnspace.study import Ledger, Study, Watcher, prepare, search
 from attnspace.study.config import Rungs
 from tests.benchmarks.machine import machine
 
@@ -106,13 +104,9 @@ def curves(name: str, repetition: int) -> tuple[np.ndarray, np.ndarray]:
 def rows(name: str, repetition: int) -> list[tuple[int, str, float | None]]:
     """Epochs, design and, at the end, value of each step."""
     sampler, rungs, trials, more = VARIANTS[name]
-    config = study().config
-    search = config.search.model_copy(
-        update={"sampler": sampler, "rungs": rungs, "trials": trials, "seed": repetition, **more}
-    )
-    again = replace(study(), config=config.model_copy(update={"search": search}))
+    again = study().with_search(sampler=sampler, rungs=rungs, trials=trials, seed=repetition, **more)
     ledger = Ledger(Path(":memory:"))
-    Search(again, ledger, Watcher(), Checkpoints(None)).run()
+    search(again, ledger, Watcher())
     steps, before = [], {}
     for row in ledger.rows():
         if row.role == "trial":

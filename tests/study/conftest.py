@@ -13,7 +13,7 @@ class StopAfter(Watcher):
         super().__init__()
         self.left = epochs
 
-    def epoch_ends(self, epoch) -> None:
+    def epoch_ends(self, job, epoch) -> None:
         if self.left == 0:
             raise KeyboardInterrupt
         self.left -= 1

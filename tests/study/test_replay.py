@@ -93,12 +93,14 @@ def test_cut_anywhere_a_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, 
     from dataclasses import replace
     from pathlib import Path
 
-    from attnspace.study import Checkpoints, Ledger, Search, Watcher
+    from attnspace.study import Ledger, Watcher
+    from attnspace.study import search as run_search
     from attnspace.study.config import Objective
 
     study = prepare(Path(__file__).parents[1] / "benchmarks" / "data" / "replay.yaml")
     search = study.config.search.model_copy(update={"trials": 60, "sampler": sampler})
-    study = replace(study, config=study.config.model_copy(update={"search": search, "objective": Objective(**goals)}))
+    config = study.config.model_copy(update={"search": search, "objective": Objective(**goals)})
+    study = replace(study, source=replace(study.source, config=config))
 
     class StopAfterRows(Watcher):
         def __init__(self, rows: int) -> None:
@@ -111,11 +113,11 @@ def test_cut_anywhere_a_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, 
                 raise KeyboardInterrupt
 
     whole = Ledger(tmp_path / "whole.db")
-    Search(study, whole, Watcher(), Checkpoints(None)).run()
+    run_search(study, whole, Watcher())
     parts = Ledger(tmp_path / "parts.db")
     while True:
         try:
-            Search(study, parts, StopAfterRows(11), Checkpoints(None)).run()
+            run_search(study, parts, StopAfterRows(11))
             break
         except KeyboardInterrupt:
             continue

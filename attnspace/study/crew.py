@@ -1,0 +1,327 @@
+"""Who trains: this process, one training after the other, or several processes at once.
+
+The process that searches alone writes the ledger and asks the sampler; workers are handed jobs and hand back rows. A
+worker that dies, as when the system is out of memory, costs the training that it held, and is replaced.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from attnspace.errors import AttnspaceError, RunFailed
+from attnspace.recipe import Recipe
+from attnspace.study.checkpoints import Checkpoints
+from attnspace.study.design import Source, Study, made_ready
+from attnspace.study.devices import devices
+from attnspace.study.ledger import Evaluation
+from attnspace.study.trainer import Job, Trainer, failed
+from attnspace.train import Epoch
+
+__all__ = ["Alone", "Crew", "Processes", "gather"]
+
+GAIN = 1.05
+"""How many times as much a further worker on each device has to bring, where their number is measured."""
+
+MOST = 8
+"""Workers on a device, at most, where their number is measured."""
+
+PROBE_SECONDS = 4.0
+PATIENCE_S = 5.0
+"""How long a process may take to end before it is killed."""
+
+Heard = Callable[[Job, Epoch], None]
+
+
+class Crew(ABC):
+    """Takes jobs, and gives back the rows of those that have ended."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Jobs at once."""
+
+    @property
+    @abstractmethod
+    def busy(self) -> int:
+        """Jobs under way."""
+
+    @abstractmethod
+    def start(self, job: Job) -> None:
+        """Hand over a job; there must be room."""
+
+    @abstractmethod
+    def finish(self) -> tuple[Job, Evaluation]:
+        """Wait for a job to end.
+
+        Raises:
+            RunFailed: a checkpoint cannot be written, or a worker cannot begin.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything; jobs under way are dropped."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Alone(Crew):
+    """This process: one job, trained when it is waited for."""
+
+    def __init__(self, study: Study, checkpoints: Checkpoints, device: torch.device, heard: Heard) -> None:
+        self._jobs: list[Job] = []
+        self._trainer = Trainer(study, checkpoints, device, lambda epoch: heard(self._jobs[0], epoch))
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    @property
+    def busy(self) -> int:
+        return len(self._jobs)
+
+    def start(self, job: Job) -> None:
+        self._jobs.append(job)
+
+    def finish(self) -> tuple[Job, Evaluation]:
+        row = self._trainer.advance(self._jobs[0])
+        return self._jobs.pop(), row
+
+    def close(self) -> None:
+        self._jobs.clear()
+
+
+@dataclass
+class _Worker:
+    """A process, where it trains, and what it is at."""
+
+    process: SpawnProcess
+    line: Connection
+    device: torch.device
+    job: Job | None = None
+
+
+class Processes(Crew):
+    """Several processes.
+
+    Args:
+        study: whose designs.
+        checkpoints: where trainings wait.
+        devices: one for each process.
+        heard: hears of every epoch of every job.
+        threads: CPU threads of each; None leaves it to torch.
+
+    Raises:
+        AttnspaceError: a worker cannot begin.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        checkpoints: Checkpoints,
+        devices: Sequence[torch.device],
+        heard: Heard = lambda job, epoch: None,
+        threads: int | None = None,
+    ) -> None:
+        self._study, self._checkpoints, self._heard, self._threads = study, checkpoints, heard, threads
+        self._workers: list[_Worker] = []
+        self.hire(devices)
+
+    @property
+    def size(self) -> int:
+        return len(self._workers)
+
+    @property
+    def busy(self) -> int:
+        return sum(worker.job is not None for worker in self._workers)
+
+    def start(self, job: Job) -> None:
+        worker = next(worker for worker in self._workers if worker.job is None)
+        worker.job = job
+        worker.line.send(job)
+
+    def finish(self) -> tuple[Job, Evaluation]:
+        while True:
+            at_work = {worker.line: worker for worker in self._workers if worker.job is not None}
+            for line in wait(list(at_work)):
+                worker = at_work[line]  # type: ignore[index]  # `wait` is typed for sockets and handles too
+                job, row = worker.job, None
+                assert job is not None
+                try:
+                    kind, what = worker.line.recv()
+                except (EOFError, ConnectionResetError):
+                    row = failed(self._study, job, _end_of(worker.process))
+                    self._workers.remove(worker)
+                    self.hire([worker.device])
+                    return job, row
+                if kind == "epoch":
+                    self._heard(job, what)
+                elif kind == "fault":
+                    raise what
+                else:
+                    worker.job = None
+                    return job, what
+
+    def hire(self, devices: Sequence[torch.device]) -> None:
+        """Begin further processes, and wait until they are ready.
+
+        Raises:
+            AttnspaceError: one cannot begin; all have ended then.
+        """
+        context = multiprocessing.get_context("spawn")
+        new = []
+        for device in devices:
+            here, there = context.Pipe()
+            order = (self._study.source, self._checkpoints, device, self._threads)
+            process = context.Process(target=_work, args=(there, *order), daemon=True)
+            process.start()
+            there.close()  # so that the line ends with the process
+            new.append(_Worker(process, here, device))
+        self._workers += new
+        try:
+            for worker in new:
+                self._answer(worker)
+        except BaseException:
+            self.close()
+            raise
+
+    def dismiss(self, number: int) -> None:
+        """End the processes that were hired last."""
+        _end(self._workers[-number:])
+        del self._workers[-number:]
+
+    def probe(self) -> float:
+        """Images per second that all processes train together; 0 if memory does not suffice."""
+        for worker in self._workers:
+            worker.line.send(PROBE_SECONDS)
+        rates = [float(self._answer(worker)) for worker in self._workers]
+        return sum(rates) if all(rates) else 0.0
+
+    def close(self) -> None:
+        _end(self._workers)
+        self._workers = []
+
+    def _answer(self, worker: _Worker) -> Any:
+        """What a process that trains nothing says next."""
+        try:
+            kind, what = worker.line.recv()
+        except (EOFError, ConnectionResetError):
+            raise RunFailed(f"a worker could not begin: {_end_of(worker.process)}") from None
+        if kind == "fault":
+            raise what
+        return what
+
+
+def gather(
+    study: Study, checkpoints: Checkpoints, heard: Heard = lambda job, epoch: None, say: Callable[[str], None] = print
+) -> Crew:
+    """The crew that a study asks for.
+
+    Args:
+        study: whose designs.
+        checkpoints: where trainings wait.
+        heard: hears of every epoch of every job.
+        say: hears how many trainings at once were found best.
+
+    Raises:
+        StudyError: it asks for a device that is not there.
+        AttnspaceError: a worker cannot begin.
+    """
+    settings = study.config.search
+    where = devices(settings.device)
+    workers = settings.workers
+    is_ours = isinstance(study.config.train, Recipe)
+    if study.table or workers == 1 or (workers is None and (where[0].type == "cpu" or not is_ours)):
+        return Alone(study, checkpoints, where[0], heard)
+    if workers is None:
+        return _measured(Processes(study, checkpoints, where, heard, settings.threads), where, say)
+    threads = settings.threads or max(1, (os.cpu_count() or 1) // workers)
+    return Processes(study, checkpoints, [where[i % len(where)] for i in range(workers)], heard, threads)
+
+
+def _measured(crew: Processes, where: Sequence[torch.device], say: Callable[[str], None]) -> Crew:
+    """One more process on each device as long as that brings more images per second."""
+    most = len(where) * min(MOST, max(1, (os.cpu_count() or 1) // len(where)))
+    first = best = crew.probe()
+    while crew.size < most and best:
+        crew.hire(where)
+        rate = crew.probe()
+        if rate < GAIN * best:
+            crew.dismiss(len(where))
+            break
+        best = rate
+    say(f"{crew.size} trainings at once: {best:,.0f} images per second, by {len(where)} at once {first:,.0f}")
+    return crew
+
+
+def _work(
+    line: Connection, source: Source, checkpoints: Checkpoints, device: torch.device, threads: int | None
+) -> None:
+    """A worker's whole life: what it is sent, it trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that searches, which ends this one
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        trainer = Trainer(made_ready(source), checkpoints, device, lambda epoch: line.send(("epoch", epoch)))
+        line.send(("ready", None))
+        while (order := line.recv()) is not None:
+            if isinstance(order, Job):
+                line.send(("row", trainer.advance(order)))
+            else:
+                line.send(("rate", _probed(trainer, order)))
+    except AttnspaceError as error:
+        line.send(("fault", error))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the process that searches has gone
+
+
+def _probed(trainer: Trainer, seconds: float) -> float:
+    try:
+        return trainer.probe(seconds)
+    except torch.OutOfMemoryError:
+        return 0.0
+
+
+def _end(workers: Sequence[_Worker]) -> None:
+    """Idle processes end by themselves, those at work are ended."""
+    for worker in workers:
+        if worker.job is None and worker.process.is_alive():
+            try:
+                worker.line.send(None)
+            except (BrokenPipeError, ConnectionResetError):
+                continue
+        else:
+            worker.process.terminate()
+    for worker in workers:
+        worker.process.join(PATIENCE_S)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.line.close()
+
+
+def _end_of(process: SpawnProcess) -> str:
+    """How a process ended, in words."""
+    process.join(PATIENCE_S)
+    code = process.exitcode
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        cause = ", as the system does when it is out of memory" if name == "SIGKILL" else ""
+        return f"its process was ended by {name}{cause}"
+    return f"its process ended with status {code}"
