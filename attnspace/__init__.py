@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         SpecError,
         StudyError,
         TrainingDiverged,
+        TrainingFailed,
     )
     from attnspace.export import export_onnx, export_python
     from attnspace.placement import Placement, Site, Slot, insert, insert_design, plan, slots
     from attnspace.primitives import Block
     from attnspace.results import frame
+    from attnspace.sites import add_sites
     from attnspace.space import Space, load_space
     from attnspace.spec import diff, identity, load_spec, parse_spec, published, save_spec
 
@@ -44,6 +46,8 @@ __all__ = [
     "SpecError",
     "StudyError",
     "TrainingDiverged",
+    "TrainingFailed",
+    "add_sites",
     "build",
     "cost",
     "diff",
@@ -73,6 +77,7 @@ _HOME = {
     "placement": ("Placement", "Site", "Slot", "insert", "insert_design", "plan", "slots"),
     "primitives": ("Block",),
     "results": ("frame",),
+    "sites": ("add_sites",),
     "space": ("Space", "load_space"),
     "spec": ("diff", "identity", "load_spec", "parse_spec", "published", "save_spec"),
 }

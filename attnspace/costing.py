@@ -13,7 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from attnspace.errors import SpecError
+from attnspace.errors import AttnspaceError, PlacementError, SpecError
 from attnspace.spec import SpecLike, resolve
 
 __all__ = ["Cost", "cost", "network_cost", "on_meta"]
@@ -153,8 +153,21 @@ def _modes_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tuple[_Run, Tensor]]:
-    """A way to run `model` for its shapes alone, in evaluation mode; the model is left as it was."""
+    """A way to run `model` for its shapes alone, in evaluation mode; the model is left as it was.
+
+    Raises:
+        PlacementError: what is done inside fails, with the cause.
+    """
     _check_shape(input_shape)
     with _modes_kept(model), torch.no_grad():
         model.eval()
-        yield _Run(model), torch.empty((1, *input_shape), device="meta")
+        try:
+            yield _Run(model), torch.empty((1, *input_shape), device="meta")
+        except AttnspaceError:
+            raise
+        except Exception as cause:  # whatever the model's code raises
+            raise PlacementError(
+                f"the model cannot be run for its shapes, on the meta device: {type(cause).__name__}: {cause}",
+                got=input_shape,
+                allowed="an input shape (C, H, W) that it takes; code whose tensors are made on its input's device",
+            ) from cause

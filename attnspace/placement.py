@@ -14,6 +14,7 @@ from attnspace.compiler import build
 from attnspace.costing import on_meta
 from attnspace.errors import NOTHING, PlacementError, SpecError, in_file, within
 from attnspace.primitives import Block
+from attnspace.primitives.blocks.rezero import Rezero
 from attnspace.primitives.node import fault
 from attnspace.spec import SpecLike, as_block, read_spec, resolve
 from attnspace.validation import did_you_mean, validate
@@ -27,30 +28,42 @@ __all__ = [
     "insert_at",
     "insert_design",
     "plan",
+    "shape_of",
     "slots",
     "used_blocks",
 ]
 
-Position = Literal["pre", "conv1", "conv2", "residual", "post_add", "identity"]
-"""Places in a residual block:
+Position = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+"""A place in a block of a backbone. An adapter names its own; those of the built-in backbones are
 
 pre        its input, seen by the residual branch and the shortcut
 conv1      before the first convolution, in the residual branch only
 conv2      before the second convolution, after the first one's BN and ReLU
+conv3      before the third convolution of a bottleneck, after the second one's BN and ReLU
+expand     after the expansion of an inverted residual, its BN and activation
+depthwise  after the depthwise convolution of an inverted residual, its BN and activation: where CA stands
 residual   after the last BN, before the addition: where SE, CBAM and ECA stand
-post_add   after the addition and its ReLU
+post_add   the block's output: after the addition, and its ReLU if there is one
 identity   on the shortcut
 """
 
 
 class Site(nn.Identity):
-    """A place in a backbone where a block may be inserted; does nothing itself."""
+    """A place in a backbone where a block may be inserted; does nothing itself.
 
-    def __init__(self, stage: int, block: int, position: Position) -> None:
+    Args:
+        stage: 1-based stage of the backbone.
+        block: 1-based block in its stage.
+        position: where in the block.
+        opened: whether `add_sites` put it there: then its position is a name of the user's, which tells nothing.
+    """
+
+    def __init__(self, stage: int, block: int, position: Position, *, opened: bool = False) -> None:
         super().__init__()
         self.stage = stage
         self.block = block
         self.position = position
+        self.opened = opened
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,8 @@ class Slot:
         stage: 1-based stage of the backbone.
         block: 1-based block in its stage.
         position: where in the block.
-        map: the first slot at which a block does the same: `pre` may see what the block before it left at `post_add`.
+        map: the first slot at which a block does the same: `pre` may see what the block before it left at `post_add`,
+            and `post_add` what was left at `residual` where nothing is added.
     """
 
     name: str
@@ -76,10 +90,17 @@ class Slot:
     map: str
 
 
+_FOLLOWING = (("post_add", "pre"), ("residual", "post_add"))
+"""Positions that are one place where the second is given the very map that the first one leaves."""
+
+
 def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
     """The free slots of a model for inputs of (C, H, W), in the order of the forward pass.
 
     Channels and resolutions are read off a run on the meta device.
+
+    Raises:
+        PlacementError: the model cannot be run so.
     """
     sites = {module: name for name, module in model.named_modules() if isinstance(module, Site)}
     found: list[Slot] = []
@@ -89,8 +110,8 @@ def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
         assert isinstance(site, Site)
         _, channels, height, width = args[0].shape
         before = found[-1] if found else None
-        repeats = before and (before.position, site.position) == ("post_add", "pre") and left["map"] is args[0]
-        first = before.name if before and repeats else sites[site]
+        follows = before and not site.opened and (before.position, site.position) in _FOLLOWING
+        first = before.map if before and follows and left["map"] is args[0] else sites[site]
         found.append(Slot(sites[site], channels, (height, width), site.stage, site.block, site.position, first))
         left["map"] = args[0]
 
@@ -118,7 +139,7 @@ def insert(
         PlacementError: no such slot, or it is taken.
         SpecError: a block is not possible at its slot's channels; the path begins with the slot's name.
     """
-    return insert_at(model, blocks, slots(model, _shape_of(model, input_shape)))
+    return insert_at(model, blocks, slots(model, shape_of(model, input_shape)))
 
 
 def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Sequence[Slot]) -> nn.Module:
@@ -156,16 +177,21 @@ def _as_tuple(stages: Any) -> Any:
 class Placement(BaseModel):
     """Which slots: one position, some stages, every k-th block of each stage, counted from the stage's last.
 
-    `stages: null` means all of them.
+    `stages: null` means all of them. With `start: identity` each block is wrapped in a `rezero`, so that inserting it
+    into a trained network changes nothing at first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    position: Annotated[Position, Field(description="Where in a residual block.")] = "residual"
+    position: Annotated[Position, Field(description="Where in a block of the backbone.")] = "residual"
     stages: Annotated[
         Stages | None, BeforeValidator(_as_tuple), Field(description="Which stages, counted from 1; null for all.")
     ] = None
     every: Annotated[int, Field(ge=1, le=1024, description="Every k-th block, counted from the stage's last.")] = 1
+    start: Annotated[
+        Literal["published", "identity"],
+        Field(description="What blocks compute at first: what was published, or nothing."),
+    ] = "published"
 
     @model_validator(mode="after")
     def _each_stage_once(self) -> Self:
@@ -174,11 +200,12 @@ class Placement(BaseModel):
         return self
 
     def label(self) -> str:
-        """`residual, stages 2+3, every 2`."""
+        """`residual, stages 2+3, every 2, from identity`."""
         where = "all stages" if self.stages is None else f"stages {'+'.join(map(str, self.stages))}"
         if self.stages is not None and len(self.stages) == 1:
             where = f"stage {self.stages[0]}"
-        return ", ".join([self.position, where, *([f"every {self.every}"] if self.every > 1 else [])])
+        every = [f"every {self.every}"] if self.every > 1 else []
+        return ", ".join([self.position, where, *every, *(["from identity"] if self.start == "identity" else [])])
 
 
 def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]) -> dict[str, Block]:
@@ -192,18 +219,7 @@ def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapp
     """
     stages = sorted({slot.stage for slot in available})
     chosen = placement.stages or tuple(stages)
-    for i, stage in enumerate(chosen):
-        if stage not in stages:
-            raise PlacementError(
-                f"stage {stage} does not exist", at=("placement", "stages", i), allowed=", ".join(map(str, stages))
-            )
-    positions = sorted({slot.position for slot in available})
-    if placement.position not in positions:
-        raise PlacementError(
-            f"position {placement.position!r} does not exist",
-            at=("placement", "position"),
-            allowed=", ".join(positions),
-        )
+    _check_exists(available, placement)
     per_stage = _per_stage(block, chosen, stages)
     planned: dict[str, Block] = {}
     for stage in sorted(chosen):
@@ -217,8 +233,35 @@ def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapp
                     error.remedy = f"{error.remedy or 'choose another'} (slot {slot.name})"
                     raise
             if resolved.kind != "identity":
-                planned[slot.name] = resolved
+                gradual = placement.start == "identity"
+                planned[slot.name] = Rezero(block=resolved).resolve(slot.channels) if gradual else resolved
     return planned
+
+
+def _check_exists(available: Sequence[Slot], placement: Placement) -> None:
+    if not available:
+        raise PlacementError("the backbone has no free slot", at=("placement",), remedy="open some with add_sites")
+    stages = {slot.stage for slot in available}
+    positions = {slot.position for slot in available}
+    having = {slot.stage for slot in available if slot.position == placement.position}
+    for i, stage in enumerate(placement.stages or ()):
+        if stage not in stages:
+            raise PlacementError(
+                f"stage {stage} does not exist", at=("placement", "stages", i), allowed=_listed(stages)
+            )
+        if having and stage not in having:
+            raise PlacementError(
+                f"stage {stage} has no position {placement.position!r}",
+                at=("placement", "stages", i),
+                allowed=_listed(having),
+            )
+    if not having:
+        raise PlacementError(
+            f"position {placement.position!r} does not exist",
+            at=("placement", "position"),
+            allowed=_listed(positions),
+            remedy=did_you_mean(placement.position, positions),
+        )
 
 
 def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, int, int] | None = None) -> nn.Module:
@@ -231,7 +274,7 @@ def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, 
         found = read_spec(design)
         with within("placement"):
             placement = validate(Placement, found.placement or {}, PlacementError)
-        shape = _shape_of(model, input_shape)
+        shape = shape_of(model, input_shape)
         available = slots(model, shape)
         return insert_at(model, plan(available, placement, found.blocks), available)
 
@@ -243,7 +286,12 @@ def used_blocks(block: Any, placement: Placement) -> Any:
     return {"per_stage": {str(s): spec for s, spec in block["per_stage"].items() if int(s) in placement.stages}}
 
 
-def _shape_of(model: nn.Module, input_shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
+def shape_of(model: nn.Module, input_shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    """The input shape given, or else the model's own `input_shape`.
+
+    Raises:
+        PlacementError: it has none.
+    """
     shape = input_shape or getattr(model, "input_shape", None)
     if shape is None:
         raise PlacementError("the input shape of this model is not known", remedy="pass input_shape=(C, H, W)")
@@ -274,6 +322,10 @@ def _per_stage(
         return {stage: (("block", "per_stage", str(stage)), by_stage[stage]) for stage in stages}
     one = as_block(block)  # type: ignore[arg-type]  # a mapping by stage was handled above
     return dict.fromkeys(stages, (("block",), one))
+
+
+def _listed(items: set[Any]) -> str:
+    return ", ".join(map(str, sorted(items)))
 
 
 def _some(names: list[str], limit: int = 8) -> str:

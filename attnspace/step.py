@@ -48,7 +48,7 @@ class Step:
             lr=torch.tensor(recipe.lr, device=feed.device) if on_gpu else recipe.lr,
             momentum=recipe.momentum,
             nesterov=recipe.momentum > 0,
-            fused=on_gpu or None,
+            fused=True,
         )
         self.average: nn.Module | None = copy.deepcopy(model).requires_grad_(False) if recipe.ema else None
         self._network: Callable[[Tensor], Tensor] = torch.compile(model) if recipe.compile else model
@@ -100,10 +100,9 @@ class Step:
         """Images as the network reads them.
 
         Shape:
-            (N, C, H, W) uint8 -> the same, float32
+            (N, C, H, W) uint8 -> the same, float32, in channels_last
         """
-        x_nchw = self.feed.normalise(images)
-        return x_nchw.contiguous(memory_format=torch.channels_last) if x_nchw.is_cuda else x_nchw
+        return self.feed.normalise(images).contiguous(memory_format=torch.channels_last)
 
     def logits(self, network: Callable[[Tensor], Tensor], x_nchw: Tensor) -> Tensor:
         """What a network makes of its inputs, in the recipe's precision.

@@ -76,9 +76,7 @@ class Training:
     def __init__(self, model: nn.Module, data: Dataset | Feed, recipe: Recipe, seed: int) -> None:
         self.feed = feed = data if isinstance(data, Feed) else Feed(data)
         on_gpu = feed.device.type == "cuda"
-        self.model = model.to(feed.device)
-        if on_gpu:
-            self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self.model = model.to(feed.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
         self.history: list[Epoch] = []
         self.how = "one by one"

@@ -94,6 +94,15 @@ _WANTED = {
 }
 
 
+_PATTERNS = {
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": "letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    r"^[a-z][a-z0-9_]*$": "small letters, digits and '_', beginning with a letter",
+    r"^[^:]+:[A-Za-z_][A-Za-z0-9_.]*$": "package.module:function or file.py:function",
+    r"^(auto|cpu|cuda(:\d+)?)$": "auto, cpu, cuda or cuda:N",
+    r"^[^/\\]+$": "a name without slashes",
+}
+
+
 def _explain_one(
     model: type[BaseModel],
     data: Any,
@@ -164,7 +173,7 @@ def _wanted(detail: ErrorDetails) -> str:
     if kind == "literal_error":
         return f"{context['expected']}".replace("'", "")
     if kind == "string_pattern_mismatch":
-        return "letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        return _PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
     for name, words in (
         ("greater_than_equal", "at least {ge}"),
         ("greater_than", "more than {gt}"),
@@ -196,8 +205,16 @@ def _value_at(data: Any, at: tuple[PathPart, ...]) -> Any:
 
 
 def _fields_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> list[str]:
-    here = next((m for m in _models_at(model, data, at) if not is_family(m)), None)
+    models = [m for m in _models_at(model, data, at) if not is_family(m)]
+    here = next((m for m in models if _is_named(m, _value_at(data, at))), models[0] if models else None)
     return [field.alias or name for name, field in here.model_fields.items()] if here else []
+
+
+def _is_named(model: type[BaseModel], data: Any) -> bool:
+    """Whether data say that they are of this kind."""
+    kind = data.get("kind", "import" if "import" in data else None) if isinstance(data, Mapping) else None
+    field = model.model_fields.get("kind")
+    return field is not None and kind in typing.get_args(field.annotation)
 
 
 def _kinds_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> list[str]:

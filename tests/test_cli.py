@@ -74,7 +74,7 @@ WRONG_STUDIES = {
     "wrong type": ("search.trials", "many", r'study\.yaml:\d+: search\.trials: should be a whole number; got "many"'),
     "reduction larger than channels": ("space.block.excite", [{"kind": "fc", "reduction": 99}], r"space\.block\.excite\.0\.reduction: reduction 99 leaves no hidden unit for \d+ channels"),
     "no such published name": ("space.block", {"$published": "cbm"}, r"space\.block\.\$published: no published block is named 'cbm'; allowed: .*; did you mean 'cbam'\?"),
-    "a slot that does not exist": ("space.placement.position", "middle", r"space\.placement\.position: should be pre, conv1, conv2, residual, post_add or identity; got \"middle\""),
+    "a slot that does not exist": ("space.placement.position", "middle", r"space\.placement\.position: position 'middle' does not exist; allowed: conv1, conv2, identity, post_add, pre, residual"),
     "a stage that does not exist": ("space.placement.stages", [4], r"space\.placement\.stages\.0: stage 4 does not exist; allowed: 1, 2, 3"),
 }  # fmt: skip
 

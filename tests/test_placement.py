@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from attnspace import (
@@ -18,6 +19,8 @@ from attnspace import (
 )
 from attnspace.backbones import ResNet
 from attnspace.costing import cost
+from attnspace.placement import insert_at
+from attnspace.primitives.blocks.rezero import Rezero
 from attnspace.spec import dump_spec
 
 SHAPE = (3, 32, 32)
@@ -177,6 +180,11 @@ def test_one_spec_for_each_stage(model):
     ("placement", "block", "message"),
     [
         (Placement(stages=(4,)), "se", r"placement\.stages\.0: stage 4 does not exist; allowed: 1, 2, 3"),
+        (
+            Placement(position="resid"),
+            "se",
+            r"placement\.position: position 'resid' does not exist; allowed: conv1, conv2, identity, post_add, pre, residual; did you mean 'residual'\?",
+        ),
         (Placement(), {1: "se", 2: "se"}, r"block\.per_stage: no block is given for stage 3"),
         (Placement(), {**load_spec("se").model_dump(), "excite": [{"kind": "fc", "reduction": 40}]}, "slot stage1"),
     ],
@@ -221,6 +229,37 @@ def test_a_wrong_input_shape_is_refused(model, shape):
     for use in (slots, cost):
         with pytest.raises(SpecError, match=r"the input shape is not \(C, H, W\)"):
             use(model, shape)
+
+
+def test_positions_are_names():
+    assert Placement(position="after_pool2").position == "after_pool2"
+    for name in ("", "Residual", "a.b", "1st", "a" * 41):
+        with pytest.raises(ValidationError, match="position"):
+            Placement(position=name)
+
+
+def test_blocks_that_start_from_the_identity_are_wrapped(model):
+    per_stage = {1: "se", 2: {"kind": "identity"}, 3: {"kind": "rezero", "block": dump_spec(load_spec("eca"))}}
+    available = slots(model, SHAPE)
+    plain, wrapped = (plan(available, Placement(start=start), per_stage) for start in ("published", "identity"))
+    assert list(plain) == list(wrapped)
+    for name, block in wrapped.items():
+        assert block == (plain[name] if "stage3" in name else Rezero(block=plain[name]))
+    assert Placement(stages=(2,), every=2, start="identity").label() == "residual, stage 2, every 2, from identity"
+    assert Placement().label() == "residual, all stages"
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_trained_network_computes_the_same_at_first(model, position):
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)
+            nn.init.normal_(module.weight)
+    x = torch.randn(2, *SHAPE)
+    expected = model.eval()(x)
+    available = slots(model, SHAPE)
+    insert_at(model, plan(available, Placement(position=position, start="identity"), "cbam"), available)
+    assert torch.equal(model.eval()(x), expected)
 
 
 def test_a_placement_may_be_read_from_json():

@@ -75,7 +75,7 @@ REWRITTEN = (
     lambda b: par(b),
     lambda b: {"kind": "split", "blocks": [b]},
     lambda b: dump_spec(parse_spec(b).resolve(32)),
-    lambda b: par(*reversed(b["blocks"]), merge=b["merge"]) if b["kind"] == "parallel" else b,
+    lambda b: par(*reversed(b["blocks"]), merge=b.get("merge", "sum")) if b["kind"] == "parallel" else b,
     lambda b: par(IDENTITY, b["block"]) if b["kind"] == "residual" else b,
     lambda b: {"kind": "gate", **b, "merge": b.get("merge", "logit_sum")} if b["kind"] == "gate" else b,
 )

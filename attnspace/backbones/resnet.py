@@ -1,89 +1,78 @@
 """The CIFAR ResNet: 6n+2 layers in three stages, with a named site at every position of every block.
 
-Source: He et al., Deep Residual Learning, arXiv 1512.03385, section 4.2. Shortcuts that change shape are
-1x1 convolutions with BN.
+Source: He et al., Deep Residual Learning, arXiv 1512.03385, section 4.2. By default shortcuts that change shape are
+1x1 convolutions with BN; with `shortcut: padded` they are the paper's. With bottlenecks: He et al., Identity Mappings,
+arXiv 1603.05027, appendix, with the activations of the first paper.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch.nn.functional as F
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor, nn
 
-from attnspace.placement import Site
+from attnspace.backbones.residual import EXPANSION, BasicBlock, Bottleneck, Shortcut
 from attnspace.primitives.node import fault
 
-__all__ = ["BasicBlock", "ResNet", "ResNetConfig", "widened"]
+__all__ = ["ResNet", "ResNetConfig", "widened"]
 
-
-def _six_n_plus_two(depth: int) -> int:
-    if depth % 6 != 2:
-        below = max(8, depth - (depth - 2) % 6)
-        raise fault("is not 6n+2", allowed=f"8, 14, 20, ..., such as {below} or {below + 6}")
-    return depth
+BlockKind = Literal["basic", "bottleneck"]
+LAYERS: dict[BlockKind, int] = {"basic": 2, "bottleneck": 3}
+"""Convolutions in the residual branch of a block."""
 
 
 class ResNetConfig(BaseModel):
     """A CIFAR ResNet: `depth` 6n+2 layers, `width` channels in its first stage, twice as many in each next one.
 
-    `extra` adds channels between the two convolutions of each block, block by block: a plain network of any size.
+    With bottlenecks it has 9n+2 layers, and each stage gives four times the channels. `extra` adds channels between the
+    two convolutions of each basic block, block by block: a plain network of any size.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["resnet"] = "resnet"
-    depth: Annotated[int, Field(ge=8, le=1202, description="Layers, 6n+2."), AfterValidator(_six_n_plus_two)] = 20
+    depth: Annotated[int, Field(ge=8, le=1202, description="Layers, 6n+2; 9n+2 with bottlenecks.")] = 20
     width: Annotated[int, Field(ge=1, le=4096, description="Channels in the first stage.")] = 16
     extra: Annotated[
         tuple[Annotated[int, Field(ge=0, le=4096)], ...],
         Field(max_length=600, description="Channels added between the two convolutions of each block, block by block."),
     ] = ()
+    shortcut: Annotated[
+        Shortcut, Field(description="What changes the shape on a shortcut: a 1x1 convolution, or zeros for channels.")
+    ] = "projection"
+    block: Annotated[BlockKind, Field(description="Two 3x3 convolutions, or a 3x3 one between two 1x1 ones.")] = "basic"
+
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> Self:
+        layers = LAYERS[self.block]
+        if self.depth % (3 * layers) != 2:
+            lowest = 3 * layers + 2
+            below = max(lowest, self.depth - (self.depth - 2) % (3 * layers))
+            allowed = ", ".join(str(lowest + 3 * layers * i) for i in range(3))
+            raise fault(
+                f"is not {3 * layers}n+2",
+                at=("depth",),
+                allowed=f"{allowed}, ..., such as {below} or {below + 3 * layers}",
+            )
+        return self
 
     @model_validator(mode="after")
     def _extra_for_each_block(self) -> Self:
-        blocks = self.depth // 2 - 1
+        blocks = (self.depth - 2) // 2
+        if self.extra and self.block != "basic":
+            raise fault("is for basic blocks", at=("extra",), remedy="leave it out")
         if self.extra and len(self.extra) != blocks:
             raise fault("has a number for each block", at=("extra",), allowed=f"{blocks} numbers, or none")
         return self
 
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut.
-
-    Shape:
-        (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, stride: int, stage: int, block: int, extra: int = 0
-    ) -> None:
-        super().__init__()
-        inner = out_channels + extra
-        self.pre = Site(stage, block, "pre")
-        self.before_conv1 = Site(stage, block, "conv1")
-        self.conv1 = nn.Conv2d(in_channels, inner, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(inner)
-        self.before_conv2 = Site(stage, block, "conv2")
-        self.conv2 = nn.Conv2d(inner, out_channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels)
-        self.residual = Site(stage, block, "residual")
-        self.shortcut = nn.Sequential()
-        if stride != 1 or in_channels != out_channels:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
-            )
-        self.identity = Site(stage, block, "identity")
-        self.post_add = Site(stage, block, "post_add")
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        x_nchw = self.pre(x_nchw)
-        branch = F.relu(self.bn1(self.conv1(self.before_conv1(x_nchw))))
-        branch = self.residual(self.bn2(self.conv2(self.before_conv2(branch))))
-        shortcut = self.identity(self.shortcut(x_nchw))
-        return self.post_add(F.relu(branch + shortcut))
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the fields that recorded studies do not have, where they keep their default."""
+        later = {"shortcut": "projection", "block": "basic"}
+        return {name: value for name, value in handler(self).items() if later.get(name) != value}
 
 
 class ResNet(nn.Module):
@@ -100,21 +89,28 @@ class ResNet(nn.Module):
         in_channels: int = 3,
         num_classes: int = 10,
         extra: Sequence[int] = (),
+        shortcut: Shortcut = "projection",
+        block: BlockKind = "basic",
     ) -> None:
         super().__init__()
-        if depth % 6 != 2 or depth < 8 or width < 1:
-            raise ValueError(f"no CIFAR ResNet has depth {depth} and width {width}: 6n+2 layers, at least one channel")
-        blocks = (depth - 2) // 6
+        per_block = LAYERS[block]
+        blocks, left = divmod(depth - 2, 3 * per_block)
+        if left or blocks < 1 or width < 1:
+            layers = f"{3 * per_block}n+2 layers"
+            raise ValueError(f"no CIFAR ResNet has depth {depth} and width {width}: {layers}, at least one channel")
+        if extra and block != "basic":
+            raise ValueError("extra is for basic blocks")
         extra = tuple(extra) or (0,) * (3 * blocks)
         if len(extra) != 3 * blocks:
             raise ValueError(f"a ResNet of depth {depth} has {3 * blocks} blocks; extra names {len(extra)}")
         self.input_shape = (in_channels, 32, 32)
         self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.stage1 = _stage(1, width, width, extra[:blocks])
-        self.stage2 = _stage(2, width, 2 * width, extra[blocks : 2 * blocks])
-        self.stage3 = _stage(3, 2 * width, 4 * width, extra[2 * blocks :])
-        self.fc = nn.Linear(4 * width, num_classes)
+        outer = width if block == "basic" else EXPANSION * width
+        self.stage1 = _stage(1, width, width, extra[:blocks], shortcut, block)
+        self.stage2 = _stage(2, outer, 2 * width, extra[blocks : 2 * blocks], shortcut, block)
+        self.stage3 = _stage(3, 2 * outer, 4 * width, extra[2 * blocks :], shortcut, block)
+        self.fc = nn.Linear(4 * outer, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -129,8 +125,11 @@ def widened(config: ResNetConfig, params: int) -> ResNetConfig:
     """The plain network with up to `params` parameters more, by channels between the two convolutions of its blocks.
 
     Every block is widened by the same share of its channels, as far as whole channels go; what is left goes to
-    single channels, the dearest first. The slots keep their channels. Unchanged if no channel costs so few.
+    single channels, the dearest first. The slots keep their channels. Unchanged if no channel costs so few, and with
+    bottlenecks.
     """
+    if config.block != "basic":
+        return config
     blocks = (config.depth - 2) // 6
     outs = [config.width * 2**stage for stage in range(3) for _ in range(blocks)]
     ins = [config.width, *outs[:-1]]
@@ -150,10 +149,17 @@ def widened(config: ResNetConfig, params: int) -> ResNetConfig:
     return config.model_copy(update={"extra": tuple(b + a for b, a in zip(before, added, strict=True))})
 
 
-def _stage(stage: int, in_channels: int, out_channels: int, extra: Sequence[int]) -> nn.Sequential:
+def _stage(
+    stage: int, in_channels: int, width: int, extra: Sequence[int], shortcut: Shortcut, block: BlockKind
+) -> nn.Sequential:
+    """A block for each number in `extra`."""
     built = nn.Sequential()
     for i, more in enumerate(extra, start=1):
         stride = 2 if i == 1 and stage > 1 else 1
-        built.add_module(f"block{i}", BasicBlock(in_channels, out_channels, stride, stage, i, more))
-        in_channels = out_channels
+        if block == "bottleneck":
+            built.add_module(f"block{i}", Bottleneck(in_channels, width, stride, stage, i, shortcut))
+            in_channels = EXPANSION * width
+        else:
+            built.add_module(f"block{i}", BasicBlock(in_channels, width, stride, stage, i, more, shortcut))
+            in_channels = width
     return built

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import gc
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["STARTED", "app", "import_torch"]
+__all__ = ["DataOption", "STARTED", "SettingsOption", "app", "import_torch"]
 
 STARTED = time.perf_counter()
+
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", help="A YAML file whose keys take the place of the study's.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Where the images are; else $ATTNSPACE_DATA, or as the study says.")
+]
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnspace.cli.application import STARTED, app, import_torch
+from attnspace.cli.application import STARTED, DataOption, SettingsOption, app, import_torch
 from attnspace.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["confirm", "migrate", "report", "search"]
 
 RunOption = Annotated[Path | None, typer.Option("--run", help="Run directory; by default runs/NAME.")]
-SettingsOption = Annotated[
-    Path | None, typer.Option("--settings", help="A YAML file whose keys take the place of the study's.")
-]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Where the images are; else $ATTNSPACE_DATA, or as the study says.")
-]
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnspace.cli.application import app, import_torch
+from attnspace.cli.application import DataOption, SettingsOption, app, import_torch
 from attnspace.errors import AttnspaceError, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
@@ -119,20 +119,24 @@ def _space_of(file: str) -> Space | None:
 def check(
     file: Annotated[Path, typer.Argument(help="A spec, a space or a study.")],
     channels: Annotated[int, typer.Option(min=1, max=65_536, help="C at which a spec must be possible.")] = 64,
+    data: DataOption = None,
+    settings: SettingsOption = None,
 ) -> None:
-    """Check a file without running anything."""
+    """Check a file without training anything."""
     import_torch()
     from attnspace.console import fillings
     from attnspace.documents import has_holes, read
     from attnspace.spec import identity, read_spec
 
     document = read(file, SpecError)
-    data = document.data
-    if isinstance(data, dict) and "space" in data:
+    content = document.data
+    if isinstance(content, dict) and "space" in content:
+        from attnspace.data import progress_bar
         from attnspace.study import Appraisal, prepare
         from attnspace.study.search import threads
 
-        study = prepare(file)
+        with progress_bar() as watch:
+            study = prepare(file, settings=settings, data_folder=data, watch=watch)
         with threads(study.config.search.threads):
             Appraisal(study).demand()
         print(f"{file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
@@ -142,21 +146,21 @@ def check(
         if study.space.size() < study.config.search.trials:
             print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
         return
-    if has_holes(data):
+    if has_holes(content):
         from attnspace.space import Space
 
         try:
-            space = Space(data)
+            space = Space(content)
             space.check(lambda filling: identity(filling.data, channels))
         except AttnspaceError as error:
             raise document.place(error) from None
         print(f"{file}: a space of {fillings(space.size())}, {len(space.holes())} holes")
         return
-    if isinstance(data, dict) and not {"kind", "block"} & data.keys():
+    if isinstance(content, dict) and not {"kind", "block"} & content.keys():
         raise StudyError(
             "is neither a spec nor a study",
             file=str(file),
-            got=sorted(map(str, data)),
+            got=sorted(map(str, content)),
             allowed="a spec has 'kind', a study 'space'",
         )
     found = read_spec(file)

@@ -15,6 +15,7 @@ from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.layers import MapLayers
 from attnspace.primitives.blocks.parallel import Parallel
 from attnspace.primitives.blocks.residual import Residual
+from attnspace.primitives.blocks.rezero import Rezero
 from attnspace.primitives.blocks.select import Select
 from attnspace.primitives.blocks.sequential import Sequential
 from attnspace.primitives.blocks.split import Split
@@ -74,7 +75,7 @@ def constant_gates(block: Block) -> Block:
             return _affine(scale=at_zero or 1.0, shift=None)
         case Sequential() | Parallel():
             return block.with_(blocks=tuple(map(constant_gates, block.blocks)))
-        case Residual():
+        case Residual() | Rezero():
             return block.with_(block=constant_gates(block.block))
         case Split():
             return block.with_(blocks=tuple(map(constant_gates, block.blocks)))
