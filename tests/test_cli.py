@@ -45,7 +45,7 @@ WRONG_SPECS = {
     "reduction larger than channels": (spec(excite=[{"kind": "fc", "reduction": 65}]), "excite.0.reduction: reduction 65 leaves no hidden unit for 64 channels; use at most 64, or give the rule a minimum width"),
     "spatial conv on a global descriptor": (spec(excite=[{"kind": "conv2d"}]), "excite.0: conv2d cannot be applied to what squeeze global leaves, one value for each channel; allowed: conv2d on squeeze channel, none; use fc, conv1d or project, or squeeze channel or none"),
     "unknown statistic": (spec(squeeze={"kind": "global", "stats": ["mean"]}), "squeeze.stats.0: unknown kind 'mean'; allowed: amax, attention, avg, dct, l1, l2, lse, max, std"),
-    "no kind": ({"kind": None}, "kind: unknown kind 'None'; allowed: gate, gather_excite, identity, layers, parallel, residual, select, sequential, sge, simam, split, swap"),
+    "no kind": ({"kind": None}, "kind: unknown kind 'None'; allowed: gate, gather_excite, identity, layers, parallel, residual, rezero, select, sequential, sge, simam, split, swap"),
 }  # fmt: skip
 
 

@@ -7,6 +7,8 @@ from jsonschema import Draft202012Validator
 
 import attnspace
 import attnspace.spec
+from attnspace.documents import read
+from attnspace.errors import StudyError
 from attnspace.schemas import spec_schema, study_schema
 
 PACKAGE = Path(attnspace.__file__).parent
@@ -32,12 +34,20 @@ def test_every_shipped_spec_is_valid_and_refers_to_its_schema(path):
     assert (path.parent / data["$schema"]).resolve() == PACKAGE / "schemas" / "spec.json"
 
 
-@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted([*STUDIES.glob("*.yaml"), *STUDIES.glob("loops/*.yaml")]), ids=lambda p: p.stem)
 def test_every_shipped_study_is_valid_and_refers_to_its_schema(path):
     STUDY.validate(yaml.safe_load(path.read_text()))
     first = path.read_text().splitlines()[0]
     assert first.startswith("# yaml-language-server: $schema=")
     assert (path.parent / first.split("=", 1)[1]).resolve() == PACKAGE / "schemas" / "study.json"
+
+
+def test_shipped_settings_make_a_valid_study():
+    study = read(STUDIES / "cifar.yaml", StudyError)
+    merged = study.under(read(STUDIES / "settings" / "cifar-cpu.yaml", StudyError)).data
+    STUDY.validate(merged)
+    assert (merged["name"], merged["train"]["epochs"]) == ("cifar10-cpu", 9)
+    assert merged["train"]["augment"] == study.data["train"]["augment"]
 
 
 @pytest.mark.parametrize(

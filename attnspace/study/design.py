@@ -225,6 +225,9 @@ def made_ready(source: Source, *, check: bool = False, watch: Watch | None = Non
     with within("data"):
         dataset = data.load(config.data, watch)
     table = _table(config, folder)
+    if isinstance(config.train, Loop):
+        with within("train"):
+            config.train.function(StudyError)
     with within("backbone"):
         available = tuple(slots(_backbone(config.backbone, dataset), dataset.input_shape))
     maps = _maps(available)
