@@ -52,29 +52,28 @@ class Imported(BaseModel):
             error: there is no such module or function, or its code raises.
         """
         module_name, _, name = self.target.rpartition(":")
+        short = f"{Path(module_name).name}:{name}"
         try:
             found: Any = _from_file(Path(module_name)) if module_name.endswith(".py") else _from_path(module_name)
         except FileNotFoundError:
-            raise error("there is no such file", at=("import",), got=module_name) from None
+            raise error(f"there is no file {module_name}", at=("import",)) from None
         except ModuleNotFoundError as cause:
             raise error(
                 f"cannot be imported: {cause}",
                 at=("import",),
-                got=self.target,
+                got=short,
                 allowed="package.module:function of an installed package or of the folder you are in, or "
                 "file.py:function, seen from the study's folder",
             ) from None
         except Exception as cause:  # whatever the user's code raises
-            raise error(
-                f"raises {type(cause).__name__} when imported: {cause}", at=("import",), got=self.target
-            ) from cause
+            raise error(f"raises {type(cause).__name__} when imported: {cause}", at=("import",), got=short) from cause
         for part in name.split("."):
             if not hasattr(found, part):
                 public = ", ".join(sorted(word for word in vars(found) if not word.startswith("_")))
-                raise error(f"has no {part!r}", at=("import",), got=self.target, allowed=public or "nothing")
+                raise error(f"has no {part!r}", at=("import",), got=short, allowed=public or "nothing")
             found = getattr(found, part)
         if not callable(found):
-            raise error("is no function", at=("import",), got=self.target)
+            raise error("is no function", at=("import",), got=short)
         function: Callable[..., Any] = found
         return function
 

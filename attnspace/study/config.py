@@ -241,8 +241,11 @@ class StudyConfig(Part):
         return self
 
     def plain(self) -> dict[str, Any]:
-        """As plain data, with every default written out."""
-        return self.model_dump(mode="json")
+        """As plain data, with every default written out; those of a backbone that came later are left out."""
+        data = self.model_dump(mode="json")
+        if isinstance(self.train, Loop):
+            data["search"]["rungs"] = None
+        return data
 
 
 def load_config(path: str | Path, settings: str | Path | None = None) -> tuple[StudyConfig, Document]:

@@ -15,14 +15,18 @@ SPACE = attnspace.load_space(
     {
         "block": {
             "$choice": [
-                {"kind": "gate", "squeeze": {"kind": "global", "stats": ["avg"]}, "excite": [{"kind": "fc", "reduction": {"$choice": [2, 4]}}]},
+                {
+                    "kind": "gate",
+                    "squeeze": {"kind": "global", "stats": ["avg"]},
+                    "excite": [{"kind": "fc", "reduction": {"$choice": [2, 4]}}],
+                },
                 {"$published": "cbam-timm"},
                 {"kind": "identity"},
             ]
         },
         "placement": {"position": "after_act", "stages": {"$subset": [1, 2]}},
     }
-)  # fmt: skip
+)
 
 
 def network():
