@@ -116,10 +116,9 @@ class Training:
 
     def _epoch(self, number: int) -> Epoch:
         self.model.train()
-        size = self.feed.data.input_shape[1:]
         permutation = torch.randperm(len(self.feed.train), generator=self._order)
         order = permutation[: self._steps * self._batch_size].view(self._steps, self._batch_size)
-        drawn = draws(self.recipe.augment, self._steps, self._batch_size, size, self._shifts)
+        drawn = self._drawn(self._steps)
         with self._own_stream(number):
             total = self._all_steps(order, drawn, (number - 1) * self._steps)
         train_loss = total.item() / self._steps
@@ -129,6 +128,11 @@ class Training:
         if not math.isfinite(val_loss):
             raise TrainingDiverged(f"the validation loss became {val_loss} in epoch {number} of {self.recipe.epochs}")
         return Epoch(number, train_loss, val_loss, val_accuracy, self._rates[number * self._steps - 1])
+
+    def _drawn(self, steps: int) -> dict[str, Tensor]:
+        """The random numbers of so many steps."""
+        size = self.feed.data.input_shape[1:]
+        return draws(self.recipe.augment, steps, self._batch_size, size, self._shifts)
 
     def _all_steps(self, order: Tensor, drawn: Mapping[str, Tensor], first: int) -> Tensor:
         """The steps of an epoch, the first of which is step `first` of the training; the sum of their losses."""
