@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,18 +51,19 @@ class Document:
     lines: Mapping[tuple[PathPart, ...], int] = field(default_factory=dict)
     over: Document | None = None
 
-    def under(self, over: Document) -> Document:
-        """This document with the keys of another one's sections in place of its own; where the other names another
-        kind of section, with the whole of it.
+    def under(self, over: Document, same_kind: Callable[[str, Any, Any], bool]) -> Document:
+        """This document with what another one says in place of what it says; mappings are merged.
+
+        Args:
+            over: the other one.
+            same_kind: whether two sections of this name may be merged; else the other one's is taken whole.
         """
         if not isinstance(self.data, dict) or not isinstance(over.data, dict):
             return replace(self, data=over.data, over=over)
         merged = dict(self.data)
         for name, section in over.data.items():
-            before = merged.get(name)
-            if isinstance(before, dict) and isinstance(section, dict) and _one_kind(before, section):
-                section = {**before, **section}
-            merged[name] = section
+            whole = name not in merged or not same_kind(name, merged[name], section)
+            merged[name] = section if whole else _merged(merged[name], section)
         return replace(self, data=merged, over=over)
 
     def place(self, error: AttnspaceError) -> AttnspaceError:
@@ -78,18 +79,21 @@ class Document:
         return error
 
     def _says(self, at: tuple[PathPart, ...]) -> bool:
-        """Whether the key of a section that a path leads to stands in this document."""
+        """Whether what a path leads to, or the list that it leads into, stands in this document."""
         here = self.data
-        for part in at[:2]:
-            if not isinstance(here, dict) or part not in here:
+        for part in at:
+            if not isinstance(here, dict):
+                break
+            if part not in here:
                 return False
             here = here[part]
         return bool(at)
 
 
-def _one_kind(before: Mapping[str, Any], section: Mapping[str, Any]) -> bool:
-    """Whether what a section says of its kind, if it does, is what was said before."""
-    return all(section[key] == before.get(key) for key in ("kind", "import") if key in section)
+def _merged(before: Any, now: Any) -> Any:
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return now
+    return {**before, **{key: _merged(before[key], value) if key in before else value for key, value in now.items()}}
 
 
 def read(path: str | Path, error: type[AttnspaceError]) -> Document:

@@ -1,12 +1,15 @@
 """Training steps as replays of one CUDA graph: a small network's step is a few hundred kernels, which take longer to
 launch one by one than to run.
 
+A graph repeats what the GPU was told to do, not the Python that told it: what a network decides by a random number of
+Python's or the CPU's, or by counting its calls, is decided once. `cuda_graph: false` in a recipe is for such networks.
+
 Source: PyTorch's notes on CUDA semantics, "Whole-network capture".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -63,7 +66,7 @@ class Captured:
             here.add_(1)
             now.add_(1)
 
-        self._graph = _captured(replayed, step, [self._step_in_epoch, self._step_in_training, self._total])
+        self._graph = _captured(replayed, step, [self._step_in_epoch, self._step_in_training, self._total], device)
 
     def epoch(self, order: Tensor, drawn: Mapping[str, Tensor], first: int) -> Tensor:
         """All steps of an epoch, the first of which is step `first` of the training.
@@ -82,35 +85,35 @@ class Captured:
         return self._total
 
 
-def _captured(replayed: Callable[[], None], step: Step, counters: list[Tensor]) -> torch.cuda.CUDAGraph:
+def _captured(
+    replayed: Callable[[], None], step: Step, counters: Sequence[Tensor], device: torch.device
+) -> torch.cuda.CUDAGraph:
     """The graph of a step. Warming up takes real steps: what they change is put back."""
-    state = [*step.model.state_dict().values(), *(step.average.state_dict().values() if step.average else ())]
+    networks = [step.model, *([step.average] if step.average is not None else [])]
+    momenta = [s["momentum_buffer"] for s in step.optimizer.state.values() if "momentum_buffer" in s]
+    state = [*(t for network in networks for t in (*network.parameters(), *network.buffers())), *momenta]
     kept = [tensor.clone() for tensor in state]
-    momenta = {p: buffer.clone() for p, buffer in _momenta(step).items()}
     try:
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARMUP):
-                for counter in counters:
-                    counter.zero_()
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            side = torch.cuda.Stream(device)
+            side.wait_stream(torch.cuda.current_stream(device))
+            with torch.cuda.stream(side):
+                for _ in range(WARMUP):
+                    for counter in counters:
+                        counter.zero_()
+                    replayed()
+            torch.cuda.current_stream(device).wait_stream(side)
+            step.optimizer.zero_grad(set_to_none=True)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
                 replayed()
-        torch.cuda.current_stream().wait_stream(side)
-        step.optimizer.zero_grad(set_to_none=True)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            replayed()
+            for counter in counters:
+                counter.zero_()
+            graph.replay()
+        if int(counters[0]) != 1:
+            raise RuntimeError("the captured graph does nothing")
     finally:
         with torch.no_grad():
             for tensor, before in zip(state, kept, strict=True):
                 tensor.copy_(before)
-            for parameter, buffer in _momenta(step).items():
-                before = momenta.get(parameter)
-                buffer.zero_() if before is None else buffer.copy_(before)  # from 0 the first step is as from nothing
     return graph
-
-
-def _momenta(step: Step) -> dict[Tensor, Tensor]:
-    """Parameter -> its momentum buffer, of those that have one."""
-    found = {p: state.get("momentum_buffer") for p, state in step.optimizer.state.items()}
-    return {p: buffer for p, buffer in found.items() if buffer is not None}

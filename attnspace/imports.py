@@ -45,6 +45,16 @@ class Imported(BaseModel):
             return self
         return self.model_copy(update={"target": f"{(folder / module).resolve()}:{name}"})
 
+    def fingerprint(self) -> str:
+        """The same for the same function of a file of the same content, wherever it is."""
+        module, _, name = self.target.rpartition(":")
+        path: str | None = module
+        if not module.endswith(".py"):
+            spec = importlib.util.find_spec(module)
+            path = spec.origin if spec else None
+        content = Path(path).read_bytes() if path and Path(path).is_file() else module.encode()
+        return f"{name}/{hashlib.sha256(content).hexdigest()[:16]}"
+
     def function(self, error: type[AttnspaceError]) -> Callable[..., Any]:
         """The function itself.
 

@@ -41,6 +41,10 @@ class Recipe(BaseModel):
     precision: Annotated[
         Literal["float32", "bfloat16"], Field(description="Of convolutions and matrix products, by autocast.")
     ] = "float32"
+    cuda_graph: Annotated[
+        bool,
+        Field(description="Replay steps on a GPU as one graph: a network's decisions in Python are then made once."),
+    ] = True
     compile: Annotated[bool, Field(description="Compile each network with torch.compile: minutes, once a trial.")] = (
         False
     )

@@ -51,7 +51,13 @@ class Step:
             fused=True,
         )
         self.average: nn.Module | None = copy.deepcopy(model).requires_grad_(False) if recipe.ema else None
-        self._network: Callable[[Tensor], Tensor] = torch.compile(model) if recipe.compile else model
+        if recipe.momentum:  # from 0 the first step is as from nothing, also of a weight whose gradient comes later
+            for parameter in (p for group in self.optimizer.param_groups for p in group["params"]):
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        self._network: Callable[[Tensor], Tensor] = model
+        if recipe.compile:
+            torch.compiler.reset()  # what was compiled of other designs counts against a limit
+            self._network = torch.compile(model)
         self._parts = 1
         self._offload = False
 
@@ -91,7 +97,7 @@ class Step:
 
     def load_optimizer(self, state: Mapping[str, Any]) -> None:
         """Take over an optimizer's state, also from another device."""
-        self.optimizer.load_state_dict(dict(state))
+        self.optimizer.load_state_dict(copy.deepcopy(dict(state)))  # which keeps the tensors that it is given
         if self.feed.device.type == "cuda":
             for group in self.optimizer.param_groups:
                 group["lr"] = torch.tensor(self.recipe.lr, device=self.feed.device)

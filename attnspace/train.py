@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -58,7 +59,8 @@ def seeded(seed: int, stream: int) -> torch.Generator:
 
 
 class Training:
-    """The training of one model, which may stop after any epoch and go on later, in another process, to the same end.
+    """The training of one model, which may stop after any epoch and go on later, in another process, to the same end:
+    to the last bit on a CPU, and on a GPU with deterministic algorithms.
 
     The learning rate follows the schedule of all of the recipe's epochs, wherever the training stops.
 
@@ -88,7 +90,7 @@ class Training:
         self._averaging = recipe.averaging(self._steps) if recipe.ema else []
         self._step = Step(self.model, recipe, feed)
         self._captured: Captured | None = None
-        self._may_capture = on_gpu
+        self._may_capture = on_gpu and recipe.cuda_graph
 
     def run(self, until: int, on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> list[Epoch]:
         """Train up to the end of epoch `until`.
@@ -105,13 +107,16 @@ class Training:
         start = copy.deepcopy(self.state())
         with _algorithms(self.recipe.deterministic):
             while len(self.history) < until:
+                shortage = None
                 try:
                     self.history.append(self._epoch(len(self.history) + 1))
                 except torch.OutOfMemoryError as error:
-                    self._relieve(error)
+                    shortage = str(error).splitlines()[0]
+                if shortage is not None:  # outside of `except`, which holds what the step had in memory
+                    self._relieve(shortage)
                     self.restore(start)
-                    continue
-                on_epoch(self.history[-1])
+                else:
+                    on_epoch(self.history[-1])
         return self.history
 
     def _epoch(self, number: int) -> Epoch:
@@ -119,6 +124,8 @@ class Training:
         permutation = torch.randperm(len(self.feed.train), generator=self._order)
         order = permutation[: self._steps * self._batch_size].view(self._steps, self._batch_size)
         drawn = self._drawn(self._steps)
+        if self._may_capture and self._captured is None:
+            self._capture(order, drawn)
         with self._own_stream(number):
             total = self._all_steps(order, drawn, (number - 1) * self._steps)
         train_loss = total.item() / self._steps
@@ -136,8 +143,6 @@ class Training:
 
     def _all_steps(self, order: Tensor, drawn: Mapping[str, Tensor], first: int) -> Tensor:
         """The steps of an epoch, the first of which is step `first` of the training; the sum of their losses."""
-        if self._may_capture and self._captured is None:
-            self._capture(order, drawn)
         if self._captured is not None:
             return self._captured.epoch(order, drawn, first)
         device = self.feed.device
@@ -164,14 +169,17 @@ class Training:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            self.how = f"one by one: no CUDA graph can be captured: {str(error).splitlines()[0]}"
+            cause = error.__context__ or error  # capturing ends with an error of its own
+            self.how = f"one by one: no CUDA graph can be captured: {str(cause).splitlines()[0]}"
 
-    def _relieve(self, error: torch.OutOfMemoryError) -> None:
-        relief = self._step.relieve(self._batch_size)
+    def _relieve(self, shortage: str) -> None:
+        """Need less memory: first without a graph, which keeps its own."""
+        relief: str | None = "without a CUDA graph"
+        if not self._may_capture and self._captured is None:
+            relief = self._step.relieve(self._batch_size)
         if relief is None:
-            raise TrainingFailed(
-                f"out of memory with batch_size {self._batch_size} on {self.feed.device}: {str(error).splitlines()[0]}"
-            ) from None
+            where = f"with batch_size {self._batch_size} on {self.feed.device}"
+            raise TrainingFailed(f"out of memory {where}: {shortage}")
         self.how = f"one by one: out of memory, {relief}"
         self._captured, self._may_capture = None, False
         if self.feed.device.type == "cuda":
@@ -188,7 +196,8 @@ class Training:
     def evaluate(self, batches: Batches) -> tuple[float, float]:
         """Mean cross-entropy and accuracy on a split, of the averaged weights where there are some."""
         model = self._step.average or self.model
-        return evaluate(model, batches, lambda images: self._step.logits(model, self._step.inputs(images)))
+        with _algorithms(self.recipe.deterministic):
+            return evaluate(model, batches, lambda images: self._step.logits(model, self._step.inputs(images)))
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs, as `torch.save` writes it and `torch.load(weights_only=True)` reads it."""
@@ -226,7 +235,8 @@ def train(
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> list[Epoch]:
-    """Train `model` in place, to the end; the same seed gives the same result on the same machine.
+    """Train `model` in place, to the end; the same seed gives the same result on the same machine, on a GPU with
+    deterministic algorithms.
 
     Returns:
         one entry for each epoch.
@@ -269,6 +279,8 @@ def evaluate(model: nn.Module, batches: Batches, logits: Callable[[Tensor], Tens
 @contextmanager
 def _algorithms(deterministic: bool) -> Iterator[None]:
     """Deterministic algorithms alone, or the fastest that cuDNN finds."""
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(deterministic or before[0])
     torch.backends.cudnn.benchmark = not (deterministic or before[0])

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from attnspace.study import load_config
 from tests.data.made_images import write_set
 from tests.test_cli import call  # noqa: F401  # a fixture
 
@@ -138,6 +139,16 @@ def test_settings_take_the_place_of_keys_and_are_named_in_faults(call, tiny, wri
     assert err.startswith(f"error: {wrong}:4: train.epochs: should be at least 1; got 0")
     status, _, err = call("check", write({**tiny, "train": {"epochs": 0}}), "--settings", few)
     assert err.startswith(f"error: {path}:") and "train.epochs" in err  # noqa: PT018
+
+
+def test_settings_go_into_mappings_and_a_space_is_taken_whole(tiny, write):
+    tiny["train"]["augment"] = {"shift": 1, "flip": True}
+    path = write(tiny)
+    config, _ = load_config(path, write({"train": {"kind": "sgd", "augment": {"shift": 2}}}, "one.yaml"))
+    assert (config.train.augment.shift, config.train.augment.flip, config.train.batch_size) == (2, True, 30)
+    config, _ = load_config(path, write({"space": {"block": {"$published": "eca"}}}, "two.yaml"))
+    assert config.space.block == {"$published": "eca"}
+    assert config.space.placement == {}
 
 
 def test_settings_of_another_kind_replace_the_whole_section(call, tiny, write, images, tmp_path):  # noqa: F811

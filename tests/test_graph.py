@@ -44,15 +44,15 @@ class Direct:
 def as_on_a_gpu(monkeypatch):
     """Streams and graphs that do nothing. What runs while a graph is captured is run here, and is to be undone."""
     stream = SimpleNamespace(wait_stream=lambda other: None)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda given: nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
     monkeypatch.setattr(torch.cuda, "graph", lambda given: nullcontext())
 
 
 def test_replays_are_the_training_step_by_step(monkeypatch):
-    monkeypatch.setattr(graph, "_captured", lambda replayed, step, counters: Direct(replayed))
+    monkeypatch.setattr(graph, "_captured", lambda replayed, step, counters, device: Direct(replayed))
     one_by_one, replayed = begun(), begun()
     one_by_one.run(3)
     replayed._may_capture = True
@@ -72,16 +72,17 @@ def test_replays_are_the_training_step_by_step(monkeypatch):
 def test_warming_up_and_capturing_leave_the_training_as_it_was(as_on_a_gpu, monkeypatch, trained):
     real = graph._captured
 
-    def captured(replayed, step, counters):
+    def captured(replayed, step, counters, device):
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Direct(replayed))
         before = [tensor.clone() for tensor in step.model.state_dict().values()]
         average = [tensor.clone() for tensor in step.average.state_dict().values()]
-        momenta = {p: m.clone() for p, m in graph._momenta(step).items()}
-        real(replayed, step, counters)
+        momenta = [state["momentum_buffer"].clone() for state in step.optimizer.state.values()]
+        real(replayed, step, counters, device)
         assert all(torch.equal(a, b) for a, b in zip(before, step.model.state_dict().values(), strict=True))
         assert all(torch.equal(a, b) for a, b in zip(average, step.average.state_dict().values(), strict=True))
-        after = graph._momenta(step)
+        after = [state["momentum_buffer"] for state in step.optimizer.state.values()]
         assert len(after) == len(list(step.model.parameters()))
-        assert all(torch.equal(m, momenta[p]) if momenta else not m.any() for p, m in after.items())
+        assert all(torch.equal(a, b) for a, b in zip(momenta, after, strict=True))
         return Direct(replayed)
 
     monkeypatch.setattr(graph, "_captured", captured)
@@ -109,6 +110,16 @@ def test_a_step_that_cannot_be_captured_is_taken_one_by_one_and_says_why(as_on_a
     assert refused.how == (
         "one by one: no CUDA graph can be captured: operation not permitted when stream is capturing"
     )
+    assert refused.history == plain.history
+
+
+def test_a_graph_that_does_nothing_is_refused(as_on_a_gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Direct(lambda: None))
+    plain, refused = begun(), begun()
+    plain.run(2)
+    refused._may_capture = True
+    refused.run(2)
+    assert refused.how == "one by one: no CUDA graph can be captured: the captured graph does nothing"
     assert refused.history == plain.history
 
 

@@ -193,6 +193,42 @@ def test_memory_that_runs_out_late_begins_the_training_again():
     assert [epoch.epoch for epoch in other.history] == [1, 2, 3]
 
 
+def test_two_shortages_of_memory_in_a_resumed_training_change_nothing():
+    recipe = Recipe(epochs=4, batch_size=32, lr=0.05)
+
+    def run(limit: int) -> Training:
+        torch.manual_seed(0)
+        first = Training(Greedy(1_000, group_norm), DATA, recipe, 0)
+        first.run(2)
+        second = Training(Greedy(limit, group_norm), DATA, recipe, 0)
+        second.restore(first.state())
+        second.run(4)
+        return second
+
+    plenty, little = run(1_000), run(9)
+    assert little.how == "one by one: out of memory, each batch goes in 4 parts"
+    for one, other in zip(plenty.model.parameters(), little.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_weight_whose_gradient_comes_later_is_trained_from_then_on():
+    class Late(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.always, self.later, self.calls = nn.Linear(64, 10), nn.Linear(64, 10), 0
+
+        def forward(self, x):
+            self.calls += self.training
+            logits = self.always(x.flatten(1))
+            return logits + self.later(x.flatten(1)) if self.calls > 2 else logits
+
+    torch.manual_seed(0)
+    model = Late()
+    before = model.later.weight.detach().clone()
+    train(model, DATA, Recipe(epochs=1, batch_size=25, weight_decay=0), 0)
+    assert not torch.equal(model.later.weight, before)
+
+
 def test_averaged_weights_are_what_is_evaluated():
     torch.manual_seed(0)
     training = Training(ResNet(8, 8, 1, 10), DATA, Recipe(epochs=2, batch_size=25, ema=0.9), 0)

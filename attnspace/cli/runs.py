@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,8 @@ from attnspace.cli.application import STARTED, DataOption, SettingsOption, app, 
 from attnspace.errors import RunFailed
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from attnspace.results import Results
     from attnspace.study import Ledger
 
@@ -44,8 +46,7 @@ def search(
     console = terminal()
     with progress_bar() as watch:
         prepared = prepare(study, settings=settings, data_folder=data, watch=watch)
-    for note in prepared.data.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+    _print_notes(console, prepared.data.notes)
     place = Run(run_ or Path("runs") / prepared.config.name)
     place.check(prepared)
     if not place.ledger_file.exists():  # a search that was begun has met its limits
@@ -105,8 +106,10 @@ def confirm(
 
     with progress_bar() as watch:
         prepared = prepare_run(run_, data, watch)
+        test = prepared.data.sealed_test()  # decoded here, with the bar
     place = Run(run_)
     console = terminal()
+    _print_notes(console, (*prepared.data.notes, *test.notes))
     command = _command("confirm", run_, ("--top", top), ("--seeds", seeds), ("--data", data))
     asked = seeds or prepared.config.confirm.seeds
     with place.opened(prepared):
@@ -168,6 +171,12 @@ def migrate(
         print(
             f"note: the study asks for {prepared.config.search.trials} trials; raise search.trials to train new designs"
         )
+
+
+def _print_notes(console: Console, notes: Iterable[str]) -> None:
+    """What the user should know of the images."""
+    for note in notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _command(name: str, what: Path, *options: tuple[str, object]) -> list[str]:

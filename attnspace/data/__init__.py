@@ -1,7 +1,6 @@
 """Images and labels for a study.
 
-`load` gives training and validation images only. The test split has a function of its own, which a search never
-calls.
+`load` gives training and validation images; test images are sealed in it, and a search never asks for them.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ __all__ = [
     "Split",
     "Watch",
     "load",
-    "load_test",
     "located",
     "progress_bar",
 ]
@@ -77,15 +75,6 @@ def load(config: DataConfig, watch: Watch | None = None) -> Dataset:
             return load_imported(config)
         case ExternalConfig():
             return load_external(config)
-
-
-def load_test(config: DataConfig, watch: Watch | None = None) -> Split:
-    """Test images: for the confirmation of a finished search, never for the search.
-
-    Raises:
-        DataError: there are no such images, or they cannot be used.
-    """
-    return load(config, watch).sealed_test()
 
 
 def located(config: DataConfig, folder: Path, override: Path | None = None) -> DataConfig:

@@ -16,7 +16,7 @@ class Encoded:
 
     Attributes:
         name: where it stands, for messages.
-        read: gives its bytes; None where there are none.
+        read: gives its bytes.
         label: the number of its class.
         fault: what is wrong with it, where this is known before it is decoded.
     """

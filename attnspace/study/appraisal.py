@@ -19,7 +19,7 @@ from attnspace.study.design import Design, Study
 from attnspace.study.devices import devices
 from attnspace.study.ledger import Ledger
 from attnspace.study.limits import Costs, Excess
-from attnspace.study.trainer import Job
+from attnspace.study.trainer import Job, told
 
 __all__ = ["Appraisal"]
 
@@ -41,7 +41,7 @@ class Appraisal:
         self._known: dict[str, Costs] = {}
         self._plain: nn.Module | None = None
         self._limits = study.config.objective.subject_to
-        self._times = self._limits.times or any(goal.metric == "latency_ms" for goal in study.config.objective.goals)
+        self._times = study.config.times
 
     def costs(self, design: Design) -> Costs:
         """Of the whole network with the design in it."""
@@ -57,7 +57,7 @@ class Appraisal:
         except RunFailed:  # the ledger cannot be written
             raise
         except Exception as error:  # whatever a network of the user's raises
-            return replace(job, fault=f"{type(error).__name__}: {error}")
+            return replace(job, fault=told(error))
 
     def excesses(self, design: Design) -> list[Excess]:
         """The limits that a design does not meet, the worst first."""

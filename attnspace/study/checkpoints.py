@@ -58,13 +58,17 @@ class Checkpoints:
             self._path(design, seed, epochs).unlink(missing_ok=True)
 
     def keep(self, wanted: Container[str]) -> None:
-        """Forget all states but those whose names, as `name` gives them, are wanted; the folder goes with the last."""
-        if self.folder is None or not self.folder.is_dir():
-            return
-        for path in self.folder.iterdir():
-            if path.stem not in wanted or path.suffix != ".pt":
+        """Forget all states but those whose names, as `name` gives them, are wanted."""
+        if self.folder is not None and self.folder.is_dir():
+            for path in self.folder.glob("*.pt"):
+                if path.stem not in wanted:
+                    path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Forget all of them, and what was cut off while it was written."""
+        if self.folder is not None and self.folder.is_dir():
+            for path in self.folder.iterdir():
                 path.unlink()
-        if not any(self.folder.iterdir()):
             self.folder.rmdir()
 
     def count(self) -> int:

@@ -224,6 +224,22 @@ class StudyConfig(Part):
     search: Annotated[SearchConfig, Field(description="How many designs, suggested by what.")] = SearchConfig()
     confirm: Annotated[ConfirmConfig, Field(description="What is trained again to be sure.")] = ConfirmConfig()
 
+    @property
+    def times(self) -> bool:
+        """Whether latencies are measured."""
+        objective = self.objective
+        return objective.subject_to.times or any(goal.metric == "latency_ms" for goal in objective.goals)
+
+    @model_validator(mode="after")
+    def _times_on_an_idle_machine(self) -> Self:
+        if self.times and (self.search.workers or 1) > 1:
+            raise fault(
+                "cannot be more than 1 where latencies are measured, which needs an idle machine",
+                at=("search", "workers"),
+                remedy="leave workers out, or latency_ms",
+            )
+        return self
+
     @model_validator(mode="after")
     def _no_rungs_in_a_loop(self) -> Self:
         if isinstance(self.train, Loop) and self.search.rungs and "rungs" in self.search.model_fields_set:
@@ -248,19 +264,31 @@ class StudyConfig(Part):
         return data
 
 
+DEFAULT_KINDS = {"data": "digits", "backbone": "resnet", "train": "sgd"}
+
+
+def _same_kind(name: str, before: Any, now: Any) -> bool:
+    """Whether what a settings file says of a section goes into that of the study."""
+    default = DEFAULT_KINDS.get(name, "")
+    if name == "space" or not isinstance(now, dict):
+        return False
+    return not {"kind", "import"} & now.keys() or kind_of(now, default) == kind_of(before, default)
+
+
 def load_config(path: str | Path, settings: str | Path | None = None) -> tuple[StudyConfig, Document]:
     """The study of a YAML or JSON file, and the document for naming lines in later faults.
 
     Args:
         path: the study.
-        settings: a file with keys of a study that take the place of its own; mappings are merged, all else is replaced.
+        settings: a file with keys of a study that take the place of its own. Mappings are merged; `space`, and sections
+            of another kind than the study's, are taken whole.
 
     Raises:
         StudyError: with file, line and path.
     """
     document = read(path, StudyError)
     if settings is not None:
-        document = document.under(read(settings, StudyError))
+        document = document.under(read(settings, StudyError), _same_kind)
     try:
         if not isinstance(document.data, dict):
             raise StudyError("a study is a mapping", got=document.data, allowed="name: ..., space: ..., search: ...")

@@ -45,6 +45,8 @@ def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *,
     wanted = [(design, study.seed(FRESH + i)) for i in range(seeds) for design in designs]
     missing = [(design, seed) for design, seed in wanted if (design.identity, seed) not in have]
     watcher.begin_confirmation(study, len(designs), seeds, len(wanted) - len(missing))
+    if not missing:
+        return 0
     jobs = deque(Job(design, seed, 0, study.epochs, phase="confirm") for design, seed in missing)
     with (
         threads(study.config.search.threads),

@@ -9,8 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -19,13 +21,14 @@ from typing import Any, Self
 
 import torch
 
-from attnspace.errors import AttnspaceError, RunFailed
+from attnspace.data.loader import SHARE
+from attnspace.errors import AttnspaceError, RunFailed, TrainingFailed
 from attnspace.recipe import Recipe
 from attnspace.study.checkpoints import Checkpoints
 from attnspace.study.design import Source, Study, made_ready
 from attnspace.study.devices import devices
 from attnspace.study.ledger import Evaluation
-from attnspace.study.trainer import Job, Trainer, failed
+from attnspace.study.trainer import DeviceLost, Job, Trainer, failed
 from attnspace.train import Epoch
 
 __all__ = ["Alone", "Crew", "Processes", "gather"]
@@ -126,6 +129,7 @@ class Processes(Crew):
         devices: one for each process.
         heard: hears of every epoch of every job.
         threads: CPU threads of each; None leaves it to torch.
+        share: of a device's free memory, what each may fill with images.
 
     Raises:
         AttnspaceError: a worker cannot begin.
@@ -138,7 +142,9 @@ class Processes(Crew):
         devices: Sequence[torch.device],
         heard: Heard = lambda job, epoch: None,
         threads: int | None = None,
+        share: float = SHARE,
     ) -> None:
+        self._share = share
         self._study, self._checkpoints, self._heard, self._threads = study, checkpoints, heard, threads
         self._workers: list[_Worker] = []
         self.hire(devices)
@@ -153,27 +159,31 @@ class Processes(Crew):
 
     def start(self, job: Job) -> None:
         worker = next(worker for worker in self._workers if worker.job is None)
+        try:
+            worker.line.send(job)
+        except OSError:  # it died while it was idle
+            worker = self._replace(worker)
+            worker.line.send(job)
         worker.job = job
-        worker.line.send(job)
 
     def finish(self) -> tuple[Job, Evaluation]:
         while True:
             at_work = {worker.line: worker for worker in self._workers if worker.job is not None}
             for line in wait(list(at_work)):
                 worker = at_work[line]  # type: ignore[index]  # `wait` is typed for sockets and handles too
-                job, row = worker.job, None
+                job = worker.job
                 assert job is not None
                 try:
                     kind, what = worker.line.recv()
-                except (EOFError, ConnectionResetError):
-                    row = failed(self._study, job, _end_of(worker.process))
-                    self._workers.remove(worker)
-                    self.hire([worker.device])
-                    return job, row
+                except (EOFError, OSError):
+                    kind, what = "lost", _end_of(worker.process)
                 if kind == "epoch":
                     self._heard(job, what)
                 elif kind == "fault":
                     raise what
+                elif kind == "lost":
+                    self._replace(worker)
+                    return job, failed(self._study, job, what)
                 else:
                     worker.job = None
                     return job, what
@@ -188,9 +198,10 @@ class Processes(Crew):
         new = []
         for device in devices:
             here, there = context.Pipe()
-            order = (self._study.source, self._checkpoints, device, self._threads)
-            process = context.Process(target=_work, args=(there, *order), daemon=True)
-            process.start()
+            order = (self._study.source, self._study.recipe, self._checkpoints, device, self._threads, self._share)
+            process = context.Process(target=_work, args=(there, *order))
+            with _deaf():
+                process.start()
             there.close()  # so that the line ends with the process
             new.append(_Worker(process, here, device))
         self._workers += new
@@ -200,6 +211,13 @@ class Processes(Crew):
         except BaseException:
             self.close()
             raise
+
+    def _replace(self, worker: _Worker) -> _Worker:
+        """A new process in place of one that has died or is of no more use."""
+        self._workers.remove(worker)
+        _end([worker])
+        self.hire([worker.device])
+        return self._workers[-1]
 
     def dismiss(self, number: int) -> None:
         """End the processes that were hired last."""
@@ -221,7 +239,7 @@ class Processes(Crew):
         """What a process that trains nothing says next."""
         try:
             kind, what = worker.line.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             raise RunFailed(f"a worker could not begin: {_end_of(worker.process)}") from None
         if kind == "fault":
             raise what
@@ -246,13 +264,20 @@ def gather(
     settings = study.config.search
     where = devices(settings.device)
     workers = settings.workers
-    is_ours = isinstance(study.config.train, Recipe)
-    if study.table or workers == 1 or (workers is None and (where[0].type == "cpu" or not is_ours)):
+    measure = where[0].type == "cuda" and isinstance(study.config.train, Recipe) and not study.config.times
+    if study.table or workers == 1 or (workers is None and not measure):
         return Alone(study, checkpoints, where[0], heard)
-    if workers is None:
-        return _measured(Processes(study, checkpoints, where, heard, settings.threads), where, say)
-    threads = settings.threads or max(1, (os.cpu_count() or 1) // workers)
-    return Processes(study, checkpoints, [where[i % len(where)] for i in range(workers)], heard, threads)
+    each = -(-workers // len(where)) if workers else MOST
+    threads = settings.threads or max(1, (os.cpu_count() or 1) // (workers or each * len(where)))
+    if workers:
+        where = [where[i % len(where)] for i in range(workers)]
+        return Processes(study, checkpoints, where, heard, threads, SHARE / each)
+    crew = Processes(study, checkpoints, where, heard, threads, SHARE / each)
+    try:
+        return _measured(crew, where, say)
+    except BaseException:
+        crew.close()
+        raise
 
 
 def _measured(crew: Processes, where: Sequence[torch.device], say: Callable[[str], None]) -> Crew:
@@ -271,20 +296,35 @@ def _measured(crew: Processes, where: Sequence[torch.device], say: Callable[[str
 
 
 def _work(
-    line: Connection, source: Source, checkpoints: Checkpoints, device: torch.device, threads: int | None
+    line: Connection,
+    source: Source,
+    recipe: str,
+    checkpoints: Checkpoints,
+    device: torch.device,
+    threads: int | None,
+    share: float,
 ) -> None:
     """A worker's whole life: what it is sent, it trains."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that searches, which ends this one
     if threads:
         torch.set_num_threads(threads)
     try:
-        trainer = Trainer(made_ready(source), checkpoints, device, lambda epoch: line.send(("epoch", epoch)))
+        study = made_ready(source)
+        if study.recipe != recipe:
+            raise RunFailed(
+                "data or code of the study have changed since the search began",
+                file=source.file,
+                remedy="undo the change, or search anew under another name",
+            )
+        trainer = Trainer(study, checkpoints, device, lambda epoch: line.send(("epoch", epoch)), share)
         line.send(("ready", None))
         while (order := line.recv()) is not None:
             if isinstance(order, Job):
                 line.send(("row", trainer.advance(order)))
             else:
                 line.send(("rate", _probed(trainer, order)))
+    except DeviceLost as error:
+        line.send(("lost", error.what))
     except AttnspaceError as error:
         line.send(("fault", error))
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -294,7 +334,7 @@ def _work(
 def _probed(trainer: Trainer, seconds: float) -> float:
     try:
         return trainer.probe(seconds)
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, TrainingFailed):
         return 0.0
 
 
@@ -304,7 +344,7 @@ def _end(workers: Sequence[_Worker]) -> None:
         if worker.job is None and worker.process.is_alive():
             try:
                 worker.line.send(None)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:  # it has ended by itself
                 continue
         else:
             worker.process.terminate()
@@ -314,6 +354,19 @@ def _end(workers: Sequence[_Worker]) -> None:
             worker.process.kill()
             worker.process.join()
         worker.line.close()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """A process that begins in here does not hear Ctrl-C, which is for the one that searches."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end_of(process: SpawnProcess) -> str:

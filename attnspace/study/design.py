@@ -17,6 +17,7 @@ from attnspace import backbones, data
 from attnspace.backbones import BackboneConfig
 from attnspace.data import Dataset, Watch
 from attnspace.errors import AttnspaceError, PlacementError, RunError, SpecError, StudyError, within
+from attnspace.imports import Imported
 from attnspace.placement import Placement, Slot, insert_at, plan, slots, used_blocks
 from attnspace.primitives import Block
 from attnspace.results import load
@@ -185,6 +186,9 @@ class Study:
     def recipe(self) -> str:
         """A hash of what an evaluation depends on besides design, seed and how far it went."""
         parts = self.config.model_dump(mode="json", include={"backbone", "train"})
+        for name, section in (("backbone", self.config.backbone), ("train", self.config.train)):
+            if isinstance(section, Imported):
+                parts[name]["import"] = section.fingerprint()
         parts["data"] = self.data.fingerprint  # the same images are the same wherever they are kept
         if self.table:
             parts["train"] = self.table.study["train"]
@@ -305,8 +309,7 @@ def _table(config: StudyConfig, folder: Path) -> Table | None:
                     allowed=str(table.study[part]),
                     remedy="copy it here",
                 )
-    metrics = [goal.metric for goal in config.objective.goals]
-    if config.objective.subject_to.times or "latency_ms" in metrics:
+    if config.times:
         raise StudyError("a table holds no latencies", at=("objective",), remedy="leave latency_ms out")
     return table
 

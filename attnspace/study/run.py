@@ -20,6 +20,9 @@ from attnspace.validation import validate
 
 __all__ = ["Run", "differences", "written_out"]
 
+ELSEWHERE = (("data", "path"), ("data", "import"), ("backbone", "import"), ("train", "import"))
+"""Where something is. What it is counts in the recipe, by its content."""
+
 
 class Run:
     """A directory of one study's results.
@@ -76,7 +79,7 @@ class Run:
             raise RunError(
                 f"{what}: {join_path(at)} is {shown(before)} there and {shown(now)} here{others}",
                 file=str(self.path),
-                allowed="the same study; only search.trials, search.workers, data.path, confirm and doc may change",
+                allowed="the same study; search.trials, search.workers, confirm, doc and places of files may change",
                 remedy="give the changed study a name of its own, choose another directory with --run, "
                 "or take the run's results over with: attnspace migrate RUN STUDY",
             )
@@ -131,7 +134,7 @@ def written_out(study: Any) -> Any:
 
 def differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """Where two studies differ, as plain data: the path, what is said in the earlier one, and now."""
-    if at in (("search", "trials"), ("search", "workers"), ("data", "path"), ("doc",), ("confirm",)):
+    if at in (("search", "trials"), ("search", "workers"), *ELSEWHERE, ("doc",), ("confirm",)):
         return
     if isinstance(earlier, list | tuple) and isinstance(now, list | tuple) and len(earlier) == len(now):
         for i, (before, after) in enumerate(zip(earlier, now, strict=True)):

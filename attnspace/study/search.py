@@ -56,11 +56,8 @@ def search(study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoi
         StudyError: it asks for a device that is not there, or names a training loop that cannot be imported.
         RunFailed: the ledger or a checkpoint cannot be written, or workers cannot begin.
     """
-    with (
-        threads(study.config.search.threads),
-        gather(study, checkpoints or Checkpoints(None), watcher.epoch_ends, watcher.note) as crew,
-    ):
-        return Search(study, ledger, watcher, checkpoints or Checkpoints(None), crew).run()
+    with threads(study.config.search.threads):
+        return Search(study, ledger, watcher, checkpoints or Checkpoints(None)).run()
 
 
 @contextmanager
@@ -77,12 +74,11 @@ def threads(number: int | None) -> Iterator[None]:
 class Search:
     """One sitting of a search."""
 
-    def __init__(self, study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoints, crew: Crew) -> None:
+    def __init__(self, study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoints) -> None:
         self._study = study
         self._ledger = ledger
         self._watcher = watcher
         self._checkpoints = checkpoints
-        self._crew = crew
         self._appraisal = Appraisal(study, ledger)
         config = study.config
         goals = config.objective.goals
@@ -94,28 +90,36 @@ class Search:
 
     def run(self) -> Outcome:
         """Hand out job after job, and take in their rows, until nothing is left to do."""
-        standing, crew = self._standing, self._crew
         earlier = [row for row in self._ledger.rows() if (row.recipe, row.phase) == (self._study.recipe, "search")]
         for row in earlier:
-            standing.add(row)
+            self._standing.add(row)
         self._watcher.begin(self._study, earlier)
+        job = self._next(busy=False)
+        if job is None:  # no crew is needed
+            return Outcome(0, 0, 0.0, self._exhausted)
+        with gather(self._study, self._checkpoints, self._watcher.epoch_ends, self._watcher.note) as crew:
+            outcome = self._with(crew, job)
+        self._checkpoints.clear()
+        return outcome
+
+    def _with(self, crew: Crew, job: Job | None) -> Outcome:
         evaluations, epochs, training_s = 0, 0, 0.0
-        while True:
-            while crew.busy < crew.size and (job := self._next()) is not None:
-                standing.begin(job)
+        while job is not None or crew.busy:
+            while job is not None:
+                self._standing.begin(job)
                 self._watcher.design_begins(job)
                 crew.start(self._appraisal.priced(job))
-            if not crew.busy:
-                break
-            job, row = crew.finish()
-            self._take_in(job, row)
+                job = self._next(busy=True) if crew.busy < crew.size else None
+            done, row = crew.finish()
+            self._take_in(done, row)
             evaluations += 1
-            epochs += max(0, len(row.history) - job.since)
+            epochs += max(0, len(row.history) - done.since)
             training_s += row.train_s
-        self._checkpoints.keep(())
+            job = self._next(busy=crew.busy > 0)
         return Outcome(evaluations, epochs, training_s / crew.size, self._exhausted)
 
-    def _next(self) -> Job | None:
+    def _next(self, *, busy: bool) -> Job | None:
+        """What is done next; None if nothing is, or not before something else has ended."""
         study, standing = self._study, self._standing
         for baseline in study.baselines:
             if baseline.identity not in standing.seen:
@@ -127,7 +131,7 @@ class Search:
             if job is not None:
                 return job
         # A small search may end before its rungs let anyone through: one design is trained to the end all the same.
-        if promotion is None and not self._crew.busy:
+        if promotion is None and not busy:
             promotion = standing.halving.leader()
         if promotion is None:
             return None
@@ -151,7 +155,7 @@ class Search:
                 {
                     Checkpoints.name(key.design, key.seed, epochs)
                     for rung, epochs in enumerate(rungs)
-                    for key in self._standing.halving.waiting(rung, 1.5 / factor)
+                    for key in (*self._standing.halving.waiting(rung, 1.5 / factor), *self._standing.under_way())
                 }
             )
 
@@ -163,7 +167,7 @@ class Search:
             None if the space holds no further design, or none that 2,000 draws from a large one found.
         """
         study, standing = self._study, self._standing
-        number, suggester = standing.trials, self._suggester
+        number, suggester = standing.next_number(), self._suggester
         rng = random.Random(f"{study.config.search.seed}/{number}")
         heavy: Filling | None = None
         standing.refresh()

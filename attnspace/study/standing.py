@@ -42,6 +42,8 @@ class Standing:
         self.halving: Halving[TrialKey] = Halving(study.rungs, rungs.factor if rungs else 2, len(self._goals))
         self._rows: dict[TrialKey, Evaluation] = {}
         self._under_way: set[TrialKey] = set()
+        self._numbers: set[int | None] = set()
+        self._next_number = 0
         self._paused: dict[TrialKey, tuple[int, list[float]]] = {}
         self._stale = False
         self._designs: dict[TrialKey, Design] = {}
@@ -54,6 +56,16 @@ class Standing:
     def trials(self) -> int:
         return len(self._rows) + len(self._under_way - self._rows.keys())
 
+    def next_number(self) -> int:
+        """The smallest number that no trial has: one that was lost on the way leaves its number to another."""
+        while self._next_number in self._numbers:
+            self._next_number += 1
+        return self._next_number
+
+    def under_way(self) -> set[TrialKey]:
+        """Trials that are being trained."""
+        return set(self._under_way)
+
     def begin(self, job: Job) -> None:
         """A job is handed over: nothing else is to train the same."""
         key = TrialKey(job.design.identity, job.seed)
@@ -61,6 +73,7 @@ class Standing:
         if job.design.role != "trial":
             return
         self._under_way.add(key)
+        self._numbers.add(job.trial)
         if job.since:
             self.halving.begin(key, self._study.rungs.index(job.since))
 
@@ -96,6 +109,7 @@ class Standing:
             return
         key = TrialKey(row.design, row.seed)
         self._under_way.discard(key)
+        self._numbers.add(row.trial)
         self._rows[key] = row
         if design is not None:
             self._designs[key] = design

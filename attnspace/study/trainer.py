@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import socket
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import optuna
 import torch
 
-from attnspace import data
 from attnspace.data import Split
-from attnspace.data.loader import Batches, Feed
+from attnspace.data.loader import SHARE, Batches, Feed
 from attnspace.errors import RunFailed, StudyError, TrainingFailed
 from attnspace.study.checkpoints import Checkpoints
 from attnspace.study.config import Loop, Replay
@@ -26,9 +28,13 @@ from attnspace.study.limits import Costs
 from attnspace.study.loops import Report, run_loop
 from attnspace.train import Epoch, Training
 
-__all__ = ["Job", "Trainer", "failed"]
+__all__ = ["DeviceLost", "Job", "Trainer", "failed", "told"]
 
 PROBE_BATCHES = 20
+
+
+class DeviceLost(RunFailed):
+    """After a fault on a GPU a process can use it no more."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Trainer:
         checkpoints: where trainings wait.
         device: where networks are trained.
         on_epoch: hears of every epoch.
+        share: images that take more than this part of the device's free memory are streamed.
 
     Raises:
         StudyError: the training loop that the study names cannot be imported.
@@ -85,7 +92,11 @@ class Trainer:
         checkpoints: Checkpoints,
         device: torch.device,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        share: float = SHARE,
     ) -> None:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # graphs and streams are of the device that is current
+        self._share = share
         self._study = study
         self._checkpoints = checkpoints
         self._device = device
@@ -97,6 +108,7 @@ class Trainer:
         """Train a design up to an epoch; its failure is a result, with its reason.
 
         Raises:
+            DeviceLost: the device takes no more work from this process.
             RunFailed: a checkpoint cannot be written.
         """
         started = time.perf_counter()
@@ -109,7 +121,9 @@ class Trainer:
         except RunFailed:  # nothing can be written
             raise
         except Exception as error:  # one design's fault must not end the search; it is recorded and shown
-            reason = f"{type(error).__name__}: {error}"
+            reason = told(error)
+            if isinstance(error, RuntimeError) and str(error).startswith("CUDA error"):
+                raise DeviceLost(reason, remedy="give the same command again: what was finished is kept") from error
         last = result.history[-1] if result.history and reason is None else None
         row = failed(self._study, job, reason or "")
         return replace(
@@ -156,23 +170,31 @@ class Trainer:
         torch.manual_seed(job.seed)
         training = Training(self._study.network(job.design), self._feed, train, job.seed)
         state = self._checkpoints.load(job.design.identity, job.seed, job.since) if job.since else None
-        if state is not None:
+        if state is None:
+            return training
+        try:
             training.restore(state)
+        except (KeyError, RuntimeError, TypeError, ValueError):
+            return self._begun(replace(job, since=0))  # not its own: the training begins again
         return training
 
     def probe(self, seconds: float) -> float:
-        """Train the plain backbone on a few batches for so long, and forget it.
+        """Train the backbone with CBAM, which needs much memory, on a few batches for so long, and forget it.
 
         Returns:
             images per second.
+
+        Raises:
+            TrainingFailed, torch.OutOfMemoryError: memory does not suffice.
         """
         train = self._study.config.train
         assert not isinstance(train, Replay | Loop)
         images, labels = next(iter(self._feed.train.in_order(PROBE_BATCHES * train.batch_size)))
         few = Split(images.cpu(), labels.cpu())
         feed = Feed(replace(self._study.data, train=few, validation=few), self._device)
-        recipe = train.model_copy(update={"epochs": 10_000})
-        training = Training(self._study.network(self._study.baselines[0]), feed, recipe, 0)
+        recipe = train.model_copy(update={"epochs": 10_000, "lr": 1e-6})  # only its speed counts
+        heavy = next(design for design in self._study.baselines if design.name == "cbam")
+        training = Training(self._study.network(heavy), feed, recipe, 0)
         training.run(1)  # begins slowly: kernels are chosen, a graph is captured
         began = time.perf_counter()
         while time.perf_counter() - began < seconds:
@@ -187,7 +209,7 @@ class Trainer:
         torch.manual_seed(job.seed)
         model = study.network(job.design).to(self._device)
         confirming = job.phase == "confirm"
-        test = data.load_test(study.config.data) if confirming else None
+        test = study.data.sealed_test() if confirming else None
         report = Report(job.seed, study.epochs, self._device, study.data, test, confirming, self._on_epoch)
         result.history = report.history
         wanted = [goal.metric for goal in study.config.objective.goals if goal.is_learnt]
@@ -211,11 +233,11 @@ class Trainer:
     @cached_property
     def _feed(self) -> Feed:
         """The images on the device, once for all trainings."""
-        return Feed(self._study.data, self._device)
+        return Feed(self._study.data, self._device, self._share)
 
     @cached_property
     def _test(self) -> Batches:
-        return self._feed.batches(data.load_test(self._study.config.data))
+        return self._feed.batches(self._study.data.sealed_test())
 
 
 def failed(study: Study, job: Job, reason: str) -> Evaluation:
@@ -251,6 +273,14 @@ def failed(study: Study, job: Job, reason: str) -> Evaluation:
     )
 
 
+def told(error: BaseException) -> str:
+    """An error in words, with the line of the user's code, or of a library's, that raised it."""
+    own = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(own)]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
 def _named(device: torch.device) -> str:
     return f"{device} {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)
 
@@ -262,4 +292,5 @@ def _versions() -> dict[str, str]:
         "optuna": optuna.__version__,
         "numpy": np.__version__,
         "threads": str(torch.get_num_threads()),
+        **{name: str(sys.modules[name].__version__) for name in ("timm", "torchvision") if name in sys.modules},
     }

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from attnspace.data import cache as cache_module
-from attnspace.data import decoder, digests, load, load_test
+from attnspace.data import decoder, digests, load
 from attnspace.data.folders import cache_folder
 from attnspace.errors import DataError
 from tests.data.made_images import config, encoded, write_folder, write_set
@@ -261,7 +261,7 @@ def test_rows_are_read_in_the_order_asked_for(parquet):
 
 def test_the_watch_is_told_of_reading_and_decoding(parquet):
     told = []
-    load_test(parquet, lambda *said: told.append(said))
+    load(parquet, lambda *said: told.append(said)).sealed_test()
     assert sum(what == "read bytes" for what, *_ in told) == 2
     assert told[-1] == ("decode test images", 8, 8)
     assert ("decode training images", 40, 40) in told

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits as sklearn_digits
 
-from attnspace.data import DigitsConfig, load, load_test
+from attnspace.data import DigitsConfig, load
 
 
 def keys(split) -> list[bytes]:
@@ -10,7 +10,7 @@ def keys(split) -> list[bytes]:
 
 
 def test_splits_are_disjoint_and_cover_the_set():
-    data, test = load(DigitsConfig()), load_test(DigitsConfig())
+    data, test = load(DigitsConfig()), load(DigitsConfig()).sealed_test()
     assert (len(data.train), len(data.validation), len(test)) == (797, 500, 500)
     whole = np.ascontiguousarray(sklearn_digits().images, dtype=np.uint8)
     assert sorted(keys(data.train) + keys(data.validation) + keys(test)) == sorted(image.tobytes() for image in whole)

@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from attnspace.data import load, load_test
+from attnspace.data import load
 from attnspace.errors import DataError
 from tests.data.made_images import config, encoded, pixels, write_folder
 
@@ -16,7 +16,7 @@ def keys(split) -> list[bytes]:
 
 def test_folders_name_the_classes_in_order_and_test_images_are_drawn(tmp_path):
     write_folder(tmp_path / "set", ("dog", "cat"))
-    data, test = load(folder(tmp_path / "set")), load_test(folder(tmp_path / "set"))
+    data, test = load(folder(tmp_path / "set")), load(folder(tmp_path / "set")).sealed_test()
     assert data.classes == ("cat", "dog")
     assert (len(data.train), len(data.validation), len(test)) == (12, 4, 4)
     assert data.notes == ("there is no test split: 4 of the 20 images were drawn for it, class by class",)
@@ -79,7 +79,7 @@ def test_test_images_of_another_size_are_an_error(tmp_path):
     (tmp_path / "test" / "cat").mkdir(parents=True)
     (tmp_path / "test" / "cat" / "wide.png").write_bytes(encoded(1, width=9, height=5))
     with pytest.raises(DataError) as raised:
-        load_test(folder(tmp_path))
+        load(folder(tmp_path)).sealed_test()
     assert str(raised.value) == "size: test images are 9 x 5 pixels, training images 6 x 6; set size"
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from attnspace.data import load, load_test, located
+from attnspace.data import load, located
 from attnspace.errors import DataError
 from tests.data.made_images import config
 
@@ -32,7 +32,7 @@ def test_a_validation_split_of_its_own_is_taken():
 def test_without_test_images_they_are_drawn():
     chosen = imported(args={"test": 0})
     assert load(chosen).notes == ("there is no test split: 4 of the 20 images were drawn for it, class by class",)
-    assert (len(load(chosen).train), len(load_test(chosen))) == (12, 4)
+    assert (len(load(chosen).train), len(load(chosen).sealed_test())) == (12, 4)
 
 
 def test_the_fingerprint_is_of_the_images_not_of_the_function():

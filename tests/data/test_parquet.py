@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from attnspace.data import load, load_test
+from attnspace.data import load
 from attnspace.data.moments import mean_and_std, moments
 from attnspace.errors import DataError
 from tests.data.made_images import config, encoded, hub_metadata, pixels, write_parquet, write_set
@@ -29,7 +29,7 @@ def test_images_and_labels_are_those_of_the_files(tmp_path, plain):
         assert [wanted[key] for key in keys(split)] == split.labels.tolist()
     assert set(keys(data.train)) | set(keys(data.validation)) == set(wanted)
     assert not set(keys(data.train)) & set(keys(data.validation))
-    test = load_test(parquet(tmp_path))
+    test = load(parquet(tmp_path)).sealed_test()
     assert keys(test) == [pixels(encoded(1_000 + i)).tobytes() for i in range(8)]
     assert test.labels.tolist() == [0, 1] * 4
 
@@ -89,7 +89,7 @@ def test_a_missing_shard_is_named(tmp_path):
 def test_without_test_files_test_images_are_drawn_and_this_is_said(tmp_path):
     write_set(tmp_path)
     chosen = parquet(tmp_path, test=None, test_images=6)
-    data, test = load(chosen), load_test(chosen)
+    data, test = load(chosen), load(chosen).sealed_test()
     assert data.notes == ("there is no test split: 6 of the 40 images were drawn for it, class by class",)
     assert (len(data.train), len(data.validation), len(test)) == (24, 10, 6)
     assert len({*keys(data.train), *keys(data.validation), *keys(test)}) == 40
@@ -190,7 +190,7 @@ def test_faulty_test_images_are_found_when_they_are_asked_for(tmp_path):
     data = load(parquet(tmp_path))
     with pytest.raises(DataError, match=r"1 of 2 test images cannot be used: test.parquet row 1 is no image"):
         data.sealed_test()
-    skipped = load_test(parquet(tmp_path, faulty="skip"))
+    skipped = load(parquet(tmp_path, faulty="skip")).sealed_test()
     assert len(skipped) == 1
     assert skipped.notes[0].endswith("They are left out")
 

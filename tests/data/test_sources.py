@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from attnspace.data import DigitsConfig, load, load_test, located, progress, progress_bar
+from attnspace.data import DigitsConfig, load, located, progress, progress_bar
 from attnspace.data.hub import HubPath
 from attnspace.errors import DataError
 from tests.data.made_images import config, write_set
@@ -26,7 +26,7 @@ def test_external_data_have_a_shape_and_no_images():
     chosen = config(kind="external", shape=[3, 32, 24], classes=7)
     data = load(chosen)
     assert data.input_shape == (3, 32, 24)
-    assert (len(data.train), len(data.validation), len(load_test(chosen)), len(data.classes)) == (0, 0, 0, 7)
+    assert (len(data.train), len(data.validation), len(load(chosen).sealed_test()), len(data.classes)) == (0, 0, 0, 7)
     assert data.fingerprint == "external/3x32x24/7"
 
 

@@ -95,6 +95,79 @@ def test_a_worker_that_dies_before_it_begins_is_no_result(tiny, write, tmp_path)
             Processes(study, Checkpoints(None), [CPU])
 
 
+def test_a_worker_that_dies_while_it_is_idle_is_replaced(tiny, write):
+    study = prepare(write(tiny))
+    with Processes(study, Checkpoints(None), [CPU], threads=1) as crew:
+        first = crew._workers[0].process
+        first.kill()
+        first.join()
+        crew.start(Job(study.baselines[0], 0, 0, 1))
+        _, row = crew.finish()
+        assert row.outcome == "done"
+        assert crew.size == 1
+
+
+def test_code_that_changes_while_a_search_goes_on_ends_it(tiny, write, tmp_path):
+    (tmp_path / "loop.py").write_text("def train(model, report): return {'val_accuracy': 0.5}\n")
+    tiny["train"] = {"import": "loop.py:train", "epochs": 1}
+    study = prepare(write(tiny))
+    assert study.recipe == prepare(write(tiny)).recipe
+    (tmp_path / "loop.py").write_text("def train(model, report): return {'val_accuracy': 0.9}\n")
+    with pytest.raises(RunFailed, match=r"data or code of the study have changed since the search began; undo"):
+        Processes(study, Checkpoints(None), [CPU])
+
+
+def test_a_loop_may_have_processes_of_its_own(tiny, write, tmp_path, run):
+    (tmp_path / "loop.py").write_text(
+        "import multiprocessing\n"
+        "def train(model, report):\n"
+        "    child = multiprocessing.get_context('fork').Process(target=print)\n"
+        "    child.start(); child.join()\n"
+        "    return {'val_accuracy': 0.5}\n"
+    )
+    tiny["train"] = {"import": "loop.py:train", "epochs": 1}
+    tiny["search"] |= {"workers": 2, "trials": 1}
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert {row.reason for row in rows} == {None}
+
+
+def test_numbers_of_trials_that_were_lost_are_given_again(tiny, write, tmp_path, run):
+    class Stop(Watcher):
+        """Ctrl-C when the second trial has ended, whatever its number."""
+
+        ended_trials = 0
+
+        def design_ends(self, row) -> None:
+            self.ended_trials += row.role == "trial"
+            if self.ended_trials == 2:
+                raise KeyboardInterrupt
+
+    tiny["search"] |= {"workers": 2, "trials": 6, "rungs": None, "sampler": "random"}
+    study = prepare(write(tiny))
+    with pytest.raises(KeyboardInterrupt):
+        run(study, tmp_path / "run", Stop())
+    _, rows = run(study, tmp_path / "run")
+    assert sorted(row.trial for row in rows if row.role == "trial") == list(range(6))
+
+
+def test_a_network_that_does_not_fit_is_no_rate(tiny, write, monkeypatch):
+    from attnspace.errors import TrainingFailed
+    from attnspace.study.trainer import Trainer
+
+    def fails(self, seconds):
+        raise TrainingFailed("out of memory")
+
+    monkeypatch.setattr(Trainer, "probe", fails)
+    assert crews._probed(Trainer(prepare(write(tiny)), Checkpoints(None), CPU), 1.0) == 0.0
+
+
+def test_latencies_want_an_idle_machine(tiny, write):
+    tiny["search"]["workers"] = 2
+    tiny["objective"] = {"maximize": "val_accuracy", "subject_to": {"latency_ms": 10}}
+    with pytest.raises(StudyError, match=r"search\.workers: cannot be more than 1 where latencies are measured"):
+        prepare(write(tiny))
+
+
 def test_a_probe_trains_in_all_workers_and_leaves_them_ready(tiny, write, monkeypatch):
     monkeypatch.setattr(crews, "PROBE_SECONDS", 0.2)
     study = prepare(write(tiny))

@@ -169,7 +169,17 @@ def test_a_loop_that_raises_is_a_failed_trial(tiny, write, tmp_path, run):
     (tmp_path / "loop.py").write_text("def train(model, report):\n    raise ValueError('my data are gone')\n")
     tiny["train"] = {"import": "loop.py:train"}
     _, rows = run(prepare(write(tiny)), tmp_path / "run")
-    assert {row.reason for row in rows} == {"ValueError: my data are gone"}
+    assert {row.reason for row in rows} == {"ValueError: my data are gone (loop.py:2)"}
+
+
+def test_a_recipe_is_of_the_code_and_not_of_its_place(tiny, write, tmp_path):
+    tiny["train"] = {"import": "loop.py:train"}
+    recipes = []
+    for folder, text in (("a", "1"), ("b", "1"), ("b", "2")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "loop.py").write_text(f"def train(model, report): return {text}\n")
+        recipes.append(prepare(write(tiny, f"{folder}/study.yaml")).recipe)
+    assert recipes[0] == recipes[1] != recipes[2]
 
 
 def test_a_loop_with_data_of_its_own(tiny, write, tmp_path, run):

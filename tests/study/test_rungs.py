@@ -165,7 +165,7 @@ def test_what_is_kept_is_read_again_and_what_is_not_is_gone(tmp_path):
     kept.keep({Checkpoints.name("b", 0, 3)})
     assert kept.load("a", 0, 3) is None
     kept.drop("b", 0, 3)
-    kept.keep(())
+    kept.clear()
     assert not (tmp_path / "checkpoints").exists()
 
 
