@@ -175,8 +175,9 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="30 epochs, three seeds, several workers: for a GPU.")
     given = parser.parse_args()
     device = torch.device(given.device)
-    few = None if given.full else 4_096
-    data = load(ParquetConfig(kind="parquet", path=str(given.data.resolve()), train_images=few))
+    few = 4_096
+    section = {} if given.full else {"train_images": few, "validation": 512}
+    data = load(ParquetConfig(kind="parquet", path=str(given.data.resolve()), **section))
     feed, recipe = Feed(data, device), recipe_of(device)
     result: dict = {
         "machine": machine(),
