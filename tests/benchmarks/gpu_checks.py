@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from attnspace.backbones import ResNet
 from attnspace.data import DigitsConfig, load
