@@ -107,7 +107,7 @@ def _space_of(file: str) -> Space | None:
     try:
         if isinstance(data, dict) and "space" in data:
             from attnspace.study import load_config
-            from attnspace.study.design import space_of
+            from attnspace.study.preparation import space_of
 
             return space_of(load_config(file)[0])
         return Space(data) if has_holes(data) else None

@@ -6,9 +6,10 @@ from attnspace.study.appraisal import Appraisal
 from attnspace.study.checkpoints import Checkpoints
 from attnspace.study.config import StudyConfig, load_config
 from attnspace.study.confirm import confirm
-from attnspace.study.design import Design, Study, prepare, prepare_run
+from attnspace.study.design import Design, Study
 from attnspace.study.ledger import Evaluation, Ledger
 from attnspace.study.migration import Migration, migrate
+from attnspace.study.preparation import prepare, prepare_run
 from attnspace.study.progress import Watcher
 from attnspace.study.run import Run
 from attnspace.study.search import Outcome, Search, search

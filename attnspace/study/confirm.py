@@ -16,8 +16,8 @@ from attnspace.space import Filling
 from attnspace.study.appraisal import Appraisal
 from attnspace.study.checkpoints import Checkpoints
 from attnspace.study.controls import constant, matched
-from attnspace.study.crew import gather
 from attnspace.study.design import Design, Study
+from attnspace.study.gathering import gather
 from attnspace.study.ledger import Ledger
 from attnspace.study.progress import Watcher
 from attnspace.study.search import threads

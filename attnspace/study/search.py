@@ -17,8 +17,9 @@ from attnspace.errors import PlacementError, SpecError
 from attnspace.space import Filling
 from attnspace.study.appraisal import Appraisal
 from attnspace.study.checkpoints import Checkpoints
-from attnspace.study.crew import Crew, gather
+from attnspace.study.crew import Crew
 from attnspace.study.design import Study
+from attnspace.study.gathering import gather
 from attnspace.study.ledger import Evaluation, Ledger
 from attnspace.study.progress import Watcher
 from attnspace.study.standing import Standing

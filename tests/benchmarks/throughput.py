@@ -36,7 +36,8 @@ from attnspace.data.augment import Augment
 from attnspace.data.loader import Feed
 from attnspace.recipe import Recipe
 from attnspace.study import Checkpoints, prepare
-from attnspace.study.crew import Processes, gather
+from attnspace.study.gathering import gather
+from attnspace.study.processes import Processes
 from attnspace.study.trainer import Job
 from attnspace.train import Training
 from tests.benchmarks.machine import machine

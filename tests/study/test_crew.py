@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from attnspace.errors import RunFailed, StudyError
-from attnspace.study import Checkpoints, Watcher, prepare
-from attnspace.study import crew as crews
-from attnspace.study.crew import Alone, Processes, gather
+from attnspace.study import Checkpoints, Watcher, gathering, prepare, processes
+from attnspace.study.crew import Alone
 from attnspace.study.devices import devices
+from attnspace.study.gathering import gather
+from attnspace.study.processes import Processes
 from attnspace.study.trainer import Job
+from attnspace.study.worker import probed
 
 CPU = torch.device("cpu")
 
@@ -158,7 +160,7 @@ def test_a_network_that_does_not_fit_is_no_rate(tiny, write, monkeypatch):
         raise TrainingFailed("out of memory")
 
     monkeypatch.setattr(Trainer, "probe", fails)
-    assert crews._probed(Trainer(prepare(write(tiny)), Checkpoints(None), CPU), 1.0) == 0.0
+    assert probed(Trainer(prepare(write(tiny)), Checkpoints(None), CPU), 1.0) == 0.0
 
 
 def test_latencies_want_an_idle_machine(tiny, write):
@@ -169,7 +171,7 @@ def test_latencies_want_an_idle_machine(tiny, write):
 
 
 def test_a_probe_trains_in_all_workers_and_leaves_them_ready(tiny, write, monkeypatch):
-    monkeypatch.setattr(crews, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "PROBE_SECONDS", 0.2)
     study = prepare(write(tiny))
     with Processes(study, Checkpoints(None), [CPU], threads=1) as crew:
         assert crew.probe() > 0
@@ -211,9 +213,9 @@ class Counted:
     ],
 )
 def test_workers_are_added_as_long_as_they_bring_something(monkeypatch, rates, best):
-    monkeypatch.setattr(crews.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(gathering.os, "cpu_count", lambda: 64)
     said = []
-    assert crews._measured(Counted(rates), [CPU], said.append).size == best
+    assert gathering._measured(Counted(rates), [CPU], said.append).size == best
     assert said[0].startswith(f"{best} training")
 
 
@@ -244,5 +246,5 @@ def test_a_crew_that_trains_nothing_ends_at_once(tiny, write):
     crew = Processes(study, Checkpoints(None), [CPU])
     began = time.monotonic()
     crew.close()
-    assert time.monotonic() - began < crews.PATIENCE_S
+    assert time.monotonic() - began < processes.PATIENCE_S
     assert crew.size == 0
