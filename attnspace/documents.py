@@ -44,12 +44,14 @@ class Document:
         file: its path, as the user gave it.
         lines: path in the document -> line number, where the format tells.
         over: the document whose keys took the place of this one's.
+        whole: sections that are the other's alone.
     """
 
     data: Any
     file: str
     lines: Mapping[tuple[PathPart, ...], int] = field(default_factory=dict)
     over: Document | None = None
+    whole: tuple[str, ...] = ()
 
     def under(self, over: Document, same_kind: Callable[[str, Any, Any], bool]) -> Document:
         """This document with what another one says in place of what it says; mappings are merged.
@@ -60,15 +62,16 @@ class Document:
         """
         if not isinstance(self.data, dict) or not isinstance(over.data, dict):
             return replace(self, data=over.data, over=over)
-        merged = dict(self.data)
+        merged, alone = dict(self.data), []
         for name, section in over.data.items():
-            whole = name not in merged or not same_kind(name, merged[name], section)
-            merged[name] = section if whole else _merged(merged[name], section)
-        return replace(self, data=merged, over=over)
+            if name not in merged or not same_kind(name, merged[name], section):
+                alone.append(name)
+            merged[name] = section if name in alone else _merged(merged[name], section)
+        return replace(self, data=merged, over=over, whole=tuple(alone))
 
     def place(self, error: AttnspaceError) -> AttnspaceError:
         """Name the file, and the line if known, in an error that lacks them."""
-        if error.file is None and self.over is not None and self.over._says(error.at):
+        if error.file is None and self.over is not None and self._is_overs(error.at):
             return self.over.place(error)
         if error.file is None:
             at = error.at
@@ -77,6 +80,11 @@ class Document:
             line = self.lines.get(at) if at else None
             error.file = f"{self.file}:{line}" if line else self.file
         return error
+
+    def _is_overs(self, at: tuple[PathPart, ...]) -> bool:
+        """Whether what a path leads to comes from the document over this one."""
+        assert self.over
+        return (bool(at) and at[0] in self.whole) or self.over._says(at)
 
     def _says(self, at: tuple[PathPart, ...]) -> bool:
         """Whether what a path leads to, or the list that it leads into, stands in this document."""

@@ -94,6 +94,12 @@ def importance(results: Results, seed: int = 0) -> Importance | None:
     )
 
 
+def _at_rungs(row: pd.Series[Any], rungs: Sequence[int], metric: str, sign: float) -> dict[int, float]:
+    """What is known of a training: rung -> value. A loop of the user's may report some epochs only."""
+    said = {entry["epoch"]: entry[metric] for entry in row["history"]} | {row["epochs"]: row[metric]}
+    return {rung: sign * said[rung] for rung in rungs if said.get(rung) is not None}
+
+
 def _observations(results: Results) -> pd.DataFrame:
     """`design`, `choices`, `first`, `last`, `ended` of each trial's design, in its order.
 
@@ -105,10 +111,7 @@ def _observations(results: Results) -> pd.DataFrame:
     rungs = sorted({int(epochs) for epochs in rows["epochs"]} | {int(results.searched["epochs"].max())})
     sign = 1.0 if results.direction == "maximize" else -1.0
     furthest = rows.sort_values("epochs", kind="stable").groupby(["design", "seed"], sort=False).tail(1).sort_index()
-    values = [
-        {rung: sign * row["history"][rung - 1][results.metric] for rung in rungs if rung <= len(row["history"])}
-        for _, row in furthest.iterrows()
-    ]
+    values = [_at_rungs(row, rungs, results.metric, sign) for _, row in furthest.iterrows()]
     forecasts = {rung: Forecast() for rung in rungs}
     for known in values:
         for rung, value in known.items():

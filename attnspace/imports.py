@@ -79,13 +79,18 @@ class Imported(BaseModel):
             raise error(f"raises {type(cause).__name__} when imported: {cause}", at=("import",), got=short) from cause
         for part in name.split("."):
             if not hasattr(found, part):
-                public = ", ".join(sorted(word for word in vars(found) if not word.startswith("_")))
+                public = ", ".join(sorted(word for word, thing in vars(found).items() if _is_own(thing, found)))
                 raise error(f"has no {part!r}", at=("import",), got=short, allowed=public or "nothing")
             found = getattr(found, part)
         if not callable(found):
             raise error("is no function", at=("import",), got=short)
         function: Callable[..., Any] = found
         return function
+
+
+def _is_own(thing: Any, module: Any) -> bool:
+    """Whether a thing of a module is a function or class that was written in it."""
+    return callable(thing) and getattr(thing, "__module__", None) == getattr(module, "__name__", None)
 
 
 def kind_of(data: Any, default: str) -> str:

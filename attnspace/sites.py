@@ -93,6 +93,10 @@ def add_sites(
     Raises:
         PlacementError: a pattern that matches nothing, or a module where no slot can be; then the model is as it was.
     """
+    if not isinstance(slots, Mapping):
+        raise PlacementError(
+            "slots are a mapping", got=slots, allowed='position -> pattern, such as {"residual": "layer*.*.bn2"}'
+        )
     openings = validate(_Given, {"slots": dict(slots)}, PlacementError).slots
     shape = shape_of(model, input_shape)
     with within("slots"):

@@ -69,6 +69,8 @@ def _document_path(data: Any, detail: ErrorDetails) -> tuple[PathPart, ...]:
         last = i == len(location) - 1
         if isinstance(here, Mapping):
             is_tag = part == here.get("kind") and part not in here
+            if part == "import" and not last and not isinstance(here.get(part), Mapping | list):
+                is_tag = True  # the key `import` of a section tells its kind, and holds nothing with parts
             if part in here and not is_tag:
                 at.append(part)
                 here = here[part]

@@ -6,7 +6,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from attnspace.study import load_config
+from attnspace.errors import AttnspaceError, StudyError
+from attnspace.study import load_config, prepare
 from tests.data.made_images import write_set
 from tests.test_cli import call  # noqa: F401  # a fixture
 
@@ -113,7 +114,11 @@ def test_other_images_at_the_same_place_are_another_study(call, tmp_path, write)
     write_set(tmp_path / "there", train=44, test=10)
     status, _, err = call("search", path, "--run", tmp_path / "run")
     assert status == 2
-    assert "was begun when this study meant something else: data is" in err
+    assert "was begun when its images, their labels or their splits were others; undo the change" in err
+    other = write(study(name="other", data={"kind": "parquet", "path": "there", "validation": 8}), "other.yaml")
+    status, _, err = call("migrate", tmp_path / "run", other)
+    assert status == 2
+    assert "was trained on other images or by other code" in err
 
 
 def test_data_that_have_no_place_refuse_one(call, tiny, write, tmp_path, monkeypatch):  # noqa: F811
@@ -149,6 +154,27 @@ def test_settings_go_into_mappings_and_a_space_is_taken_whole(tiny, write):
     config, _ = load_config(path, write({"space": {"block": {"$published": "eca"}}}, "two.yaml"))
     assert config.space.block == {"$published": "eca"}
     assert config.space.placement == {}
+    with pytest.raises(StudyError, match=r"three\.yaml:\d+: space\.block: is missing"):
+        load_config(path, write({"space": {"placement": {}}}, "three.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ({"kind": "timm", "model": "resnet18", "slots": {"residual": {"typ": "ReLU"}}}, r"slots\.residual\.typ"),
+        ({"import": "mine.py:network", "slots": {"residual": {"typ": "ReLU"}}}, r"backbone\.slots\.residual\.typ"),
+        ({"import": "mine.py:network", "slot": {}}, r"backbone\.slot: unknown key 'slot'.* did you mean 'slots'"),
+        (
+            {"import": "mine.py:network", "args": {"width": 16}, "slots": {"after_act": {"type": "ReLU"}}},
+            r"position 'residual' does not exist; allowed: after_act; say where baselines stand: baselines: \{placement",
+        ),
+    ],
+)
+def test_faults_of_a_backbone_are_named_where_they_are(images, write, tmp_path, backbone, message):
+    (tmp_path / "mine.py").write_text(MODEL)
+    space = {"block": BLOCK, "placement": {"position": "after_act"}}
+    with pytest.raises(AttnspaceError, match=message):
+        prepare(write(study(backbone=backbone, space=space)))
 
 
 def test_settings_of_another_kind_replace_the_whole_section(call, tiny, write, images, tmp_path):  # noqa: F811

@@ -22,7 +22,7 @@ def run(designs: int, value, direction: str = "maximize", promoted: float = 1.0,
         reached = value(choices) + rng.gauss(0, noise)
         until = EPOCHS if rng.random() < promoted else RUNG
         metric = "val_accuracy" if direction == "maximize" else "val_loss"
-        history = [{metric: reached * (0.5 + 0.5 * epoch / EPOCHS)} for epoch in range(1, until + 1)]
+        history = [{"epoch": epoch, metric: reached * (0.5 + 0.5 * epoch / EPOCHS)} for epoch in range(1, until + 1)]
         rows.append(
             {
                 "phase": "search",
@@ -33,6 +33,7 @@ def run(designs: int, value, direction: str = "maximize", promoted: float = 1.0,
                 "epochs": until,
                 "choices": choices,
                 "history": history,
+                metric: history[-1][metric],
             }
         )
     return Results(None, {"objective": {direction: metric}}, pd.DataFrame(rows))

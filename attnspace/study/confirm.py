@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from attnspace.errors import RunError
+from attnspace.errors import RunError, RunFailed
 from attnspace.results import Results
 from attnspace.space import Filling
 from attnspace.study.appraisal import Appraisal
@@ -47,6 +47,7 @@ def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *,
     watcher.begin_confirmation(study, len(designs), seeds, len(wanted) - len(missing))
     if not missing:
         return 0
+    failures: list[str | None] = []
     jobs = deque(Job(design, seed, 0, study.epochs, phase="confirm") for design, seed in missing)
     with (
         threads(study.config.search.threads),
@@ -60,6 +61,13 @@ def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *,
             _, row = crew.finish()
             ledger.add(row)
             watcher.design_ends(row)
+            failures = [*failures, row.reason] if row.outcome == "failed" else []
+            if len(failures) == len(designs):
+                raise RunFailed(
+                    f"the last {len(designs)} trainings all failed: {failures[-1]}",
+                    file=str(results.path),
+                    remedy="mend the cause; failed trainings of a confirmation are kept as failed",
+                )
     return len(missing)
 
 

@@ -173,15 +173,25 @@ class Study:
         holes = [[name, repr(distribution)] for name, distribution in self.space.distributions().items()]
         space = hashlib.sha256(json.dumps(holes).encode()).hexdigest()[:16]
         baselines = {design.name: design.identity for design in self.baselines}
-        return {"space": space, "data": self.data.fingerprint, "recipe": self.recipe, "baselines": baselines}
+        return {
+            "space": space,
+            "data": self.data.fingerprint,
+            "code": self._code(),
+            "recipe": self.recipe,
+            "baselines": baselines,
+        }
+
+    def _code(self) -> dict[str, str]:
+        """Section -> fingerprint of the function that it imports."""
+        sections = {"backbone": self.config.backbone, "train": self.config.train}
+        return {name: section.fingerprint() for name, section in sections.items() if isinstance(section, Imported)}
 
     @cached_property
     def recipe(self) -> str:
         """A hash of what an evaluation depends on besides design, seed and how far it went."""
         parts = self.config.model_dump(mode="json", include={"backbone", "train"})
-        for name, section in (("backbone", self.config.backbone), ("train", self.config.train)):
-            if isinstance(section, Imported):
-                parts[name]["import"] = section.fingerprint()
+        for name, fingerprint in self._code().items():
+            parts[name]["import"] = fingerprint
         parts["data"] = self.data.fingerprint  # the same images are the same wherever they are kept
         if self.table:
             parts["train"] = self.table.study["train"]

@@ -154,7 +154,7 @@ class Evaluation:
 
     def metric_after(self, name: str, epochs: int) -> float | None:
         """The value of a metric after so many epochs, or of a cost; None if it was not trained so far."""
-        if name in ("val_accuracy", "val_loss"):
+        if name in ("val_accuracy", "val_loss") and epochs != self.epochs:
             return float(self.history[epochs - 1][name]) if len(self.history) >= epochs else None
         return self.metric(name)
 

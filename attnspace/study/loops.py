@@ -109,4 +109,6 @@ def _number(name: str, value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
         raise TrainingDiverged(f"{name} became {number}")
+    if name.endswith("accuracy") and not 0 <= number <= 1:
+        raise TrainingFailed(f"{name} is {number}; allowed: 0 to 1")
     return number

@@ -58,6 +58,12 @@ def migrate(study: Study, earlier: Path, place: Run) -> Migration:
         raise RunError("holds a run already", file=str(place.path), remedy="choose another directory with --to")
     old = Ledger(earlier / "ledger.db")
     rows = old.rows()
+    if others := [row.recipe for row in rows if row.recipe != study.recipe]:
+        raise RunError(
+            f"was trained on other images or by other code than the study's: recipe {others[0]}, here {study.recipe}",
+            file=str(earlier),
+            remedy="search anew: results of another training say nothing here",
+        )
     with place.opened(study):
         ledger = Ledger(place.ledger_file)
         for design, found in old.timings().items():
@@ -80,6 +86,9 @@ def _fitting(study: Study, rows: list[Evaluation], appraisal: Appraisal) -> tupl
     for row in rows:
         if row.phase != "search":
             left["of the earlier run's confirmation"] += 1
+            continue
+        if row.outcome == "failed":
+            left["failed, to be tried again"] += 1
             continue
         if row.role == "baseline":
             if row.design in baselines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from attnspace import backbones, data
 from attnspace.data import Watch
-from attnspace.errors import AttnspaceError, RunError, SpecError, StudyError, within
+from attnspace.errors import AttnspaceError, PlacementError, RunError, SpecError, StudyError, within
 from attnspace.placement import Placement, Slot, plan, slots
 from attnspace.results import load
 from attnspace.samplers import make
@@ -78,7 +79,7 @@ def made_ready(source: Source, *, check: bool = False, watch: Watch | None = Non
     table = _table(config, folder)
     if isinstance(config.train, Loop):
         with within("train"):
-            config.train.function(StudyError)
+            _check_call(config.train)
     with within("backbone"):
         available = tuple(slots(network_of(config.backbone, dataset), dataset.input_shape))
     maps = maps_of(available)
@@ -102,6 +103,28 @@ def space_of(config: StudyConfig) -> Space:
         space = Space({"block": config.space.block, "placement": config.space.placement}, [Placement])
         with within("fixed"):
             return space.fixed(config.space.fixed)
+
+
+def _check_call(loop: Loop) -> None:
+    """See to it that a training loop can be called as it will be.
+
+    Raises:
+        StudyError: it cannot be imported, or takes other arguments.
+    """
+    function = loop.function(StudyError)
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of a builtin, which does not tell
+        return
+    try:
+        signature.bind(None, None, **loop.args)
+    except TypeError as cause:
+        raise StudyError(
+            f"cannot be called with a model, a report and args: {cause}",
+            at=("import",),
+            got=f"{function.__name__}{signature}",
+            allowed=", ".join(["function(model, report", *loop.args]) + ")",
+        ) from None
 
 
 def _located(config: StudyConfig, folder: Path, data_folder: Path | None) -> StudyConfig:
@@ -159,6 +182,9 @@ def _baselines(
             block = parse_spec(known[stem]) if stem in known else load_spec(folder / name if is_file else name)
             try:
                 planned = plan(available, where, block)
+            except PlacementError as error:  # of all of them alike
+                error.remedy = "say where baselines stand: baselines: {placement: {position: ..., stages: ...}}"
+                raise
             except SpecError as error:
                 mend = "remove it" if at[-2] == "extra" else "every study has it: widen the backbone"
                 error.remedy = f"{mend}, or choose other stages in baselines.placement"

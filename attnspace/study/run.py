@@ -24,6 +24,13 @@ ELSEWHERE = (("data", "path"), ("data", "import"), ("backbone", "import"), ("tra
 """Where something is. What it is counts in the recipe, by its content."""
 
 
+CHANGED = {
+    "data": "its images, their labels or their splits were others",
+    "code": "the files that it imports functions from held other code",
+}
+"""Parts of what a study means that are no part of its file."""
+
+
 class Run:
     """A directory of one study's results.
 
@@ -68,8 +75,15 @@ class Run:
             return
         earlier = written_out(read(self.study_file, RunError).data)
         self._refuse(differences(earlier, study.config.plain()), "belongs to another study")
-        meaning = read(self.meaning_file, RunError).data
-        self._refuse(differences(meaning, study.meaning()), "was begun when this study meant something else")
+        meaning, now = read(self.meaning_file, RunError).data, study.meaning()
+        for part, what in CHANGED.items():
+            if isinstance(meaning, Mapping) and meaning.get(part) != now[part]:
+                raise RunError(
+                    f"was begun when {what}",
+                    file=str(self.path),
+                    remedy="undo the change, give the study another name, or choose another directory with --run",
+                )
+        self._refuse(differences(meaning, now), "was begun when this study meant something else")
 
     def _refuse(self, differences: Iterator[tuple[tuple[str, ...], Any, Any]], what: str) -> None:
         found = list(differences)

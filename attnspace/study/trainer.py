@@ -120,7 +120,7 @@ class Trainer:
             reason = str(error)
         except RunFailed:  # nothing can be written
             raise
-        except Exception as error:  # one design's fault must not end the search; it is recorded and shown
+        except (Exception, SystemExit) as error:  # one design's fault must not end the search; it is recorded and shown
             reason = told(error)
             if isinstance(error, RuntimeError) and str(error).startswith("CUDA error"):
                 raise DeviceLost(reason, remedy="give the same command again: what was finished is kept") from error

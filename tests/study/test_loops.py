@@ -10,7 +10,8 @@ from torch import nn
 
 from attnspace.backbones.libraries import imported
 from attnspace.data import DigitsConfig, load
-from attnspace.errors import StudyError, TrainingDiverged, TrainingFailed
+from attnspace.errors import RunError, RunFailed, StudyError, TrainingDiverged, TrainingFailed
+from attnspace.report import write_report
 from attnspace.results import load as load_run
 from attnspace.study import Ledger, Watcher, confirm, prepare, prepare_run
 from attnspace.study.loops import Report, run_loop
@@ -126,6 +127,76 @@ def test_a_report_that_cannot_be_right_is_refused(said, metrics, message):
         report(val_loss=1.0)
     with pytest.raises(TrainingFailed, match=message):
         report(**metrics)
+
+
+def test_an_accuracy_in_percent_is_refused():
+    with pytest.raises(TrainingFailed, match=r"val_accuracy is 97.0; allowed: 0 to 1"):
+        told()(val_accuracy=97.0)
+
+
+@pytest.mark.parametrize(("calls", "expected"), [(0, [3]), (1, [1]), (3, [1, 2, 3])])
+def test_a_loop_may_report_some_epochs_only(tiny, write, tmp_path, run, calls, expected):
+    (tmp_path / "loop.py").write_text(
+        "def train(model, report):\n"
+        f"    for i in range({calls}): report(val_accuracy=0.1 * i)\n"
+        "    params = sum(p.numel() for p in model.parameters())\n"
+        "    return {'val_accuracy': 1 / params}\n"
+    )
+    tiny["train"] = {"import": "loop.py:train", "epochs": 3}
+    tiny["search"]["trials"] = 22
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert all([entry["epoch"] for entry in row.history] == expected for row in rows)
+    write_report(load_run(tmp_path / "run"))
+    assert "What matters" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_loop_that_exits_is_a_failed_trial(tiny, write, tmp_path, run):
+    (tmp_path / "loop.py").write_text("import sys\ndef train(model, report): sys.exit(1)\n")
+    tiny["train"] = {"import": "loop.py:train"}
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert len(rows) == 8
+    assert {row.reason for row in rows} == {"SystemExit: 1 (loop.py:2)"}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"import": "loop.py:train", "epoch": 2}, r"train\.epoch: unknown key 'epoch'; got 2; .*did you mean 'epochs'"),
+        (
+            {"import": "loop.py:train", "args": {"lrr": 1}},
+            r"train\.import: cannot be called with a model, a report and",
+        ),
+        ({"import": "loop.py:helper"}, r"train\.import: cannot be called .* got \"helper\(a\)\""),
+    ],
+)
+def test_wrong_keys_and_arguments_are_named(tiny, write, tmp_path, section, message):
+    (tmp_path / "loop.py").write_text("def helper(a): ...\ndef train(model, report, lr=1): ...\n")
+    tiny["train"] = section
+    with pytest.raises(StudyError, match=message):
+        prepare(write(tiny))
+
+
+def test_code_that_changed_is_said_on_resuming(tiny, write, tmp_path, run):
+    tiny["train"] = {"import": "loop.py:train"}
+    for accuracy in ("0.5", "0.6"):
+        (tmp_path / "loop.py").write_text(f"def train(model, report): return {{'val_accuracy': {accuracy}}}\n")
+        study = prepare(write(tiny))
+        if accuracy == "0.5":
+            run(study, tmp_path / "run")
+    with pytest.raises(
+        RunError, match=r"was begun when the files that it imports functions from held other code; undo"
+    ):
+        run(study, tmp_path / "run")
+
+
+def test_a_confirmation_whose_trainings_all_fail_ends(tiny, write, tmp_path, run):
+    (tmp_path / "loop.py").write_text("def train(model, report): return {'val_accuracy': 0.5}\n")
+    tiny["train"] = {"import": "loop.py:train"}
+    study = prepare(write(tiny))
+    run(study, tmp_path / "run")
+    ledger = Ledger(tmp_path / "run" / "ledger.db")
+    with pytest.raises(RunFailed, match=r"trainings all failed: the loop returned no test_accuracy"):
+        confirm(study, load_run(tmp_path / "run"), ledger, Watcher(), top=1, seeds=5)
 
 
 @pytest.mark.parametrize(
