@@ -81,7 +81,10 @@ def test_an_exception_in_one_trial_is_recorded_and_the_search_goes_on(tiny, writ
     failed = [row for row in rows if row.outcome == "failed"]
     assert len(rows) == 11
     assert "cbam" in [row.name for row in failed]
-    assert all(row.reason.startswith("RuntimeError: out of memory (test_search.py:") and row.val_accuracy is None for row in failed)
+    assert all(
+        row.reason.startswith("RuntimeError: out of memory (test_search.py:") and row.val_accuracy is None
+        for row in failed
+    )
     assert study.config.search.trials == 3
 
 
