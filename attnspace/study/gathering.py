@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from attnspace.data.loader import SHARE
+from attnspace.errors import RunFailed
 from attnspace.recipe import Recipe
 from attnspace.study.checkpoints import Checkpoints
 from attnspace.study.crew import Alone, Crew, Heard
@@ -63,7 +64,10 @@ def _measured(crew: Processes, where: Sequence[torch.device], say: Callable[[str
     most = len(where) * min(MOST, max(1, (os.cpu_count() or 1) // len(where)))
     first = best = crew.probe()
     while crew.size < most and best:
-        crew.hire(where)
+        try:
+            crew.hire(where)
+        except RunFailed:  # the device takes no further process
+            break
         rate = crew.probe()
         if rate < GAIN * best:
             crew.dismiss(len(where))

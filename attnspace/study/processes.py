@@ -116,7 +116,7 @@ class Processes(Crew):
         """Begin further processes, and wait until they are ready.
 
         Raises:
-            AttnspaceError: one cannot begin; all have ended then.
+            AttnspaceError: one cannot begin; those that were to begin with it have ended then.
         """
         context = multiprocessing.get_context("spawn")
         new = []
@@ -128,13 +128,13 @@ class Processes(Crew):
                 process.start()
             there.close()  # so that the line ends with the process
             new.append(_Worker(process, here, device))
-        self._workers += new
         try:
             for worker in new:
                 self._answer(worker)
         except BaseException:
-            self.close()
+            _end(new)
             raise
+        self._workers += new
 
     def _replace(self, worker: _Worker) -> _Worker:
         """A new process in place of one that has died or is of no more use."""

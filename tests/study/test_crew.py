@@ -219,6 +219,17 @@ def test_workers_are_added_as_long_as_they_bring_something(monkeypatch, rates, b
     assert said[0].startswith(f"{best} training")
 
 
+def test_a_device_that_takes_no_further_process_has_enough(monkeypatch):
+    class Full(Counted):
+        def hire(self, where) -> None:
+            if self.size == 2:
+                raise RunFailed("a worker could not begin")
+            super().hire(where)
+
+    monkeypatch.setattr(gathering.os, "cpu_count", lambda: 64)
+    assert gathering._measured(Full([100.0, 200.0, 300.0]), [CPU], lambda said: None).size == 2
+
+
 def test_one_worker_is_this_process(tiny, write):
     for workers in (1, None):
         tiny["search"]["workers"] = workers
