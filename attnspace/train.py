@@ -27,7 +27,7 @@ from attnspace.graph import Captured
 from attnspace.recipe import Recipe
 from attnspace.step import Step
 
-__all__ = ["Epoch", "Training", "evaluate", "seeded", "train"]
+__all__ = ["Epoch", "Training", "algorithms", "evaluate", "seeded", "train"]
 
 EVALUATED = 512
 """Images in a batch of an evaluation, at most."""
@@ -105,7 +105,7 @@ class Training:
             TrainingFailed: memory does not suffice.
         """
         start = copy.deepcopy(self.state())
-        with _algorithms(self.recipe.deterministic):
+        with algorithms(self.recipe.deterministic):
             while len(self.history) < until:
                 shortage = None
                 try:
@@ -196,7 +196,7 @@ class Training:
     def evaluate(self, batches: Batches) -> tuple[float, float]:
         """Mean cross-entropy and accuracy on a split, of the averaged weights where there are some."""
         model = self._step.average or self.model
-        with _algorithms(self.recipe.deterministic):
+        with algorithms(self.recipe.deterministic):
             return evaluate(model, batches, lambda images: self._step.logits(model, self._step.inputs(images)))
 
     def state(self) -> dict[str, Any]:
@@ -277,7 +277,7 @@ def evaluate(model: nn.Module, batches: Batches, logits: Callable[[Tensor], Tens
 
 
 @contextmanager
-def _algorithms(deterministic: bool) -> Iterator[None]:
+def algorithms(deterministic: bool) -> Iterator[None]:
     """Deterministic algorithms alone, or the fastest that cuDNN finds."""
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses

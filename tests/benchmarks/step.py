@@ -4,7 +4,8 @@
 
 A round takes steps of each form in turn, so that what slows the machine slows all; ratios are medians over rounds.
 The bare loops lack batches, augmentation, normalisation and bookkeeping. `bare` is the loop as tutorials have it,
-`bare, channels_last` the same with the memory layout and the fused optimizer that are used here.
+`bare, channels_last` the same with the memory layout and the fused optimizer that are used here. What deterministic
+algorithms cost is `deterministic / ours`.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from attnspace.data import Dataset, Split
 from attnspace.data.augment import Augment
 from attnspace.data.loader import Feed
 from attnspace.recipe import Recipe
-from attnspace.train import Training
+from attnspace.train import Training, algorithms
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent
@@ -59,17 +60,19 @@ def bare(depth: int, batch: int, device: torch.device, *, channels_last: bool):
     return steps
 
 
-def ours(depth: int, batch: int, device: torch.device):
+def ours(depth: int, batch: int, device: torch.device, *, deterministic: bool = False):
     """Steps as a search takes them: batch chosen, shifted, mirrored, normalised; loss added up, rate set."""
     torch.manual_seed(0)
-    recipe = Recipe(epochs=1_000, batch_size=batch, lr=0.01, augment=Augment(shift=4, flip=True))
+    augment = Augment(shift=4, flip=True)
+    recipe = Recipe(epochs=1_000, batch_size=batch, lr=0.01, augment=augment, deterministic=deterministic)
     training = Training(ResNet(depth, 16), Feed(made_up(), device), recipe, 0)
     first = [0]
 
     def steps(number: int) -> None:
         training.model.train()
         order = torch.randperm(IMAGES)[: number * batch].view(number, batch)
-        training._all_steps(order, training._drawn(number), first[0])
+        with algorithms(deterministic):
+            training._all_steps(order, training._drawn(number), first[0])
         first[0] += number
 
     return steps
@@ -96,13 +99,13 @@ def main() -> None:
         "bare": bare(given.depth, given.batch, device, channels_last=False),
         "bare, channels_last": bare(given.depth, given.batch, device, channels_last=True),
         "ours": ours(given.depth, given.batch, device),
+        "deterministic": ours(given.depth, given.batch, device, deterministic=True),
     }
     for steps in forms.values():
         timed(steps, STEPS, device)
     rounds = [{name: timed(steps, STEPS, device) for name, steps in forms.items()} for _ in range(given.rounds)]
-    ratios = {
-        f"ours / {name}": statistics.median(found["ours"] / found[name] for found in rounds) for name in list(forms)[:2]
-    }
+    pairs = (("ours", "bare"), ("ours", "bare, channels_last"), ("deterministic", "ours"))
+    ratios = {f"{a} / {b}": statistics.median(found[a] / found[b] for found in rounds) for a, b in pairs}
     result = {
         "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
