@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+from torch.utils.hooks import RemovableHandle
 
 from attnspace.errors import AttnspaceError, PlacementError, SpecError
 from attnspace.spec import SpecLike, resolve
 
-__all__ = ["Cost", "cost", "network_cost", "on_meta"]
+__all__ = ["Cost", "cost", "network_cost", "on_meta", "watched_on_meta"]
 
 BATCH = 2
 """Samples of a training pass: batch normalisation after a global squeeze needs two."""
@@ -171,3 +172,13 @@ def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tup
                 got=input_shape,
                 allowed="an input shape (C, H, W) that it takes; code whose tensors are made on its input's device",
             ) from cause
+
+
+def watched_on_meta(model: nn.Module, input_shape: tuple[int, int, int], hooks: Iterable[RemovableHandle]) -> None:
+    """Run `model` once for its shapes alone, under hooks that see them; then the hooks are taken off."""
+    try:
+        with on_meta(model, input_shape) as (run, x_nchw):
+            run(x_nchw)
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 from attnspace.errors import AttnspaceError
 
-__all__ = ["Imported", "kind_of"]
+__all__ = ["Imported", "by_kind", "kind_of"]
 
 
 class Imported(BaseModel):
@@ -91,6 +91,11 @@ class Imported(BaseModel):
 def _is_own(thing: Any, module: Any) -> bool:
     """Whether a thing of a module is a function or class that was written in it."""
     return callable(thing) and getattr(thing, "__module__", None) == getattr(module, "__name__", None)
+
+
+def by_kind(default: str) -> Discriminator:
+    """Tells the members of a section of a study apart by their kind; `default` where nothing is said."""
+    return Discriminator(lambda data: kind_of(data, default))
 
 
 def kind_of(data: Any, default: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from torch import Tensor, nn
 
 from attnspace.compiler import build
-from attnspace.costing import on_meta
+from attnspace.costing import watched_on_meta
 from attnspace.errors import NOTHING, PlacementError, SpecError, in_file, within
 from attnspace.primitives import Block
 from attnspace.primitives.blocks.rezero import Rezero
@@ -115,13 +115,7 @@ def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
         found.append(Slot(sites[site], channels, (height, width), site.stage, site.block, site.position, first))
         left["map"] = args[0]
 
-    hooks = [site.register_forward_pre_hook(note) for site in sites]
-    try:
-        with on_meta(model, input_shape) as (run, x_nchw):
-            run(x_nchw)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    watched_on_meta(model, input_shape, [site.register_forward_pre_hook(note) for site in sites])
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor, nn
 
-from attnspace.costing import on_meta
+from attnspace.costing import watched_on_meta
 from attnspace.errors import NOTHING, PlacementError, within
 from attnspace.placement import Position, Site, shape_of
 from attnspace.primitives.node import fault
@@ -210,12 +210,7 @@ def _observe(model: nn.Module, places: Sequence[_Place], shape: tuple[int, int, 
         else place.module.register_forward_hook(noting(place))
         for place in places
     ]
-    try:
-        with on_meta(model, shape) as (run, x_nchw):
-            run(x_nchw)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    watched_on_meta(model, shape, hooks)
 
 
 def _check(places: Sequence[_Place]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Discriminator, Tag
+from pydantic import Tag
 from torch import nn
 
 from attnspace.backbones import resnet
@@ -19,7 +19,7 @@ from attnspace.backbones.adapters import (
 )
 from attnspace.backbones.mobilenet import MobileNetV2, MobileNetV2Config
 from attnspace.backbones.resnet import ResNet, ResNetConfig
-from attnspace.imports import kind_of
+from attnspace.imports import by_kind
 
 __all__ = [
     "BackboneConfig",
@@ -36,17 +36,13 @@ __all__ = [
 ]
 
 
-def _kind(data: Any) -> str:
-    return kind_of(data, "resnet")
-
-
 BackboneConfig = Annotated[
     Annotated[ResNetConfig, Tag("resnet")]
     | Annotated[MobileNetV2Config, Tag("mobilenet_v2")]
     | Annotated[TimmConfig, Tag("timm")]
     | Annotated[TorchvisionConfig, Tag("torchvision")]
     | Annotated[ImportConfig, Tag("import")],
-    Discriminator(_kind),
+    by_kind("resnet"),
 ]
 """What a study's `backbone` may be."""
 

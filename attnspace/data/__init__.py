@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Discriminator, Tag
+from pydantic import Tag
 
 from attnspace.data.digits import DigitsConfig, load_digits
 from attnspace.data.external import ExternalConfig, load_external
@@ -20,7 +20,7 @@ from attnspace.data.parquet import ParquetConfig, load_parquet
 from attnspace.data.progress import Watch, progress_bar
 from attnspace.data.split import Dataset, Split
 from attnspace.errors import DataError
-from attnspace.imports import kind_of
+from attnspace.imports import by_kind
 
 __all__ = [
     "DataConfig",
@@ -38,18 +38,13 @@ __all__ = [
 ]
 
 
-def _kind(data: Any) -> str:
-    """`digits` where nothing is said."""
-    return kind_of(data, "digits")
-
-
 DataConfig = Annotated[
     Annotated[DigitsConfig, Tag("digits")]
     | Annotated[ParquetConfig, Tag("parquet")]
     | Annotated[ImageFolderConfig, Tag("image_folder")]
     | Annotated[ImportedConfig, Tag("import")]
     | Annotated[ExternalConfig, Tag("external")],
-    Discriminator(_kind),
+    by_kind("digits"),
 ]
 """What a study's `data` may be."""
 

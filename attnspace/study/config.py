@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from attnspace.backbones import BackboneConfig, ResNetConfig
 from attnspace.data import DataConfig, DigitsConfig
 from attnspace.documents import Document, check_limits, read
 from attnspace.errors import AttnspaceError, StudyError
-from attnspace.imports import Imported, kind_of
+from attnspace.imports import Imported, by_kind, kind_of
 from attnspace.placement import Placement
 from attnspace.primitives.node import fault
 from attnspace.recipe import Recipe
@@ -218,7 +218,7 @@ class StudyConfig(Part):
     objective: Annotated[Objective, Field(description="What is better.")] = Objective(maximize="val_accuracy")
     train: Annotated[
         Annotated[Recipe, Tag("sgd")] | Annotated[Replay, Tag("replay")] | Annotated[Loop, Tag("import")],
-        Discriminator(lambda data: kind_of(data, "sgd")),
+        by_kind("sgd"),
         Field(description="How every design is trained, by what loop, or where its results are looked up."),
     ] = Recipe()
     search: Annotated[SearchConfig, Field(description="How many designs, suggested by what.")] = SearchConfig()
@@ -264,12 +264,10 @@ class StudyConfig(Part):
         return data
 
 
-DEFAULT_KINDS = {"data": "digits", "backbone": "resnet", "train": "sgd"}
-
-
 def _same_kind(name: str, before: Any, now: Any) -> bool:
     """Whether what a settings file says of a section goes into that of the study."""
-    default = DEFAULT_KINDS.get(name, "")
+    field = StudyConfig.model_fields.get(name)
+    default = getattr(field.default, "kind", "") if field else ""
     if name == "space" or not isinstance(now, dict):
         return False
     return not {"kind", "import"} & now.keys() or kind_of(now, default) == kind_of(before, default)

@@ -43,6 +43,14 @@ class _Worker:
     device: torch.device
     job: Job | None = None
 
+    def says(self) -> tuple[str, Any]:
+        """What it says next, see `attnspace.study.worker.work`; `lost` and how it ended if it has died."""
+        try:
+            kind, what = self.line.recv()
+        except (EOFError, OSError):
+            return "lost", _end_of(self.process)
+        return kind, what
+
 
 class Processes(Crew):
     """Several processes.
@@ -97,10 +105,7 @@ class Processes(Crew):
                 worker = at_work[line]  # type: ignore[index]  # `wait` is typed for sockets and handles too
                 job = worker.job
                 assert job is not None
-                try:
-                    kind, what = worker.line.recv()
-                except (EOFError, OSError):
-                    kind, what = "lost", _end_of(worker.process)
+                kind, what = worker.says()
                 if kind == "epoch":
                     self._heard(job, what)
                 elif kind == "fault":
@@ -161,10 +166,9 @@ class Processes(Crew):
 
     def _answer(self, worker: _Worker) -> Any:
         """What a process that trains nothing says next."""
-        try:
-            kind, what = worker.line.recv()
-        except (EOFError, OSError):
-            raise RunFailed(f"a worker could not begin: {_end_of(worker.process)}") from None
+        kind, what = worker.says()
+        if kind == "lost":
+            raise RunFailed(f"a worker could not begin: {what}")
         if kind == "fault":
             raise what
         return what

@@ -150,7 +150,6 @@ class Trainer:
             self._looped(job, result)
             return None
         training = self._begun(job)
-        result.history = training.history
         began = time.perf_counter()
         try:
             training.run(job.until, self._on_epoch)
@@ -160,7 +159,7 @@ class Trainer:
         if job.until < self._study.epochs:
             self._checkpoints.save(job.design.identity, job.seed, job.until, training.state())
         if job.phase == "confirm":
-            result.tested = training.evaluate(self._test)
+            result.tested = training.evaluate(self._test_batches)
         return None
 
     def _begun(self, job: Job) -> Training:
@@ -209,7 +208,7 @@ class Trainer:
         torch.manual_seed(job.seed)
         model = study.network(job.design).to(self._device)
         confirming = job.phase == "confirm"
-        test = study.data.sealed_test() if confirming else None
+        test = self._test if confirming else None
         report = Report(job.seed, study.epochs, self._device, study.data, test, confirming, self._on_epoch)
         result.history = report.history
         wanted = [goal.metric for goal in study.config.objective.goals if goal.is_learnt]
@@ -236,8 +235,13 @@ class Trainer:
         return Feed(self._study.data, self._device, self._share)
 
     @cached_property
-    def _test(self) -> Batches:
-        return self._feed.batches(self._study.data.sealed_test())
+    def _test(self) -> Split:
+        """The test images, for confirmations alone."""
+        return self._study.data.sealed_test()
+
+    @cached_property
+    def _test_batches(self) -> Batches:
+        return self._feed.batches(self._test)
 
 
 def failed(study: Study, job: Job, reason: str) -> Evaluation:
