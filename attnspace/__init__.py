@@ -6,8 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnspace.compiler import build, layer
-    from attnspace.costing import Cost, cost
+    from attnspace.costs.network import Cost, cost
     from attnspace.errors import (
         AttnspaceError,
         DataError,
@@ -22,12 +21,17 @@ if TYPE_CHECKING:
         TrainingFailed,
     )
     from attnspace.export import export_onnx, export_python
-    from attnspace.placement import Placement, Site, Slot, insert, insert_design, plan, slots
+    from attnspace.language.compiler import build, layer
+    from attnspace.language.difference import diff
+    from attnspace.language.identity import identity
+    from attnspace.language.specs import load_spec, parse_spec, published, save_spec
+    from attnspace.placement.insertion import insert, insert_design
+    from attnspace.placement.openings import add_sites
+    from attnspace.placement.placement import Placement, plan
+    from attnspace.placement.slots import Site, Slot, slots
     from attnspace.primitives import Block
-    from attnspace.results import frame
-    from attnspace.sites import add_sites
-    from attnspace.space import Space, load_space
-    from attnspace.spec import diff, identity, load_spec, parse_spec, published, save_spec
+    from attnspace.record.results import frame
+    from attnspace.space.space import Space, load_space
 
 __all__ = [
     "AttnspaceError",
@@ -70,16 +74,20 @@ __all__ = [
 # Loaded when first asked for: `attnspace --help` must not wait for torch. No module may be called like a public name,
 # or importing it would hide the name.
 _HOME = {
-    "compiler": ("build", "layer"),
-    "costing": ("Cost", "cost"),
+    "costs.network": ("Cost", "cost"),
     "errors": tuple(name for name in __all__ if name.endswith(("Error", "Failed", "Diverged"))),
     "export": ("export_onnx", "export_python"),
-    "placement": ("Placement", "Site", "Slot", "insert", "insert_design", "plan", "slots"),
+    "language.compiler": ("build", "layer"),
+    "language.difference": ("diff",),
+    "language.identity": ("identity",),
+    "language.specs": ("load_spec", "parse_spec", "published", "save_spec"),
+    "placement.insertion": ("insert", "insert_design"),
+    "placement.openings": ("add_sites",),
+    "placement.placement": ("Placement", "plan"),
+    "placement.slots": ("Site", "Slot", "slots"),
     "primitives": ("Block",),
-    "results": ("frame",),
-    "sites": ("add_sites",),
-    "space": ("Space", "load_space"),
-    "spec": ("diff", "identity", "load_spec", "parse_spec", "published", "save_spec"),
+    "record.results": ("frame",),
+    "space.space": ("Space", "load_space"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -5,6 +5,13 @@ import torch
 import yaml
 from hypothesis import HealthCheck, settings
 
+from attnspace.record.checkpoints import Checkpoints
+from attnspace.record.ledger import Ledger
+from attnspace.search.progress import Watcher
+from attnspace.search.search import search
+from attnspace.study.run_directory import Run
+from attnspace.study.study import Study
+
 # `--hypothesis-profile fuzz` is read after this.
 settings.register_profile("quick", max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", settings.get_profile("quick"), max_examples=100_000)
@@ -45,3 +52,20 @@ def write(tmp_path: Path):
         return path
 
     return writer
+
+
+@pytest.fixture
+def run():
+    """Searches in a directory, as the command does: the outcome and the rows of the ledger."""
+
+    def runner(study: Study, path, watcher: Watcher | None = None):
+        place = Run(path)
+        with place.opened(study):
+            ledger = Ledger(place.ledger_file)
+            try:
+                outcome = search(study, ledger, watcher or Watcher(), Checkpoints(place.checkpoint_folder))
+                return outcome, ledger.rows()
+            finally:
+                ledger.close()
+
+    return runner

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from attnspace.space import Space
-from attnspace.spec import dump_spec, load_spec, parse_spec
-from attnspace.study import Evaluation, Ledger, StudyConfig
+from attnspace.language.specs import dump_spec, load_spec, parse_spec
+from attnspace.record.ledger import Evaluation, Ledger
+from attnspace.space.space import Space
+from attnspace.study.config import StudyConfig
 
 PLACEMENT = {"position": "residual", "stages": None, "every": 1}
 

@@ -7,8 +7,8 @@ from functools import cache
 import torch
 
 from attnspace import build, export_python, identity, parse_spec
-from attnspace.space import Space, drawn
-from attnspace.spec import dump_spec
+from attnspace.language.specs import dump_spec
+from attnspace.space.space import Space, drawn
 
 CHANNELS = 128
 """Enough for a sixteenth of a chunk of a group."""

@@ -1,4 +1,11 @@
-"""Networks that attention is placed in."""
+"""Networks that attention is placed in.
+
+libraries   timm and torchvision, imported when a backbone asks for them
+adapters    backbones of other libraries and of the user's own
+mobilenet   MobileNetV2
+residual    the blocks of a ResNet
+resnet      the CIFAR ResNet
+"""
 
 from __future__ import annotations
 
@@ -19,7 +26,7 @@ from attnspace.backbones.adapters import (
 )
 from attnspace.backbones.mobilenet import MobileNetV2, MobileNetV2Config
 from attnspace.backbones.resnet import ResNet, ResNetConfig
-from attnspace.imports import by_kind
+from attnspace.documents.sections import by_kind
 
 __all__ = [
     "BackboneConfig",

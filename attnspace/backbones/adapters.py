@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from attnspace.backbones.libraries import imported, is_fetching
+from attnspace.documents.imports import Imported
+from attnspace.documents.sections import Section
+from attnspace.documents.validation import did_you_mean
 from attnspace.errors import NOTHING, AttnspaceError, PlacementError, StudyError
-from attnspace.imports import Imported
-from attnspace.sites import Openings, add_sites, matches
-from attnspace.validation import did_you_mean
+from attnspace.placement.openings import Openings, add_sites, matches
 
 __all__ = ["ImportConfig", "TimmConfig", "TorchvisionConfig", "make_imported", "make_timm", "make_torchvision"]
 
@@ -35,10 +36,8 @@ KNOWN: tuple[Mapping[str, Any], ...] = (
 without any are not counted, and of torchvision's MobileNetV2."""
 
 
-class _Library(BaseModel):
+class _Library(Section):
     """What timm and torchvision have in common."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     model: Annotated[str, Field(min_length=1, max_length=200, description="The library's name of the model.")]
     pretrained: Annotated[bool, Field(description="Whether to fetch the library's weights.")] = False

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
-from attnspace.placement import Site
+from attnspace.documents.sections import Section
+from attnspace.placement.slots import Site
 
 __all__ = ["InvertedResidual", "MobileNetV2", "MobileNetV2Config"]
 
@@ -20,10 +21,8 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 """Expansion, channels, blocks and stride of each stage, as in table 2."""
 
 
-class MobileNetV2Config(BaseModel):
+class MobileNetV2Config(Section):
     """MobileNetV2, its stem for images of CIFAR's size or of ImageNet's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["mobilenet_v2"] = "mobilenet_v2"
     width: Annotated[

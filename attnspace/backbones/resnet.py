@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor, nn
 
 from attnspace.backbones.residual import EXPANSION, BasicBlock, Bottleneck, Shortcut
-from attnspace.primitives.node import fault
+from attnspace.documents.families import fault
+from attnspace.documents.sections import Section
 
 __all__ = ["ResNet", "ResNetConfig", "widened"]
 
@@ -24,14 +25,12 @@ LAYERS: dict[BlockKind, int] = {"basic": 2, "bottleneck": 3}
 """Convolutions in the residual branch of a block."""
 
 
-class ResNetConfig(BaseModel):
+class ResNetConfig(Section):
     """A CIFAR ResNet: `depth` 6n+2 layers, `width` channels in its first stage, twice as many in each next one.
 
     With bottlenecks it has 9n+2 layers, and each stage gives four times the channels. `extra` adds channels between the
     two convolutions of each basic block, block by block: a plain network of any size.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["resnet"] = "resnet"
     depth: Annotated[int, Field(ge=8, le=1202, description="Layers, 6n+2; 9n+2 with bottlenecks.")] = 20

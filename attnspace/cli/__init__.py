@@ -1,5 +1,10 @@
 """The command line.
 
+application   what commands register with, and what they share
+tables        what is printed: tables and trees
+runs          commands on studies and their runs
+specs         commands on blocks and spaces
+
 Exit status: 0 done, 1 a search or report that failed on the way, 2 bad input, 130 stopped by Ctrl-C.
 What a command needs is imported when it runs, so that `--help` answers at once.
 """

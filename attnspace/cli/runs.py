@@ -18,8 +18,8 @@ from attnspace.errors import RunFailed
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from attnspace.results import Results
-    from attnspace.study import Ledger
+    from attnspace.record.ledger import Ledger
+    from attnspace.record.results import Results
 
 __all__ = ["confirm", "migrate", "report", "search"]
 
@@ -35,13 +35,16 @@ def search(
 ) -> None:
     """Search, and write the report. The same command goes on where an earlier one was stopped."""
     import_torch()
-    from attnspace.console import summary_table, terminal
+    from attnspace.cli.tables import summary_table, terminal
     from attnspace.data import progress_bar
-    from attnspace.study import Appraisal, Checkpoints, Ledger, Run, prepare
-    from attnspace.study import search as run_search
-    from attnspace.study.ledger import timestamp
-    from attnspace.study.progress import watcher_for
-    from attnspace.study.search import threads
+    from attnspace.record.checkpoints import Checkpoints
+    from attnspace.record.ledger import Ledger, timestamp
+    from attnspace.search.feasibility import Appraisal
+    from attnspace.search.progress import watcher_for
+    from attnspace.search.search import search as run_search
+    from attnspace.search.search import threads
+    from attnspace.study.loading import prepare
+    from attnspace.study.run_directory import Run
 
     console = terminal()
     with progress_bar() as watch:
@@ -96,13 +99,15 @@ def confirm(
 ) -> None:
     """Train the best designs, the baselines and two controls on fresh seeds, test them once, and say what is real."""
     import_torch()
-    from attnspace.confirmation import confirmation
-    from attnspace.console import confirmation_table, terminal
+    from attnspace.analysis.verdict import confirmation
+    from attnspace.cli.tables import confirmation_table, terminal
+    from attnspace.confirm.confirm import confirm as run_confirm
     from attnspace.data import progress_bar
-    from attnspace.results import load
-    from attnspace.study import Ledger, Run, prepare_run
-    from attnspace.study import confirm as run_confirm
-    from attnspace.study.progress import watcher_for
+    from attnspace.record.ledger import Ledger
+    from attnspace.record.results import load
+    from attnspace.search.progress import watcher_for
+    from attnspace.study.loading import prepare_run
+    from attnspace.study.run_directory import Run
 
     with progress_bar() as watch:
         prepared = prepare_run(run_, data, watch)
@@ -134,8 +139,8 @@ def confirm(
 @app.command()
 def report(runs: Annotated[list[Path], typer.Argument(help="Run directories.")]) -> None:
     """Write report.html, trials.parquet and winner.json again from what a run has recorded."""
-    from attnspace.console import summary_table, terminal
-    from attnspace.results import load
+    from attnspace.cli.tables import summary_table, terminal
+    from attnspace.record.results import load
 
     console = terminal()
     for run in runs:
@@ -156,8 +161,9 @@ def migrate(
 ) -> None:
     """Take the results of a run over into a changed study, so that only what is new has to be trained."""
     import_torch()
-    from attnspace.study import Run, prepare
-    from attnspace.study import migrate as take_over
+    from attnspace.search.migration import migrate as take_over
+    from attnspace.study.loading import prepare
+    from attnspace.study.run_directory import Run
 
     prepared = prepare(study, settings=settings, data_folder=data)
     place = Run(to or Path("runs") / prepared.config.name)
@@ -197,8 +203,8 @@ def _kept_when_stopped(ledger: Ledger, command: list[str]) -> Iterator[None]:
 
 
 def _write_report(run: Path) -> Results:
+    from attnspace.record.results import load, write_tables
     from attnspace.report import write_report
-    from attnspace.results import load, write_tables
 
     results = load(run)
     write_tables(results)

@@ -13,7 +13,7 @@ from attnspace.cli.application import DataOption, SettingsOption, app, import_to
 from attnspace.errors import AttnspaceError, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
-    from attnspace.space import Space
+    from attnspace.space.space import Space
 
 __all__ = ["check", "export", "list_", "schema", "show"]
 
@@ -45,12 +45,13 @@ def show(
 ) -> None:
     """Show a block as a tree, with parameters, FLOPs and memory; of a space or study, every hole with its size."""
     import_torch()
-    from attnspace.catalogue import usual_channels
-    from attnspace.console import block_tree, space_tree, terminal
-    from attnspace.costing import cost
-    from attnspace.documents import write_text
-    from attnspace.spec import diff as difference
-    from attnspace.spec import identity, read_spec
+    from attnspace.cli.tables import block_tree, space_tree, terminal
+    from attnspace.costs.network import cost
+    from attnspace.documents.writing import write_text
+    from attnspace.language.catalogue import usual_channels
+    from attnspace.language.difference import diff as difference
+    from attnspace.language.identity import identity
+    from attnspace.language.specs import read_spec
 
     if picture and picture.suffix != ".svg":
         raise SpecError("a picture is SVG", got=str(picture), remedy="give it a name that ends in .svg")
@@ -97,8 +98,9 @@ def show(
 
 def _space_of(file: str) -> Space | None:
     """The space that a file holds, by itself or in a study; None if it is a spec, or none of these."""
-    from attnspace.documents import has_holes, read
-    from attnspace.space import Space
+    from attnspace.documents.limits import has_holes
+    from attnspace.documents.reading import read
+    from attnspace.space.space import Space
 
     if Path(file).suffix not in (".json", ".yaml", ".yml"):
         return None
@@ -106,8 +108,8 @@ def _space_of(file: str) -> Space | None:
     data = document.data
     try:
         if isinstance(data, dict) and "space" in data:
-            from attnspace.study import load_config
-            from attnspace.study.preparation import space_of
+            from attnspace.study.config import load_config
+            from attnspace.study.loading import space_of
 
             return space_of(load_config(file)[0])
         return Space(data) if has_holes(data) else None
@@ -124,16 +126,19 @@ def check(
 ) -> None:
     """Check a file without training anything."""
     import_torch()
-    from attnspace.console import fillings
-    from attnspace.documents import has_holes, read
-    from attnspace.spec import identity, read_spec
+    from attnspace.cli.tables import fillings
+    from attnspace.documents.limits import has_holes
+    from attnspace.documents.reading import read
+    from attnspace.language.identity import identity
+    from attnspace.language.specs import read_spec
 
     document = read(file, SpecError)
     content = document.data
     if isinstance(content, dict) and "space" in content:
         from attnspace.data import progress_bar
-        from attnspace.study import Appraisal, prepare
-        from attnspace.study.search import threads
+        from attnspace.search.feasibility import Appraisal
+        from attnspace.search.search import threads
+        from attnspace.study.loading import prepare
 
         with progress_bar() as watch:
             study = prepare(file, settings=settings, data_folder=data, watch=watch)
@@ -147,7 +152,7 @@ def check(
             print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
         return
     if has_holes(content):
-        from attnspace.space import Space
+        from attnspace.space.space import Space
 
         try:
             space = Space(content)
@@ -180,10 +185,10 @@ def list_(
 ) -> None:
     """List the published blocks, and the primitives they are made of."""
     import_torch()
-    from attnspace.console import catalogue_table, primitives_table, terminal
+    from attnspace.cli.tables import catalogue_table, primitives_table, terminal
 
     if markdown:
-        from attnspace.catalogue import markdown as page
+        from attnspace.language.catalogue import markdown as page
 
         print(page(), end="")
         return
@@ -202,9 +207,9 @@ def export(
 ) -> None:
     """Write a block for use without attnspace, checked against the module before it is handed over."""
     import_torch()
-    from attnspace.catalogue import usual_channels
-    from attnspace.documents import write_text
-    from attnspace.spec import dump_spec, read_spec
+    from attnspace.documents.writing import write_text
+    from attnspace.language.catalogue import usual_channels
+    from attnspace.language.specs import dump_spec, read_spec
 
     found = read_spec(spec)
     channels = channels or usual_channels(found.block)

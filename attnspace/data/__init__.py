@@ -1,6 +1,29 @@
 """Images and labels for a study.
 
 `load` gives training and validation images; test images are sealed in it, and a search never asks for them.
+
+stored         images in a file, read when they are asked for
+split          what every source gives: splits of uint8 images
+digits         handwritten digits, which scikit-learn carries
+external       no images, for training code that has its own
+hub            data sets of the Hugging Face hub
+decoding       one encoded image as numbers
+moments        mean and standard deviation of pixels
+progress       how far long work on data has come
+source         what an encoded source gives
+decoder        a whole source decoded into files
+folders        the cache folder, and folders that appear whole
+digests        what a source holds, as one number
+cache          decoded images, kept
+options        how images are decoded and split
+drawing        splits drawn class by class
+assembly       a dataset from decoded sources
+image_folder   a folder of images for each class
+imported       images from a function of the user's
+shards         parquet files as a source of encoded images
+parquet        encoded images in columns of parquet files
+augment        random changes to training images
+loader         batches of a dataset on a device
 """
 
 from __future__ import annotations
@@ -19,8 +42,8 @@ from attnspace.data.imported import ImportedConfig, load_imported
 from attnspace.data.parquet import ParquetConfig, load_parquet
 from attnspace.data.progress import Watch, progress_bar
 from attnspace.data.split import Dataset, Split
+from attnspace.documents.sections import by_kind
 from attnspace.errors import DataError
-from attnspace.imports import by_kind
 
 __all__ = [
     "DataConfig",

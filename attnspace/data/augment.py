@@ -11,20 +11,20 @@ from typing import Annotated
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
+
+from attnspace.documents.sections import Section
 
 __all__ = ["Augment", "augment", "draws", "mixed"]
 
 
-class Augment(BaseModel):
+class Augment(Section):
     """Random changes to each training image: a shift of up to `shift` pixels, a mirror image, a square of `cutout`
     pixels blacked out; `mixup` blends each image and its label with another one of the batch.
 
     Source: cutout: DeVries and Taylor, arXiv 1708.04552, section 3.2. mixup: Zhang et al., arXiv 1710.09412, eq. 1.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     shift: Annotated[int, Field(ge=0, le=64, description="Pixels, at most, in each direction.")] = 0
     flip: Annotated[bool, Field(description="Mirror half of the images.")] = False

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from attnspace.data.split import Dataset, Split
+from attnspace.documents.sections import Section
 
 __all__ = ["DigitsConfig", "load_digits"]
 
@@ -21,12 +22,10 @@ SPLIT_SEED = 20_090
 SIDE = 8
 
 
-class DigitsConfig(BaseModel):
+class DigitsConfig(Section):
     """Handwritten digits. 500 images validate and 500 test, always the same; `train_images` of the other 797 train,
     or all. A larger `canvas` makes them harder: each digit stands somewhere on it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["digits"] = "digits"
     train_images: Annotated[int | None, Field(ge=50, le=780, description="How many train; null for all.")] = None

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from attnspace.data.split import Dataset, Split
+from attnspace.documents.sections import Section
 
 __all__ = ["ExternalConfig", "load_external"]
 
 Side = Annotated[int, Field(ge=1, le=65_536)]
 
 
-class ExternalConfig(BaseModel):
+class ExternalConfig(Section):
     """What a network sees and tells apart, where a training loop of the user's own brings the images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["external"]
     shape: Annotated[tuple[Side, Side, Side], Field(description="C, H and W of an image.")]

@@ -14,8 +14,8 @@ from attnspace.data.drawing import draw_rows
 from attnspace.data.moments import mean_and_std, moments
 from attnspace.data.options import SplitOptions
 from attnspace.data.split import Dataset, Split
+from attnspace.documents.imports import Imported
 from attnspace.errors import DataError
-from attnspace.imports import Imported
 
 __all__ = ["ImportedConfig", "load_imported"]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from attnspace.documents.sections import Section
 
 __all__ = ["Amount", "DecodingOptions", "SplitOptions"]
 
@@ -12,14 +14,12 @@ Amount = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]
 """So many images, or such a share of them."""
 
 
-class SplitOptions(BaseModel):
+class SplitOptions(Section):
     """Which images train, validate and test, where the source does not say.
 
     Images are drawn class by class in equal shares; the same seed draws the same everywhere. Validation and test
     images do not depend on `train_images`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     validation: Annotated[
         Amount, Field(description="Training images that validate instead: how many, or a share below 1.")

@@ -14,8 +14,8 @@ from attnspace.data.options import Amount, DecodingOptions
 from attnspace.data.progress import Watch
 from attnspace.data.shards import column_classes, shards
 from attnspace.data.split import Dataset
+from attnspace.documents.families import fault
 from attnspace.errors import DataError
-from attnspace.primitives.node import fault
 
 __all__ = ["ParquetConfig", "load_parquet"]
 

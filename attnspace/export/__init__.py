@@ -1,14 +1,14 @@
-"""A spec at C channels -> one standalone Python file, or an ONNX file.
+"""A spec at C channels as one standalone Python file, or as an ONNX file.
 
-python          spec -> module -> the text of a file
-  leaves        which modules the file calls as they are
-  tracing       module -> graph of its forward, with the names of the variables
-  forward       graph -> statements of `forward`
-  expressions   one node of the graph -> an expression
-  construct     tree of modules -> statements of `__init__`
-  text          pieces of Python source
-  verification  the text is run and compared with the module
-onnx            spec -> module -> ONNX, run and compared
+verification   a written file is run and compared with the module that it was written from
+onnx           spec, module, ONNX file, run and compared
+leaves         which modules the written file calls as they are
+text           pieces of Python source
+construct      the tree of modules as statements of `__init__`
+expressions    one node of the graph as an expression
+tracing        the graph of a module's forward, with the names of its variables
+forward        the graph as statements of `forward`
+python         spec, module, text of a file, compared with the module
 """
 
 from attnspace.export.onnx import export_onnx

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from attnspace.compiler import build
-from attnspace.documents import write_bytes
+from attnspace.documents.writing import write_bytes
 from attnspace.errors import ExportError
 from attnspace.export.verification import OTHER_SHAPES, standard_torch
-from attnspace.spec import SpecLike
+from attnspace.language.compiler import build
+from attnspace.language.specs import SpecLike
 
 __all__ = ["export_onnx"]
 

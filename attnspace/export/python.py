@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from attnspace.compiler import build
 from attnspace.errors import ExportError
 from attnspace.export.construct import PART, base_and_statements
 from attnspace.export.forward import statements
@@ -25,8 +24,9 @@ from attnspace.export.leaves import is_called
 from attnspace.export.text import WIDTH, indented
 from attnspace.export.tracing import trace
 from attnspace.export.verification import seeded, standard_torch, verify
+from attnspace.language.compiler import build
+from attnspace.language.specs import SpecLike, as_block, dump_spec, read_spec
 from attnspace.primitives import Block
-from attnspace.spec import SpecLike, as_block, dump_spec, read_spec
 
 __all__ = ["export_python", "write_module"]
 

@@ -1,5 +1,24 @@
 """The language: one file per primitive, spec first, its module below it.
 
+sketch       what a block looks like, before it is drawn
+drawing      a sketch as a picture
+node         what every primitive has in common
+block        the family of blocks
+descriptor   the shape that flows through a gate while it is compiled
+reduction    how wide a bottleneck is
+layer        the family of excite layers
+maps         several maps as one
+statistic    the family of statistics
+squeeze      the family of squeezes
+strips       how two strips go through layers together
+branch       squeeze and excitation of one branch of a gate
+activation   elementwise functions and softmax, by name
+width        how many channels a layer leaves
+statistics   one file for each statistic
+squeezes     one file for each squeeze
+layers       one file for each layer
+blocks       one file for each block
+
 Importing this package declares every primitive found in its folders, so that adding one is adding a file.
 """
 
@@ -8,10 +27,11 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
+from attnspace.documents.families import refresh
 from attnspace.primitives.block import Block
 from attnspace.primitives.branch import Branch
 from attnspace.primitives.layer import Layer
-from attnspace.primitives.node import Node, families, grid_of, refresh
+from attnspace.primitives.node import Node, families, grid_of
 from attnspace.primitives.squeeze import Squeeze
 from attnspace.primitives.statistic import Statistic
 

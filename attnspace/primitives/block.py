@@ -15,7 +15,7 @@ from attnspace.primitives.sketch import Box, Sketch
 __all__ = ["Block", "Blocks"]
 
 
-class Block(Node):
+class Block(Node, family=True):
     """A block: keeps the shape of the map it is given.
 
     A block is compiled in two steps. `resolve` writes it in canonical form at C channels: rules become

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor, nn
 
+from attnspace.documents.models import Strict
 from attnspace.errors import SpecError, within
 from attnspace.primitives.descriptor import Descriptor
 from attnspace.primitives.layer import Layer, Layers, build_layers, check_regions, resolve_layers, sketch_layers
@@ -18,10 +19,10 @@ from attnspace.primitives.strips import build_strips
 __all__ = ["Branch", "BranchModule", "check_gate", "sum_strips"]
 
 
-class Branch(BaseModel):
+class Branch(Strict):
     """Squeeze and excitation. The logits of several statistics, and those of two strips, are summed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     squeeze: Annotated[Squeeze, Field(description="Which region each value summarises, and what is pooled.")]
     excite: Annotated[Layers, Field(description="Layers from the descriptor to the logits.")] = ()

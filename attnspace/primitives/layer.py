@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
+from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
 from attnspace.primitives.descriptor import REGIONS, SHAPES, Descriptor, Region
-from attnspace.primitives.node import Node, fault
+from attnspace.primitives.node import Node
 from attnspace.primitives.reduction import MAX_WIDTH
 from attnspace.primitives.sketch import Box, Row, Sketch
 
@@ -40,7 +41,7 @@ MOST_STATISTICS = 8
 """As many as a squeeze may put side by side."""
 
 
-class Layer(Node):
+class Layer(Node, family=True):
     """One step of an excitation."""
 
     regions: ClassVar[frozenset[Region]] = REGIONS

@@ -1,9 +1,6 @@
 """What every primitive has in common: a frozen pydantic model with a `kind`, registered by being declared.
 
-A *family* (Block, Squeeze, Statistic, Layer) is a direct subclass of Node. Each of its subclasses is a
-member, known by the default of its `kind` field. A field annotated with a family accepts any member:
-the discriminated union is read off the registry when the first spec is parsed, so that a primitive
-declared in another file, or in a user's module, is accepted everywhere at once.
+The families are Block, Squeeze, Statistic and Layer, see `attnspace.documents.families`.
 """
 
 from __future__ import annotations
@@ -11,10 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic_core import to_json
 
-__all__ = ["Grid", "Node", "families", "fault", "grid_of", "in_order", "refresh"]
+from attnspace.documents.families import Member, Registry
+
+__all__ = ["Grid", "Node", "families", "grid_of", "in_order"]
+
+_REGISTRY = Registry()
 
 
 @dataclass(frozen=True)
@@ -27,53 +28,15 @@ class Grid:
         object.__setattr__(self, "values", values)
 
 
-def fault(
-    what: str, *, at: tuple[str | int, ...] = (), allowed: str | None = None, remedy: str | None = None
-) -> PydanticCustomError:
-    """An error to raise inside a pydantic validator; `at` is relative to the model being validated."""
-    return PydanticCustomError("fault", "{what}", {"what": what, "at": at, "allowed": allowed, "remedy": remedy})
-
-
-class Node(BaseModel):
+class Node(Member):
     """One node of a spec. Frozen; unknown keys are refused; values are never coerced."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-    members: ClassVar[dict[str, type[Any]]]
-    shorthand: ClassVar[bool] = False
-    """Whether the bare kind may be written for the node: `"avg"` for `{"kind": "avg"}`."""
+    registry: ClassVar[Registry] = _REGISTRY
 
     searched: ClassVar[bool] = True
     """Whether `{"$any": ...}` offers it."""
 
     kind: str
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        if is_family(cls):
-            cls.members = {}
-            _registry.families[cls.__name__.lower()] = cls
-        elif (kind := cls.model_fields["kind"].default) in cls.members:
-            taken = cls.members[kind]
-            raise TypeError(f"kind {kind!r} is already {taken.__module__}.{taken.__qualname__}")
-        elif isinstance(kind, str):
-            cls.members[kind] = cls
-            _registry.stale = True
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        if not is_family(cls):
-            return handler(source)
-        union = core_schema.tagged_union_schema(
-            {kind: handler.generate_schema(member) for kind, member in cls.members.items()}, discriminator="kind"
-        )
-        if not cls.shorthand:
-            return union
-        return core_schema.no_info_before_validator_function(
-            lambda value: {"kind": value} if isinstance(value, str) else value,
-            union,
-            json_schema_input_schema=core_schema.union_schema([core_schema.literal_schema(cls._bare()), union]),
-        )
 
     @model_serializer(mode="wrap")
     def _shortest(self, handler: SerializerFunctionWrapHandler) -> Any:
@@ -86,20 +49,9 @@ class Node(BaseModel):
         }
         return written["kind"] if self.shorthand and len(written) == 1 else written
 
-    @classmethod
-    def _bare(cls) -> list[str]:
-        """The members of a family that need no field, so that their kind is enough."""
-        kinds = cls.members.items()
-        return sorted(k for k, m in kinds if not any(f.is_required() for f in m.model_fields.values()))
-
     def label(self) -> str:
         """A few characters for tables and plots."""
         return self.kind
-
-    @classmethod
-    def family(cls) -> type[Node]:
-        """The family that this primitive belongs to."""
-        return next(base for base in cls.__mro__ if is_family(base))
 
     @classmethod
     def any_of(cls) -> Any:
@@ -132,41 +84,9 @@ def in_order(nodes: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(sorted(nodes, key=lambda node: to_json(node)))
 
 
-class _Registry:
-    """Which families exist, and whether a primitive was declared since the unions were last built."""
-
-    families: dict[str, type[Node]]
-
-    def __init__(self) -> None:
-        self.families = {}
-        self.stale = False
-
-
-_registry = _Registry()
-
-
-def is_family(cls: type) -> bool:
-    """Whether `cls` is a family, not a member of one."""
-    return Node in cls.__bases__
-
-
-def families() -> dict[str, type[Node]]:
+def families() -> dict[str, type[Any]]:
     """Name -> family: block, squeeze, statistic, layer."""
-    return dict(_registry.families)
-
-
-def refresh() -> None:
-    """Build the unions again if a primitive was declared since the last time. Called before parsing."""
-    if not _registry.stale:
-        return
-    models = [model for family in _registry.families.values() for model in (*family.members.values(), family)]
-    for model in models:
-        for built in ("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__"):
-            if built in model.__dict__:
-                delattr(model, built)
-    for model in models:
-        model.model_rebuild(force=True)
-    _registry.stale = False
+    return dict(_REGISTRY.families)
 
 
 def grid_of(model: type[Node], field: str) -> tuple[Any, ...]:

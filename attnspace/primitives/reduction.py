@@ -6,8 +6,6 @@ import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
@@ -17,8 +15,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from attnspace.documents.families import fault
+from attnspace.documents.models import Strict
 from attnspace.errors import SpecError
-from attnspace.primitives.node import fault
 
 __all__ = ["MAX_WIDTH", "Reduction"]
 
@@ -26,7 +25,7 @@ MAX_WIDTH = 65_536
 EXAMPLES = '16, {"ratio": 16, "minimum": 8} or {"width": 8}'
 
 
-class Reduction(BaseModel):
+class Reduction(Strict):
     """Hidden width at C channels; a bare number n stands for `C // n`.
 
     With v = C / ratio and d = divisor:
@@ -37,8 +36,6 @@ class Reduction(BaseModel):
 
     Source: CATALOGUE of the published blocks: SE eq. 3 uses floor, official CA max(8, C // 32).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     ratio: Annotated[float | None, Field(ge=0.01, le=4096, description="C is divided by it.")] = None
     divisor: Annotated[int, Field(ge=1, le=1024, description="The width is a multiple of it.")] = 1

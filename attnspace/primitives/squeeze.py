@@ -9,9 +9,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from attnspace.documents.families import fault
 from attnspace.errors import within
 from attnspace.primitives.descriptor import Descriptor, Region
-from attnspace.primitives.node import Grid, Node, fault, in_order
+from attnspace.primitives.node import Grid, Node, in_order
 from attnspace.primitives.sketch import Box, Fork, Sketch
 from attnspace.primitives.statistic import Statistic
 
@@ -33,7 +34,7 @@ Stats = Annotated[
 ]
 
 
-class Squeeze(Node):
+class Squeeze(Node, family=True):
     """From the map to its descriptor."""
 
     region: ClassVar[Region]

@@ -13,7 +13,7 @@ from attnspace.primitives.node import Node
 __all__ = ["Statistic"]
 
 
-class Statistic(Node):
+class Statistic(Node, family=True):
     """One number for each region of the map."""
 
     shorthand = True

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from attnspace.documents.families import fault
 from attnspace.errors import SpecError
-from attnspace.primitives.node import fault
 from attnspace.primitives.reduction import MAX_WIDTH, Reduction
 
 __all__ = ["Filters", "Width", "check_groups", "width_at", "width_label"]

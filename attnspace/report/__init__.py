@@ -1,4 +1,9 @@
-"""A run as one HTML file: frames are computed, then drawn, then put on a page."""
+"""A run as one HTML file: frames are computed, then drawn, then put on a page.
+
+compute   what the report shows, as frames
+figures   frames into plotly figures
+page      the page, from a template
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attnspace.results import COSTS, Results
+from attnspace.record.results import COSTS, Results
 
 __all__ = [
     "Summary",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from attnspace.confirmation import Confirmation
-from attnspace.importance import Importance
+from attnspace.analysis.importance import Importance
+from attnspace.analysis.verdict import Confirmation
+from attnspace.record.results import Results
 from attnspace.report.compute import burden, curves, edf, front
-from attnspace.results import Results
 
 __all__ = [
     "confirmation_figure",

@@ -13,10 +13,13 @@ import plotly.graph_objects as go
 import yaml
 from plotly.offline import get_plotlyjs
 
-from attnspace.confirmation import confirmation
-from attnspace.documents import write_text
-from attnspace.importance import importance
+from attnspace.analysis.importance import importance
+from attnspace.analysis.verdict import confirmation
+from attnspace.documents.writing import write_text
+from attnspace.language.difference import diff
+from attnspace.language.specs import dump_spec, load_spec, parse_blocks
 from attnspace.primitives import Block
+from attnspace.record.results import Results
 from attnspace.report.compute import hypervolume, leaderboard, summary
 from attnspace.report.figures import (
     confirmation_figure,
@@ -27,8 +30,6 @@ from attnspace.report.figures import (
     hypervolume_figure,
     shares_figure,
 )
-from attnspace.results import Results
-from attnspace.spec import diff, dump_spec, load_spec, parse_blocks
 
 __all__ = ["render", "write_report"]
 

@@ -11,7 +11,9 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from attnspace.samplers.nsga2 import dominance_counts
+from attnspace.samplers.registry import sampler
 from attnspace.samplers.tree import TreeSampler
+from attnspace.space.space import Space
 
 __all__ = ["Evolution"]
 
@@ -39,3 +41,8 @@ class Evolution(TreeSampler):
         counts = dominance_counts([recent[i].values for i in drawn], signs)
         parent = recent[drawn[int(counts.argmin())]]
         return self.mutate(parent, parent.params)
+
+
+@sampler("evolution")
+def _made(space: Space, seed: int) -> Evolution:
+    return Evolution(seed=seed)

@@ -12,13 +12,15 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from attnspace.errors import SpaceError
-from attnspace.space import Space
+from attnspace.samplers.registry import sampler
+from attnspace.space.space import Space
 
 __all__ = ["Exhaustive"]
 
 LARGEST = 1_000_000
 
 
+@sampler("exhaustive", keeps_order=True)
 class Exhaustive(BaseSampler):
     """The n-th question is answered with the n-th filling of the space, in an order that the seed draws.
 

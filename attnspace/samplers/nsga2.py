@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial
 
+from attnspace.samplers.registry import sampler
 from attnspace.samplers.tree import TreeSampler
+from attnspace.space.space import Space
 
 __all__ = ["NSGA2", "crowding", "dominance_counts", "fronts"]
 
@@ -116,3 +118,8 @@ def crowding(points: np.ndarray) -> np.ndarray:
         if span > 0 and len(points) > 2:
             distances[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
     return distances
+
+
+@sampler("nsga2")
+def _made(space: Space, seed: int) -> NSGA2:
+    return NSGA2(seed=seed)

@@ -8,10 +8,12 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from attnspace.holes import MAX_REPEATS
-from attnspace.placement import Placement
-from attnspace.primitives import Block, families, refresh
-from attnspace.spec import SpecMeta, published
+from attnspace.documents.families import refresh
+from attnspace.language.specs import SpecMeta, published
+from attnspace.placement.placement import Placement
+from attnspace.primitives import Block
+from attnspace.primitives.node import families
+from attnspace.space.holes import MAX_REPEATS
 from attnspace.study.config import StudyConfig
 
 __all__ = ["spec_schema", "study_schema"]

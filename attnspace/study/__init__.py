@@ -1,36 +1,10 @@
-"""A study: its file, its designs, its ledger, and the search."""
+"""A study: its file, its designs, and the directory of a run.
 
-from __future__ import annotations
+config          what may stand in a study file
+design          a block, or one for each stage, at a placement
+study           everything that a search needs, checked
+loading         a study file read, checked and made ready
+run_directory   which study a directory belongs to, and who is using it
+"""
 
-from attnspace.study.appraisal import Appraisal
-from attnspace.study.checkpoints import Checkpoints
-from attnspace.study.config import StudyConfig, load_config
-from attnspace.study.confirm import confirm
-from attnspace.study.design import Design, Study
-from attnspace.study.ledger import Evaluation, Ledger
-from attnspace.study.migration import Migration, migrate
-from attnspace.study.preparation import prepare, prepare_run
-from attnspace.study.progress import Watcher
-from attnspace.study.run import Run
-from attnspace.study.search import Outcome, Search, search
-
-__all__ = [
-    "Appraisal",
-    "Checkpoints",
-    "Design",
-    "Evaluation",
-    "Ledger",
-    "Migration",
-    "Outcome",
-    "Run",
-    "Search",
-    "Study",
-    "StudyConfig",
-    "Watcher",
-    "confirm",
-    "load_config",
-    "migrate",
-    "prepare",
-    "prepare_run",
-    "search",
-]
+__all__: list[str] = []

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import Field, Tag, model_validator
 
 from attnspace.backbones import BackboneConfig, ResNetConfig
 from attnspace.data import DataConfig, DigitsConfig
-from attnspace.documents import Document, check_limits, read
+from attnspace.documents.document import Document
+from attnspace.documents.families import fault, kind_of
+from attnspace.documents.imports import Imported
+from attnspace.documents.limits import check_limits
+from attnspace.documents.reading import read
+from attnspace.documents.sections import Section, by_kind
+from attnspace.documents.validation import validate
 from attnspace.errors import AttnspaceError, StudyError
-from attnspace.imports import Imported, by_kind, kind_of
-from attnspace.placement import Placement
-from attnspace.primitives.node import fault
-from attnspace.recipe import Recipe
+from attnspace.objective.goals import Objective
+from attnspace.placement.placement import Placement
 from attnspace.samplers import SamplerName
-from attnspace.study.limits import Limits
-from attnspace.validation import validate
+from attnspace.training.recipe import Recipe
 
-__all__ = ["BASELINES", "Goal", "Loop", "Objective", "Replay", "Rungs", "StudyConfig", "load_config"]
+__all__ = ["BASELINES", "Loop", "Replay", "Rungs", "StudyConfig", "load_config"]
+
 
 BASELINES = ("none", "se", "cbam", "eca", "ca")
 """Evaluated in every study: no attention, and the four blocks."""
 
-Benefit = Literal["val_accuracy"]
-Burden = Literal["val_loss", "params", "flops", "activation_bytes", "latency_ms"]
-LEARNT = ("val_accuracy", "val_loss")
-"""Metrics that training finds out; the others are known before."""
 
-
-class Part(BaseModel):
-    """A section of a study."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class SpaceConfig(Part):
+class SpaceConfig(Section):
     """What is searched: a block spec with holes (or `per_stage`, one for each stage) and a placement with holes.
 
     `fixed` settles some of the holes by their names, so that a part of the space is searched.
@@ -50,86 +42,14 @@ class SpaceConfig(Part):
     ] = Field(default_factory=dict)
 
 
-class Baselines(Part):
+class Baselines(Section):
     """Where the baselines stand, and further published blocks or spec files beside none, se, cbam, eca and ca."""
 
     placement: Annotated[Placement, Field(description="Where they stand.")] = Placement()
     extra: Annotated[tuple[str, ...], Field(max_length=64, description="Published names or spec files.")] = ()
 
 
-@dataclass(frozen=True)
-class Goal:
-    """One metric and which way is better: `sign` times the metric is to be large."""
-
-    metric: str
-    direction: Literal["maximize", "minimize"]
-
-    @property
-    def sign(self) -> float:
-        """1 where more is better, -1 where less is."""
-        return 1.0 if self.direction == "maximize" else -1.0
-
-    @property
-    def is_learnt(self) -> bool:
-        """Whether training finds it out."""
-        return self.metric in LEARNT
-
-
-def _listed(metrics: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    return (metrics,) if isinstance(metrics, str) else metrics or ()
-
-
-class Objective(Part):
-    """What is better: a metric of the last epoch on the validation split, alone or beside costs; and limits.
-
-    The first learnt metric ranks the table. With several metrics the search looks for their Pareto front.
-    """
-
-    maximize: Annotated[
-        Benefit | tuple[Benefit, ...] | None, Field(description="A metric of which more is better, or several.")
-    ] = None
-    minimize: Annotated[
-        Burden | tuple[Burden, ...] | None, Field(description="A metric of which less is better, or several.")
-    ] = None
-    subject_to: Annotated[Limits, Field(description="What a design may cost; others are never trained.")] = Limits()
-
-    @field_validator("maximize", "minimize", mode="before")
-    @classmethod
-    def _direction(cls, value: Any, info: ValidationInfo) -> Any:
-        other, metrics = (
-            ("minimize", get_args(Burden)) if info.field_name == "maximize" else ("maximize", get_args(Benefit))
-        )
-        for metric in value if isinstance(value, list | tuple) else [value]:
-            if metric in metrics:
-                raise fault(f"{metric} is to be {other}d", remedy=f"write {other}: {metric}")
-        return tuple(value) if isinstance(value, list) else value
-
-    @model_validator(mode="after")
-    def _one_learnt(self) -> Self:
-        named = [goal.metric for goal in self.goals]
-        if len(set(named)) < len(named):
-            raise fault("names a metric twice", remedy="name each once")
-        if not any(goal.is_learnt for goal in self.goals):
-            raise fault("names no metric that training finds out", allowed="maximize: val_accuracy, minimize: val_loss")
-        if len(named) > 3:
-            raise fault("names too many metrics", allowed="up to 3")
-        return self
-
-    @property
-    def goals(self) -> tuple[Goal, ...]:
-        """Every metric, those to be maximized first."""
-        return (
-            *(Goal(metric, "maximize") for metric in _listed(self.maximize)),
-            *(Goal(metric, "minimize") for metric in _listed(self.minimize)),
-        )
-
-    @property
-    def primary(self) -> Goal:
-        """The first learnt metric: it ranks the table."""
-        return next(goal for goal in self.goals if goal.is_learnt)
-
-
-class Rungs(Part):
+class Rungs(Section):
     """Successive halving: every design trains to the first rung, the best 1/`factor` of each rung go on to the next,
     which is `factor` times as far.
 
@@ -148,7 +68,7 @@ class Rungs(Part):
         return (*rungs, epochs)
 
 
-class SearchConfig(Part):
+class SearchConfig(Section):
     """How many designs, suggested by what. `seed` draws suggestions, weights, order and augmentation.
 
     A trial is a design, or a further seed of a promising one: when a suggestion is a design that is known and among the
@@ -178,14 +98,14 @@ class SearchConfig(Part):
     threads: Annotated[int | None, Field(ge=1, le=1024, description="CPU threads; null leaves it to torch.")] = None
 
 
-class ConfirmConfig(Part):
+class ConfirmConfig(Section):
     """What `attnspace confirm` trains again, beside the baselines and the controls, on fresh paired seeds."""
 
     top: Annotated[int, Field(ge=1, le=64, description="How many of the best designs.")] = 3
     seeds: Annotated[int, Field(ge=2, le=1_000, description="Fresh seeds of each.")] = 10
 
 
-class Replay(Part):
+class Replay(Section):
     """Looks results up in a recorded table, instead of training: `trials.parquet` of finished runs.
 
     Data and backbone must be those of the recorded study, and so are the epochs.
@@ -204,7 +124,7 @@ class Loop(Imported):
     epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training images.")] = 20
 
 
-class StudyConfig(Part):
+class StudyConfig(Section):
     """A study file."""
 
     name: Annotated[

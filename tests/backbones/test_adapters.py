@@ -24,8 +24,8 @@ from attnspace.backbones import (
     located,
     make,
 )
-from attnspace.placement import insert_at
-from attnspace.validation import validate
+from attnspace.documents.validation import validate
+from attnspace.placement.insertion import insert_at
 
 
 class Section(BaseModel):

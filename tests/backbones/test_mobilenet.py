@@ -4,8 +4,8 @@ import torchvision
 
 from attnspace import Placement, PlacementError, StudyError, cost, plan, slots
 from attnspace.backbones import MobileNetV2, MobileNetV2Config, make
-from attnspace.placement import insert_at
-from attnspace.validation import validate
+from attnspace.documents.validation import validate
+from attnspace.placement.insertion import insert_at
 
 POSITIONS = ("pre", "expand", "depthwise", "residual", "post_add")
 IMAGENET = MobileNetV2Config(stem="imagenet")

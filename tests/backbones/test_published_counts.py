@@ -13,7 +13,7 @@ import torchvision
 
 from attnspace import add_sites, cost, insert, load_spec, slots
 from attnspace.backbones import MobileNetV2Config, make
-from attnspace.spec import dump_spec
+from attnspace.language.specs import dump_spec
 
 SHAPE = (3, 224, 224)
 

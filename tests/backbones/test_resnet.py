@@ -3,8 +3,8 @@ import torch
 
 from attnspace import slots
 from attnspace.backbones import ImportConfig, MobileNetV2Config, ResNet, ResNetConfig, TimmConfig, make, widened
+from attnspace.documents.validation import validate
 from attnspace.errors import StudyError
-from attnspace.validation import validate
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (56, 0.85), (110, 1.7)])

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from attnspace.confirmation import judge
-from attnspace.significance import ALPHA, Race
+from attnspace.analysis.significance import ALPHA, Race
+from attnspace.analysis.verdict import judge
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent

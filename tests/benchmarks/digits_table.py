@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from attnspace.costing import network_cost
-from attnspace.results import write_parquet
-from attnspace.study import Design, Study, prepare
-from attnspace.train import Training
+from attnspace.costs.network import network_cost
+from attnspace.record.results import write_parquet
+from attnspace.study.design import Design
+from attnspace.study.loading import prepare
+from attnspace.study.study import Study
+from attnspace.training.training import Training
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent

@@ -18,9 +18,9 @@ from attnspace.backbones import ResNet
 from attnspace.data import DigitsConfig, load
 from attnspace.data.augment import Augment
 from attnspace.data.loader import Batches, Feed
-from attnspace.placement import insert
-from attnspace.recipe import Recipe
-from attnspace.train import Training
+from attnspace.placement.insertion import insert
+from attnspace.training.recipe import Recipe
+from attnspace.training.training import Training
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent

@@ -18,8 +18,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 from attnspace import SpecError, build, cost, identity, load_spec, parse_spec, published
-from attnspace.catalogue import entries
-from attnspace.spec import dump_spec
+from attnspace.language.catalogue import entries
+from attnspace.language.specs import dump_spec
 from tests import test_fuzz
 from tests.benchmarks.machine import machine
 from tests.random_designs import check, design

@@ -17,10 +17,16 @@ from unittest import mock
 
 import numpy as np
 
-from attnspace.study import Appraisal, Ledger, Study, Watcher, prepare, search
-from attnspace.study.limits import Costs
-from attnspace.study.trainer import Job, Trainer
-from attnspace.train import Epoch
+from attnspace.objective.limits import Costs
+from attnspace.record.ledger import Ledger
+from attnspace.search.feasibility import Appraisal
+from attnspace.search.progress import Watcher
+from attnspace.search.search import search
+from attnspace.study.loading import prepare
+from attnspace.study.study import Study
+from attnspace.training.epoch import Epoch
+from attnspace.workers.job import Job
+from attnspace.workers.trainer import Trainer
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from attnspace import build
-from attnspace.catalogue import entries
+from attnspace.language.catalogue import entries
 from tests.benchmarks.machine import machine
 
 SCALE = 30

@@ -24,8 +24,12 @@ import optuna
 import pandas as pd
 import plotly.graph_objects as go
 
-from attnspace.study import Ledger, Study, Watcher, prepare, search
+from attnspace.record.ledger import Ledger
+from attnspace.search.progress import Watcher
+from attnspace.search.search import search
 from attnspace.study.config import Rungs
+from attnspace.study.loading import prepare
+from attnspace.study.study import Study
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent

@@ -22,8 +22,8 @@ from attnspace.backbones import ResNet
 from attnspace.data import Dataset, Split
 from attnspace.data.augment import Augment
 from attnspace.data.loader import Feed
-from attnspace.recipe import Recipe
-from attnspace.train import Training, algorithms
+from attnspace.training.recipe import Recipe
+from attnspace.training.training import Training, algorithms
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent

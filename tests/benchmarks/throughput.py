@@ -30,16 +30,17 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as PerImage
 
 from attnspace.backbones import ResNet
-from attnspace.costing import cost
+from attnspace.costs.network import cost
 from attnspace.data import Dataset, ParquetConfig, load
 from attnspace.data.augment import Augment
 from attnspace.data.loader import Feed
-from attnspace.recipe import Recipe
-from attnspace.study import Checkpoints, prepare
-from attnspace.study.gathering import gather
-from attnspace.study.processes import Processes
-from attnspace.study.trainer import Job
-from attnspace.train import Training
+from attnspace.record.checkpoints import Checkpoints
+from attnspace.study.loading import prepare
+from attnspace.training.recipe import Recipe
+from attnspace.training.training import Training
+from attnspace.workers.job import Job
+from attnspace.workers.processes import Processes
+from attnspace.workers.sizing import gather
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from PIL import Image
 from pydantic import BaseModel
 
 from attnspace.data import DataConfig
+from attnspace.documents.validation import validate
 from attnspace.errors import DataError
-from attnspace.validation import validate
 
 
 def encoded(seed: int, width: int = 6, height: int = 6, mode: str = "RGB", form: str = "PNG") -> bytes:

@@ -13,7 +13,7 @@ from attnspace import build, identity, published
 from attnspace.errors import ExportError
 from attnspace.export import export_python
 from attnspace.export.python import write_module
-from attnspace.space import Space
+from attnspace.space.space import Space
 from tests.export.blocks import channels_of
 
 WITHOUT_ATTNSPACE = """

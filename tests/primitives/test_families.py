@@ -8,16 +8,17 @@ import pytest
 import torch
 from jsonschema import Draft202012Validator
 
-import attnspace.spec as spec_module
+import attnspace.language.specs as spec_module
 from attnspace import build, cost, export_python, identity, load_spec, parse_spec
-from attnspace.catalogue import markdown
-from attnspace.console import primitives_table
+from attnspace.cli.tables import primitives_table
 from attnspace.errors import SpecError
-from attnspace.primitives import Block, Node, families, grid_of
+from attnspace.language.catalogue import markdown
+from attnspace.language.specs import dump_spec, published
+from attnspace.primitives import Block, grid_of
 from attnspace.primitives import node as node_module
+from attnspace.primitives.node import Node, families
 from attnspace.schemas import spec_schema
-from attnspace.space import Space
-from attnspace.spec import dump_spec, published
+from attnspace.space.space import Space
 
 
 def members() -> list[type[Node]]:
@@ -127,7 +128,7 @@ def plug_in(tmp_path, monkeypatch):
     del sys.modules["my_primitives"]
     for name, family in families().items():
         family.members = before[name]
-    node_module._registry.stale = True
+    node_module._REGISTRY.stale = True
 
 
 @pytest.mark.usefixtures("plug_in")

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from attnspace import SpecError, build, cost, export_onnx, export_python, identity, parse_spec
-from attnspace.space import Space
-from attnspace.spec import load_spec
+from attnspace.language.specs import load_spec
+from attnspace.space.space import Space
 
 
 def rezero(block):

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from attnspace import SpecError, build, published
-from attnspace.spec import read_spec, resolve
+from attnspace.language.identity import resolve
+from attnspace.language.specs import read_spec
 from tests.oracles import ORACLES, Oracle, copy_weights, differences, rounding, sample, stir
 
 CASES = [(oracle, channels) for oracle in ORACLES for channels in oracle.channels]

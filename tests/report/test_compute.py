@@ -4,11 +4,11 @@ import numpy as np
 import optuna
 import pytest
 
-from attnspace.confirmation import confirmation
-from attnspace.importance import importance
+from attnspace.analysis.importance import importance
+from attnspace.analysis.verdict import confirmation
+from attnspace.record.results import load
 from attnspace.report.compute import burden, dominated_volume, front, hypervolume
 from attnspace.report.figures import confirmation_figure, effects_figure, hypervolume_figure, shares_figure
-from attnspace.results import load
 from tests.made_run import made_run
 
 TWO = {"maximize": "val_accuracy", "minimize": "activation_bytes"}

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from attnspace.record.results import load
 from attnspace.report import render, write_report
-from attnspace.results import load
 from tests.made_run import made_run
 
 

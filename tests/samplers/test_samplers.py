@@ -8,7 +8,7 @@ from attnspace.errors import SpaceError
 from attnspace.samplers import NSGA2, Evolution, Exhaustive, make
 from attnspace.samplers.nsga2 import crowding, dominance_counts, fronts
 from attnspace.samplers.tree import differently, fresh
-from attnspace.space import Space
+from attnspace.space.space import Space
 
 SPACE = Space(
     {
@@ -38,7 +38,7 @@ def test_a_sampler_that_learns_beats_chance(name):
     wide = Space([{"$choice": ["a", "b", "c", "d"]} for _ in range(8)])
 
     def best(kind, seed):
-        study = optimised(make(kind, wide, seed, seed), 80, lambda data: float(data.count("b")), space=wide)
+        study = optimised(make(kind, wide, seed), 80, lambda data: float(data.count("b")), space=wide)
         return study.best_value
 
     assert np.mean([best(name, seed) for seed in range(5)]) > np.mean([best("random", seed) for seed in range(5)]) + 1
@@ -46,7 +46,7 @@ def test_a_sampler_that_learns_beats_chance(name):
 
 @pytest.mark.parametrize("name", ["tpe", "evolution", "nsga2", "random", "exhaustive"])
 def test_the_same_seed_gives_the_same_suggestions(name):
-    one, other = (optimised(make(name, SPACE, 3, 3), 25, planted) for _ in range(2))
+    one, other = (optimised(make(name, SPACE, 3), 25, planted) for _ in range(2))
     assert [t.params for t in one.trials] == [t.params for t in other.trials]
 
 

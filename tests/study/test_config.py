@@ -1,7 +1,8 @@
 import pytest
 
 from attnspace.errors import AttnspaceError, StudyError
-from attnspace.study import load_config, prepare
+from attnspace.study.config import load_config
+from attnspace.study.loading import prepare
 
 
 def put(study: dict, path: str, value):

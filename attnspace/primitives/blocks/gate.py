@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor, nn
 
+from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
 from attnspace.primitives.activation import Activation, activate
 from attnspace.primitives.block import Block
@@ -25,7 +26,7 @@ from attnspace.primitives.layer import (
 )
 from attnspace.primitives.layers.act import Act
 from attnspace.primitives.maps import Fold, fold
-from attnspace.primitives.node import Grid, fault, in_order
+from attnspace.primitives.node import Grid, in_order
 from attnspace.primitives.sketch import TIMES, Box, Fork, Row, Sketch, symbol
 from attnspace.primitives.squeeze import Squeeze
 

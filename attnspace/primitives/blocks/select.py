@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
 from attnspace.primitives.block import Block
 from attnspace.primitives.descriptor import Descriptor
@@ -20,7 +21,7 @@ from attnspace.primitives.layer import (
     sketch_layers,
 )
 from attnspace.primitives.maps import fold
-from attnspace.primitives.node import fault, in_order
+from attnspace.primitives.node import in_order
 from attnspace.primitives.sketch import TIMES, Box, Fork, Row, Sketch
 from attnspace.primitives.squeeze import Squeeze
 from attnspace.primitives.squeezes.global_ import Global

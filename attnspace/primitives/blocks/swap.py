@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
 from attnspace.primitives.block import Block
 from attnspace.primitives.blocks.identity import Identity
-from attnspace.primitives.node import Grid, fault
+from attnspace.primitives.node import Grid
 from attnspace.primitives.sketch import Frame, Sketch
 
 __all__ = ["Swap", "SwapModule"]

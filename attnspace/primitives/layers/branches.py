@@ -8,6 +8,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import (
@@ -20,7 +21,7 @@ from attnspace.primitives.layer import (
     sketch_layers,
 )
 from attnspace.primitives.maps import Fold, fold
-from attnspace.primitives.node import fault, in_order
+from attnspace.primitives.node import in_order
 from attnspace.primitives.sketch import Fork, Sketch, symbol
 
 __all__ = ["Branches", "BranchesModule"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor, nn
 
+from attnspace.documents.families import fault
+from attnspace.documents.models import Strict
 from attnspace.errors import SpecError, within
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
 from attnspace.primitives.layers.project import Project
-from attnspace.primitives.node import Grid, fault
+from attnspace.primitives.node import Grid
 from attnspace.primitives.reduction import Reduction
 from attnspace.primitives.width import Filters, width_label
 
@@ -34,13 +36,11 @@ OddKernel = Annotated[
 ]
 
 
-class AdaptiveKernel(BaseModel):
+class AdaptiveKernel(Strict):
     """t = int(abs((log2 C + beta) / gamma)); kernel = max(minimum, t if t is odd else t + 1).
 
     Source: ECA, arXiv 1910.03151, eq. 12 and its official code.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     gamma: Annotated[float, Field(ge=0.01, le=64, description="Divides.")] = 2.0
     beta: Annotated[float, Field(ge=-64, le=64, description="Added to log2 C.")] = 1.0

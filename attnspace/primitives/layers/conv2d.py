@@ -7,12 +7,13 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
+from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
 from attnspace.primitives.layers.conv1d import OddKernel
 from attnspace.primitives.layers.project import Project
-from attnspace.primitives.node import Grid, fault
+from attnspace.primitives.node import Grid
 from attnspace.primitives.reduction import Reduction
 from attnspace.primitives.width import Width, width_at, width_label
 

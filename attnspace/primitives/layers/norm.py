@@ -8,10 +8,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from attnspace.documents.families import fault
 from attnspace.errors import SpecError
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer, Sharing
-from attnspace.primitives.node import fault
 from attnspace.primitives.sketch import Box, Sketch
 from attnspace.primitives.width import check_groups
 

@@ -1,0 +1,222 @@
+"""What the command line prints: tables and trees."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import TYPE_CHECKING, Any, get_args
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+if TYPE_CHECKING:
+    from attnspace.analysis.verdict import Confirmation
+    from attnspace.primitives import Block
+    from attnspace.record.results import Results
+    from attnspace.space.holes import Template
+    from attnspace.space.space import Space
+
+__all__ = [
+    "block_tree",
+    "catalogue_table",
+    "confirmation_table",
+    "fillings",
+    "primitives_table",
+    "space_tree",
+    "summary_table",
+    "terminal",
+]
+
+
+def terminal() -> Console:
+    """Where output goes; 160 characters wide if that is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        columns = os.environ.get("COLUMNS", "")
+        console.width = int(columns) if columns.isdecimal() else 160
+    return console
+
+
+def catalogue_table() -> Table:
+    """The published blocks."""
+    from attnspace.language.catalogue import entries
+
+    table = Table("name", "label", "parameters at C=64", "source", box=None, header_style="bold", pad_edge=False)
+    table.columns[2].justify = "right"
+    for entry in entries():
+        table.add_row(entry.name, escape(entry.label), entry.size, escape(entry.source))
+    return table
+
+
+def primitives_table() -> list[Any]:
+    """Every family with its members and their fields."""
+    from attnspace.primitives.node import families
+
+    lines: list[Any] = []
+    for family, base in families().items():
+        lines.append(f"\n[bold]{family}[/bold]: {escape((base.__doc__ or '').splitlines()[0])}")
+        for kind, member in sorted(base.members.items()):
+            lines.append(f"  {kind:<14} {escape((member.__doc__ or '').splitlines()[0])}")
+            fields = [_field(name, about) for name, about in member.model_fields.items() if name != "kind"]
+            if fields:
+                lines.append(f"  {'':<14} [dim]{escape(', '.join(fields))}[/dim]")
+    return lines
+
+
+def _field(name: str, about: Any) -> str:
+    """`merge: logit_sum | gate_sum = logit_sum`: choices where there are few words, and the default."""
+    from pydantic_core import to_jsonable_python
+
+    words = [str(word) for word in get_args(about.annotation) if isinstance(word, str | int)]
+    choices = f": {' | '.join(words)}" if len(words) > 1 else ""
+    if about.is_required():
+        return f"{name}{choices}"
+    default = to_jsonable_python(about.default)
+    return f"{name}{choices} = {default if isinstance(default, str) else json.dumps(default)}"
+
+
+def summary_table(results: Results) -> Table:
+    """The best designs of a run and its baselines."""
+    from attnspace.analysis.verdict import confirmation
+    from attnspace.report.compute import leaderboard, shown_costs, summary
+
+    costs = ["params", *(cost for cost in shown_costs(results) if cost != "params")]
+    columns = (
+        "#",
+        "block",
+        "placement",
+        results.metric,
+        "gain",
+        *("parameters" if c == "params" else c for c in costs),
+    )
+    table = Table(*columns, box=None, header_style="bold")
+    for column in (0, *range(3, len(columns))):
+        table.columns[column].justify = "right"
+    board = leaderboard(results)
+    best = board[board["role"] == "trial"].head(5)
+    shown = board[board.index.isin(best.index) | (board["role"] == "baseline")]
+    hidden = len(board) - len(shown)
+    for _, row in shown.iterrows():
+        name = f"{row['name']} (baseline)" if row["role"] == "baseline" else row["label"]
+        gain = "" if row["gain"] != row["gain"] else f"{row['gain']:+.4f}"
+        cells = (
+            str(row["rank"]),
+            escape(name),
+            row["placement"],
+            f"{row[results.metric]:.4f}",
+            gain,
+            *(f"{row[cost]:,.3f}" if cost == "latency_ms" else f"{int(row[cost]):,}" for cost in costs),
+        )
+        table.add_row(*cells, style="red" if row["role"] == "baseline" else None)
+    more = f"{hidden} more design{'s are' if hidden > 1 else ' is'} in the report. " if hidden else ""
+    confirmed = confirmation(results)
+    sentence = confirmed.verdict.sentence if confirmed else summary(results).sentence(results.metric)
+    table.caption = escape(more + sentence)
+    table.caption_justify = "left"
+    return table
+
+
+def confirmation_table(found: Confirmation) -> Table:
+    """Every confirmed design, the best first."""
+    columns = ("design", "n", "test accuracy, %", "95% interval", "sd", "parameters", "added")
+    table = Table(*columns, box=None, header_style="bold")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for _, row in found.designs.iterrows():
+        role = f" ({row['role']})" if row["role"] != "trial" else ""
+        table.add_row(
+            escape(f"{row['name']}{role}"),
+            str(row["n"]),
+            f"{100 * row['mean']:.2f}",
+            f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
+            f"{100 * row['sd']:.2f}",
+            f"{int(row['params']):,}",
+            f"{int(row['params_added']):+,}",
+            style={"baseline": "red", "control": "magenta"}.get(row["role"]),
+        )
+    return table
+
+
+def space_tree(space: Space, name: str) -> Tree:
+    """A space: every hole with its options, and how many fillings each of them stands for."""
+    root = Tree(f"[bold]{escape(name)}[/bold]  {fillings(space.size())}")
+    _grow_template(root, space.template)
+    return root
+
+
+def fillings(number: float) -> str:
+    """A count for people: exact up to twelve digits."""
+    if number == math.inf:
+        return "endlessly many fillings"
+    many = f"{number:,}" if number < 10**12 else f"about 10^{int(math.log10(number))}"
+    return f"{many} filling{'' if number == 1 else 's'}"
+
+
+def _grow_template(tree: Tree, template: Template) -> None:
+    from attnspace.space.holes import Hole, Interval, Record, parameters
+
+    if isinstance(template, Record):
+        for part in template.parts:
+            _grow_template(tree, part)
+    elif isinstance(template, Interval):
+        scale = ", logarithmic" if template.log else ""
+        tree.add(f"{escape(template.name)}: {template.low:g} to {template.high:g}{scale}")
+    elif isinstance(template, Hole):
+        deep = [bool(parameters(option)) for option in template.options]
+        if template.integers:
+            flat = f"{template.integers[0]} to {template.integers[1]}"
+        else:
+            flat = " | ".join(
+                "null" if label is None else str(label)
+                for label, is_deep in zip(template.labels, deep, strict=True)
+                if not is_deep
+            )
+        nested = f", {fillings(template.count)}" if any(deep) else ""
+        title = f"{template.name}: {flat}" if flat else f"{template.name}: one of {len(template.options)}"
+        branch = tree.add(escape(f"{title}{nested}"))
+        for label, option, is_deep in zip(template.labels, template.options, deep, strict=True):
+            if is_deep:
+                _grow_template(branch.add(escape(f"[{label}] {fillings(option.count)}")), option)
+
+
+def block_tree(block: Block, name: str) -> Tree:
+    """A block with all its fields."""
+    root = Tree(f"[bold]{escape(name)}[/bold]  {escape(block.label())}")
+    _branch(root, block)
+    return root
+
+
+def _branch(tree: Tree, node: Any) -> None:
+    for field in type(node).model_fields:
+        value = getattr(node, field)
+        if field != "kind" and value not in ((), None):
+            _grow(tree, field, value)
+
+
+def _grow(tree: Tree, name: str, value: Any) -> None:
+    """A field: a branch of its own if there is more inside, else one line."""
+    from pydantic import BaseModel
+
+    from attnspace.primitives import Branch, Statistic
+    from attnspace.primitives.node import Node
+    from attnspace.primitives.reduction import Reduction
+    from attnspace.primitives.width import width_label
+
+    if isinstance(value, Node) and not value.shorthand:
+        _branch(tree.add(f"{name}: [bold]{value.kind}[/bold]"), value)
+    elif isinstance(value, Branch):
+        _branch(tree.add(f"{name}:"), value)
+    elif isinstance(value, tuple) and value and not isinstance(value[0], int | Statistic):
+        inner = tree.add(name)
+        for number, item in enumerate(value, start=1):
+            _grow(inner, str(number), item)
+    elif value == ():
+        tree.add(f"{name}: nothing")
+    elif isinstance(value, tuple):
+        tree.add(escape(f"{name}: {', '.join(str(item) if isinstance(item, int) else item.label() for item in value)}"))
+    else:
+        text = value.model_dump_json() if isinstance(value, BaseModel) else value
+        tree.add(escape(f"{name}: {width_label(value) if isinstance(value, Reduction) else text}"))

@@ -1,0 +1,94 @@
+"""The confirmation of a finished search: its best designs, the baselines and two controls on fresh, paired seeds.
+
+Only here are test images looked at: once by each network, after its training.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import pandas as pd
+
+from attnspace.confirm.controls import constant, matched
+from attnspace.errors import RunError, RunFailed
+from attnspace.record.checkpoints import Checkpoints
+from attnspace.record.ledger import Ledger
+from attnspace.record.results import Results
+from attnspace.search.feasibility import Appraisal
+from attnspace.search.progress import Watcher
+from attnspace.search.search import threads
+from attnspace.space.space import Filling
+from attnspace.study.design import Design
+from attnspace.study.study import Study
+from attnspace.workers.job import Job
+from attnspace.workers.sizing import gather
+
+__all__ = ["FRESH", "chosen", "confirm"]
+
+FRESH = 1_000_000
+"""Seeds of a confirmation begin so far above the search's."""
+
+
+def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *, top: int, seeds: int) -> int:
+    """Train what is still missing of a confirmation, one seed of all designs after the other.
+
+    Returns:
+        how many networks were trained.
+
+    Raises:
+        RunError: the search has no finished trial.
+        RunFailed: the ledger cannot be written.
+    """
+    designs = chosen(study, results, top)
+    appraisal = Appraisal(study, ledger)
+    have = {(row.design, row.seed) for row in ledger.rows() if row.phase == "confirm" and row.recipe == study.recipe}
+    wanted = [(design, study.seed(FRESH + i)) for i in range(seeds) for design in designs]
+    missing = [(design, seed) for design, seed in wanted if (design.identity, seed) not in have]
+    watcher.begin_confirmation(study, len(designs), seeds, len(wanted) - len(missing))
+    if not missing:
+        return 0
+    failures: list[str | None] = []
+    jobs = deque(Job(design, seed, 0, study.epochs, phase="confirm") for design, seed in missing)
+    with (
+        threads(study.config.search.threads),
+        gather(study, Checkpoints(None), watcher.epoch_ends, watcher.note) as crew,
+    ):
+        while jobs or crew.busy:
+            while jobs and crew.busy < crew.size:
+                job = jobs.popleft()
+                watcher.design_begins(job)
+                crew.start(appraisal.priced(job))
+            _, row = crew.finish()
+            ledger.add(row)
+            watcher.design_ends(row)
+            failures = [*failures, row.reason] if row.outcome == "failed" else []
+            if len(failures) == len(designs):
+                raise RunFailed(
+                    f"the last {len(designs)} trainings all failed: {failures[-1]}",
+                    file=str(results.path),
+                    remedy="mend the cause; failed trainings of a confirmation are kept as failed",
+                )
+    return len(missing)
+
+
+def chosen(study: Study, results: Results, top: int) -> list[Design]:
+    """What is confirmed: the best designs of the search, every baseline, and the controls of the best.
+
+    Raises:
+        RunError: the search has no finished trial.
+    """
+    ranked = results.ranked()
+    trials = ranked[ranked["role"] == "trial"].head(top)
+    if trials.empty:
+        raise RunError("has no finished trial to confirm", file=str(results.path), remedy="search first")
+    best = [_design(study, row) for _, row in trials.iterrows()]
+    designs = [*best, *study.baselines]
+    for control in (matched(study, best[0]), constant(study, best[0])):
+        if control is not None and control.identity not in {design.identity for design in designs}:
+            designs.append(control)
+    return designs
+
+
+def _design(study: Study, row: pd.Series[Any]) -> Design:
+    return study.design(Filling(row["spec"], row["choices"]))

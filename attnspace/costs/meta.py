@@ -1,0 +1,78 @@
+"""Runs of a model for its shapes alone, on the meta device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from attnspace.errors import AttnspaceError, PlacementError, SpecError
+
+__all__ = ["_Run", "_check_shape", "_modes_kept", "on_meta", "watched_on_meta"]
+
+
+def _check_shape(shape: object) -> None:
+    if not (isinstance(shape, tuple | list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
+        raise SpecError("the input shape is not (C, H, W)", got=shape, remedy="give three numbers, without the batch")
+
+
+class _Run:
+    """Calls a model with its tensors replaced by meta tensors."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        tensors = [*model.named_parameters(), *model.named_buffers()]
+        self.tensors = {
+            name: torch.empty_like(tensor, device="meta", requires_grad=tensor.requires_grad)
+            for name, tensor in tensors
+        }
+
+    def __call__(self, x_nchw: Tensor) -> Any:
+        return torch.func.functional_call(self.model, self.tensors, (x_nchw,))
+
+
+@contextmanager
+def _modes_kept(model: nn.Module) -> Iterator[None]:
+    """Whatever is set to training or evaluation inside is set back."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tuple[_Run, Tensor]]:
+    """A way to run `model` for its shapes alone, in evaluation mode; the model is left as it was.
+
+    Raises:
+        PlacementError: what is done inside fails, with the cause.
+    """
+    _check_shape(input_shape)
+    with _modes_kept(model), torch.no_grad():
+        model.eval()
+        try:
+            yield _Run(model), torch.empty((1, *input_shape), device="meta")
+        except AttnspaceError:
+            raise
+        except Exception as cause:  # whatever the model's code raises
+            raise PlacementError(
+                f"the model cannot be run for its shapes, on the meta device: {type(cause).__name__}: {cause}",
+                got=input_shape,
+                allowed="an input shape (C, H, W) that it takes; code whose tensors are made on its input's device",
+            ) from cause
+
+
+def watched_on_meta(model: nn.Module, input_shape: tuple[int, int, int], hooks: Iterable[RemovableHandle]) -> None:
+    """Run `model` once for its shapes alone, under hooks that see them; then the hooks are taken off."""
+    try:
+        with on_meta(model, input_shape) as (run, x_nchw):
+            run(x_nchw)
+    finally:
+        for hook in hooks:
+            hook.remove()

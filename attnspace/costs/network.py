@@ -1,0 +1,121 @@
+"""What a block or a network costs, measured on the meta device: nothing is computed or allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from attnspace.costs.meta import _check_shape, _modes_kept, _Run, on_meta
+from attnspace.language.identity import resolve
+from attnspace.language.specs import SpecLike
+
+__all__ = ["Cost", "cost", "network_cost"]
+
+
+BATCH = 2
+"""Samples of a training pass: batch normalisation after a global squeeze needs two."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one sample, in float32.
+
+    Attributes:
+        params: trainable parameters.
+        flops: floating-point operations of convolutions and matrix products in a forward pass, 1 MAC = 2 FLOPs.
+            Pooling, normalisation, activations and the multiplication by the gate are left out, as is customary.
+        activation_bytes: what a training pass keeps in memory from forward to backward, each tensor once, besides
+            parameters and buffers; a block's own input is kept by its gate, and so counted.
+    """
+
+    params: int
+    flops: int
+    activation_bytes: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations: half the FLOPs."""
+        return self.flops // 2
+
+
+def cost(spec_or_model: SpecLike | nn.Module, input_shape: tuple[int, int, int]) -> Cost:
+    """Parameters, FLOPs and activation bytes at an input of (C, H, W).
+
+    Raises:
+        SpecError: the input shape is not (C, H, W), or the spec is not possible at C channels.
+    """
+    _check_shape(input_shape)
+    if isinstance(spec_or_model, nn.Module):
+        with on_meta(spec_or_model, input_shape) as (run, x_nchw), _Flops() as counted:
+            run(x_nchw)
+        _, kept = _training_pass(spec_or_model, input_shape, gradient_of_input=False)
+        return Cost(_trainable(spec_or_model), counted.flops, kept)
+    block = resolve(spec_or_model, input_shape[0])
+    with torch.device("meta"):
+        model = block.build(input_shape[0])
+    # What a block multiplies is the same in training.
+    flops, kept = _training_pass(model, input_shape, gradient_of_input=True)
+    return Cost(_trainable(model), flops, kept)
+
+
+def network_cost(model: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
+    """`cost` in half the time, of a model that computes the same in training as in evaluation."""
+    flops, kept = _training_pass(model, input_shape, gradient_of_input=False)
+    return Cost(_trainable(model), flops, kept)
+
+
+def _trainable(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+class _Flops(TorchDispatchMode):
+    """Adds up the FLOPs of the operations that torch has a formula for; its own counter tracks modules too."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        shapes = _SHAPES.get(func)
+        out = shapes(*args) if shapes else func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def _norm_shapes(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(x), x.new_empty(x.shape[1]), x.new_empty(x.shape[1])
+
+
+_SHAPES: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.native_batch_norm.default: _norm_shapes,
+    torch.ops.aten.relu.default: torch.empty_like,
+}
+"""Operations whose shapes torch would find by going through a decomposition, a millisecond each."""
+
+
+def _training_pass(model: nn.Module, input_shape: tuple[int, int, int], *, gradient_of_input: bool) -> tuple[int, int]:
+    """FLOPs, and the bytes that are kept for the backward pass, of one sample."""
+    storages: dict[int, Any] = {}  # the storages themselves, so that none is freed and its key used again
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage._cdata] = storage
+        return tensor
+
+    with _modes_kept(model), saved_tensors_hooks(keep, lambda tensor: tensor), _Flops() as counted:
+        model.train()
+        run = _Run(model)
+        out = run(torch.empty((BATCH, *input_shape), device="meta", requires_grad=gradient_of_input))
+        weights = {tensor.untyped_storage()._cdata for tensor in run.tensors.values()}
+        del out
+    kept = sum(storage.nbytes() for key, storage in storages.items() if key not in weights)
+    return counted.flops // BATCH, kept // BATCH

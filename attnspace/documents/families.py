@@ -1,0 +1,149 @@
+"""Families: open sets of models, each known by its `kind`, and registered by being declared.
+
+A *family* is declared with `class Layer(Node, family=True)`; each of its subclasses with a `kind` of its own is a
+member. A field annotated with a family accepts any member: the discriminated union is read off the registry when the
+first document is parsed, so that a member that is declared in another file, or in a user's module, is accepted
+everywhere at once.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from attnspace.documents.models import Strict
+
+__all__ = ["Member", "Registry", "dependent", "fault", "is_family", "kind_of", "refresh"]
+
+
+def fault(
+    what: str, *, at: tuple[str | int, ...] = (), allowed: str | None = None, remedy: str | None = None
+) -> PydanticCustomError:
+    """An error to raise inside a pydantic validator; `at` is relative to the model being validated."""
+    return PydanticCustomError("fault", "{what}", {"what": what, "at": at, "allowed": allowed, "remedy": remedy})
+
+
+class Registry:
+    """The families of one vocabulary, and the models that have a field of one of them.
+
+    Attributes:
+        families: name -> family.
+        dependents: models, no members themselves, that are built again when a member was declared.
+        stale: whether a member was declared since the unions were last built.
+    """
+
+    def __init__(self) -> None:
+        self.families: dict[str, type[Member]] = {}
+        self.dependents: list[type[BaseModel]] = []
+        self.stale = False
+        _registries.append(self)
+
+    def refresh(self) -> None:
+        """Build the unions again if a member was declared since the last time."""
+        if not self.stale:
+            return
+        models: list[type[BaseModel]] = [
+            model for family in self.families.values() for model in (*family.members.values(), family)
+        ]
+        models += self.dependents
+        for model in models:
+            for built in ("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__"):
+                if built in model.__dict__:
+                    delattr(model, built)
+        for model in models:
+            model.model_rebuild(force=True)
+        self.stale = False
+
+
+_registries: list[Registry] = []
+
+
+def refresh() -> None:
+    """Take in all members that were declared since the last time. Called before parsing."""
+    for registry in _registries:
+        registry.refresh()
+
+
+class Member(Strict):
+    """A model that says what it is by its `kind`."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    registry: ClassVar[Registry]
+    """Where the families of a vocabulary are kept."""
+
+    members: ClassVar[dict[str, type[Any]]]
+    """Of a family: kind -> member."""
+
+    shorthand: ClassVar[bool] = False
+    """Whether the bare kind may be written for the whole: `"avg"` for `{"kind": "avg"}`."""
+
+    default_kind: ClassVar[str | None] = None
+    """Of a family: the kind of data that name none; those that have the key `import` are of the kind `import`."""
+
+    def __init_subclass__(cls, *, family: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)  # what `family` says is taken in below, when the fields are known
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, *, family: bool = False, **kwargs: Any) -> None:
+        if family:
+            cls.members = {}
+            cls.registry.families[cls.__name__.lower()] = cls
+            return
+        kinds = typing.get_args(cls.model_fields["kind"].annotation) if "kind" in cls.model_fields else ()
+        if not hasattr(cls, "members") or len(kinds) != 1:  # the base of a vocabulary, or of several members
+            return
+        (kind,) = kinds
+        if taken := cls.members.get(kind):
+            raise TypeError(f"kind {kind!r} is already {taken.__module__}.{taken.__qualname__}")
+        cls.members[kind] = cls
+        cls.registry.stale = True
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if not is_family(cls):
+            return handler(source)
+        default = cls.default_kind
+        union = core_schema.tagged_union_schema(
+            {kind: handler.generate_schema(member) for kind, member in cls.members.items()},
+            discriminator="kind" if default is None else lambda data: kind_of(data, default),
+        )
+        if not cls.shorthand:
+            return union
+        return core_schema.no_info_before_validator_function(
+            lambda value: {"kind": value} if isinstance(value, str) else value,
+            union,
+            json_schema_input_schema=core_schema.union_schema([core_schema.literal_schema(cls._bare()), union]),
+        )
+
+    @classmethod
+    def _bare(cls) -> list[str]:
+        """The members of a family that need no field, so that their kind is enough."""
+        kinds = cls.members.items()
+        return sorted(k for k, m in kinds if not any(f.is_required() for f in m.model_fields.values()))
+
+    @classmethod
+    def family(cls) -> type[Member]:
+        """The family that this member belongs to."""
+        return next(base for base in cls.__mro__ if is_family(base))
+
+
+def dependent(model: type[Any]) -> type[Any]:
+    """Decorates a model that is no member of a family and has a field of one: it is built again with the family."""
+    model.registry.dependents.append(model)
+    return model
+
+
+def is_family(cls: type) -> bool:
+    """Whether `cls` is a family, not a member of one."""
+    return "members" in cls.__dict__
+
+
+def kind_of(data: Any, default: str) -> str:
+    """The kind of a section of a study: `import` where it imports, `default` where it says nothing."""
+    if not isinstance(data, dict):
+        return str(getattr(data, "kind", default))
+    return str(data.get("kind", "import" if "import" in data else default))

@@ -1,0 +1,42 @@
+"""Sections: the parts of a study file, as frozen models."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, Discriminator
+
+from attnspace.documents.families import Member, Registry, kind_of
+from attnspace.documents.models import Strict
+
+__all__ = ["Kind", "Section", "by_kind", "sections_changed"]
+
+_REGISTRY = Registry()
+
+
+class Section(Strict):
+    """A part of a study file."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    registry: ClassVar[Registry] = _REGISTRY
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        cls.registry.dependents.append(cls)
+
+
+class Kind(Member):
+    """A section of which there are several kinds, each declared in a file of its own: data, backbone, train."""
+
+    registry: ClassVar[Registry] = _REGISTRY
+
+
+def sections_changed() -> None:
+    """Something that a section may name was registered: sections are built again before the next parsing."""
+    _REGISTRY.stale = True
+
+
+def by_kind(default: str) -> Discriminator:
+    """Tells the members of a section of a study apart by their kind; `default` where nothing is said."""
+    return Discriminator(lambda data: kind_of(data, default))

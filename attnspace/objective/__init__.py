@@ -1,0 +1,8 @@
+"""The objective: what is better, and what a design may cost.
+
+forecast   what a design on a rung would reach at the end
+limits     upper limits of costs
+goals      metrics and costs, and which way is better
+"""
+
+__all__: list[str] = []

@@ -1,0 +1,94 @@
+"""What is better: metrics and costs, and which way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from attnspace.documents.families import fault
+from attnspace.documents.sections import Section
+from attnspace.objective.limits import Limits
+
+__all__ = ["Goal", "Objective"]
+
+
+Benefit = Literal["val_accuracy"]
+
+Burden = Literal["val_loss", "params", "flops", "activation_bytes", "latency_ms"]
+
+LEARNT = ("val_accuracy", "val_loss")
+"""Metrics that training finds out; the others are known before."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One metric and which way is better: `sign` times the metric is to be large."""
+
+    metric: str
+    direction: Literal["maximize", "minimize"]
+
+    @property
+    def sign(self) -> float:
+        """1 where more is better, -1 where less is."""
+        return 1.0 if self.direction == "maximize" else -1.0
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether training finds it out."""
+        return self.metric in LEARNT
+
+
+def _listed(metrics: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (metrics,) if isinstance(metrics, str) else metrics or ()
+
+
+class Objective(Section):
+    """What is better: a metric of the last epoch on the validation split, alone or beside costs; and limits.
+
+    The first learnt metric ranks the table. With several metrics the search looks for their Pareto front.
+    """
+
+    maximize: Annotated[
+        Benefit | tuple[Benefit, ...] | None, Field(description="A metric of which more is better, or several.")
+    ] = None
+    minimize: Annotated[
+        Burden | tuple[Burden, ...] | None, Field(description="A metric of which less is better, or several.")
+    ] = None
+    subject_to: Annotated[Limits, Field(description="What a design may cost; others are never trained.")] = Limits()
+
+    @field_validator("maximize", "minimize", mode="before")
+    @classmethod
+    def _direction(cls, value: Any, info: ValidationInfo) -> Any:
+        other, metrics = (
+            ("minimize", get_args(Burden)) if info.field_name == "maximize" else ("maximize", get_args(Benefit))
+        )
+        for metric in value if isinstance(value, list | tuple) else [value]:
+            if metric in metrics:
+                raise fault(f"{metric} is to be {other}d", remedy=f"write {other}: {metric}")
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_learnt(self) -> Self:
+        named = [goal.metric for goal in self.goals]
+        if len(set(named)) < len(named):
+            raise fault("names a metric twice", remedy="name each once")
+        if not any(goal.is_learnt for goal in self.goals):
+            raise fault("names no metric that training finds out", allowed="maximize: val_accuracy, minimize: val_loss")
+        if len(named) > 3:
+            raise fault("names too many metrics", allowed="up to 3")
+        return self
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """Every metric, those to be maximized first."""
+        return (
+            *(Goal(metric, "maximize") for metric in _listed(self.maximize)),
+            *(Goal(metric, "minimize") for metric in _listed(self.minimize)),
+        )
+
+    @property
+    def primary(self) -> Goal:
+        """The first learnt metric: it ranks the table."""
+        return next(goal for goal in self.goals if goal.is_learnt)

@@ -1,0 +1,9 @@
+"""Placement: where blocks stand in a network.
+
+slots         the named places of a backbone where a block may stand
+placement     which slots a design uses: position, stages, every k-th block
+insertion     blocks put into the slots of a model
+openings      slots opened in any model, by names and types of its modules
+"""
+
+__all__: list[str] = []

@@ -1,0 +1,153 @@
+"""Which slots a design uses: position, stages, every k-th block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from attnspace.documents.families import fault
+from attnspace.documents.sections import Section
+from attnspace.documents.validation import did_you_mean
+from attnspace.errors import PlacementError, SpecError, within
+from attnspace.language.identity import resolve
+from attnspace.language.specs import SpecLike, as_block
+from attnspace.placement.slots import Position, Slot
+from attnspace.primitives import Block
+from attnspace.primitives.blocks.rezero import Rezero
+
+__all__ = ["Placement", "plan", "used_blocks"]
+
+
+Stages = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1)]
+
+
+def _as_tuple(stages: Any) -> Any:
+    """Lists, as JSON data has them, are welcome in Python too."""
+    return tuple(stages) if isinstance(stages, list) else stages
+
+
+class Placement(Section):
+    """Which slots: one position, some stages, every k-th block of each stage, counted from the stage's last.
+
+    `stages: null` means all of them. With `start: identity` each block is wrapped in a `rezero`, so that inserting it
+    into a trained network changes nothing at first.
+    """
+
+    position: Annotated[Position, Field(description="Where in a block of the backbone.")] = "residual"
+    stages: Annotated[
+        Stages | None, BeforeValidator(_as_tuple), Field(description="Which stages, counted from 1; null for all.")
+    ] = None
+    every: Annotated[int, Field(ge=1, le=1024, description="Every k-th block, counted from the stage's last.")] = 1
+    start: Annotated[
+        Literal["published", "identity"],
+        Field(description="What blocks compute at first: what was published, or nothing."),
+    ] = "published"
+
+    @model_validator(mode="after")
+    def _each_stage_once(self) -> Self:
+        if self.stages and len(set(self.stages)) < len(self.stages):
+            raise fault("a stage is listed twice", at=("stages",), remedy="list it once")
+        return self
+
+    def label(self) -> str:
+        """`residual, stages 2+3, every 2, from identity`."""
+        where = "all stages" if self.stages is None else f"stages {'+'.join(map(str, self.stages))}"
+        if self.stages is not None and len(self.stages) == 1:
+            where = f"stage {self.stages[0]}"
+        every = [f"every {self.every}"] if self.every > 1 else []
+        return ", ".join([self.position, where, *every, *(["from identity"] if self.start == "identity" else [])])
+
+
+def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]) -> dict[str, Block]:
+    """Slot name -> resolved block, for one block everywhere or one for each stage. Identities are left out.
+
+    Two designs with equal plans are one network.
+
+    Raises:
+        PlacementError: a stage or position that the backbone does not have, or a stage without a block.
+        SpecError: a block is not possible at its slot's channels.
+    """
+    stages = sorted({slot.stage for slot in available})
+    chosen = placement.stages or tuple(stages)
+    _check_exists(available, placement)
+    per_stage = _per_stage(block, chosen, stages)
+    planned: dict[str, Block] = {}
+    for stage in sorted(chosen):
+        here = [slot for slot in available if slot.stage == stage and slot.position == placement.position]
+        for slot in reversed(here[:: -placement.every]):
+            at, spec = per_stage[stage]
+            with within(*at):
+                try:
+                    resolved = resolve(spec, slot.channels)
+                except SpecError as error:
+                    error.remedy = f"{error.remedy or 'choose another'} (slot {slot.name})"
+                    raise
+            if resolved.kind != "identity":
+                gradual = placement.start == "identity"
+                planned[slot.name] = Rezero(block=resolved).resolve(slot.channels) if gradual else resolved
+    return planned
+
+
+def _check_exists(available: Sequence[Slot], placement: Placement) -> None:
+    if not available:
+        raise PlacementError("the backbone has no free slot", at=("placement",), remedy="open some with add_sites")
+    stages = {slot.stage for slot in available}
+    positions = {slot.position for slot in available}
+    having = {slot.stage for slot in available if slot.position == placement.position}
+    for i, stage in enumerate(placement.stages or ()):
+        if stage not in stages:
+            raise PlacementError(
+                f"stage {stage} does not exist", at=("placement", "stages", i), allowed=_listed(stages)
+            )
+        if having and stage not in having:
+            raise PlacementError(
+                f"stage {stage} has no position {placement.position!r}",
+                at=("placement", "stages", i),
+                allowed=_listed(having),
+            )
+    if not having:
+        raise PlacementError(
+            f"position {placement.position!r} does not exist",
+            at=("placement", "position"),
+            allowed=_listed(positions),
+            remedy=did_you_mean(placement.position, positions),
+        )
+
+
+def used_blocks(block: Any, placement: Placement) -> Any:
+    """A design's block, as JSON data, without those of stages where nothing is placed."""
+    if placement.stages is None or not isinstance(block, Mapping) or "per_stage" not in block:
+        return block
+    return {"per_stage": {str(s): spec for s, spec in block["per_stage"].items() if int(s) in placement.stages}}
+
+
+def _per_stage(
+    block: SpecLike | Mapping[int, SpecLike], stages: tuple[int, ...], existing: Sequence[int]
+) -> dict[int, tuple[tuple[str, ...], Block]]:
+    """Stage -> (where its block stands in the design, the block)."""
+    if isinstance(block, Mapping) and all(isinstance(stage, int) for stage in block):
+        by_stage = {int(stage): as_block(spec) for stage, spec in block.items()}
+        for stage in by_stage:
+            if stage not in existing:
+                raise PlacementError(
+                    f"stage {stage} does not exist",
+                    at=("block", "per_stage", str(stage)),
+                    allowed=", ".join(map(str, existing)),
+                )
+        for stage in stages:
+            if stage not in by_stage:
+                raise PlacementError(
+                    f"no block is given for stage {stage}",
+                    at=("block", "per_stage"),
+                    got=sorted(by_stage),
+                    allowed=f"a block for each of stages {', '.join(map(str, stages))}",
+                )
+        return {stage: (("block", "per_stage", str(stage)), by_stage[stage]) for stage in stages}
+    one = as_block(block)  # type: ignore[arg-type]  # a mapping by stage was handled above
+    return dict.fromkeys(stages, (("block",), one))
+
+
+def _listed(items: set[Any]) -> str:
+    return ", ".join(map(str, sorted(items)))

@@ -1,0 +1,208 @@
+"""A run's ledger as tables: reads nothing but the run directory, so that old results stay readable."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from attnspace.documents.reading import read
+from attnspace.documents.writing import write_bytes, write_text
+from attnspace.errors import RunError
+
+__all__ = ["Results", "frame", "load", "write_tables"]
+
+_JSON = ("spec", "choices", "history", "versions")
+
+
+LEARNT = ("val_accuracy", "val_loss")
+COSTS = ("params", "flops", "activation_bytes", "latency_ms")
+
+_ADDED: dict[str, Any] = {
+    "phase": "search",
+    "trial": None,
+    "test_accuracy": None,
+    "test_loss": None,
+    "activation_bytes": None,
+    "latency_ms": None,
+    "latency_low_ms": None,
+    "latency_high_ms": None,
+}
+"""Columns that ledgers of earlier versions do not have."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """One run.
+
+    Attributes:
+        path: the run directory.
+        study: the study file, as plain data.
+        frame: see `frame`.
+    """
+
+    path: Path
+    study: Mapping[str, Any]
+    frame: pd.DataFrame
+
+    @property
+    def goals(self) -> dict[str, Literal["maximize", "minimize"]]:
+        """Metric -> which way is better, of every objective."""
+        found: dict[str, Literal["maximize", "minimize"]] = {}
+        for direction in ("maximize", "minimize"):
+            metrics = self.study["objective"].get(direction) or ()
+            for metric in (metrics,) if isinstance(metrics, str) else metrics:
+                found[str(metric)] = direction
+        return found
+
+    @property
+    def metric(self) -> str:
+        """The metric that ranks: the first one that training finds out."""
+        return next(metric for metric in self.goals if metric in LEARNT)
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """Which way is better."""
+        return self.goals[self.metric]
+
+    @property
+    def searched(self) -> pd.DataFrame:
+        """The rows of the search, without those of a confirmation."""
+        return self.frame[self.frame["phase"] == "search"]
+
+    def ranked(self) -> pd.DataFrame:
+        """Designs that the search trained to the end, the best first; ties go to the smaller network, then the earlier.
+
+        One row each: metrics are means over its `seeds`, `train_s` is the time of all its rows.
+        """
+        done = self.searched[self.searched["outcome"] == "done"]
+        by_design = done.groupby("design", sort=False)
+        table = by_design.head(1).set_index("design", drop=False)
+        for column in (*LEARNT, "train_loss"):
+            table[column] = by_design[column].mean()
+        table["seeds"] = by_design.size()
+        table["train_s"] = self.searched.groupby("design")["train_s"].sum().reindex(table.index)
+        ascending = [self.direction == "minimize", True, True]
+        table = table.sort_values([self.metric, "params", "number"], ascending=ascending, kind="stable")
+        return table.reset_index(drop=True)
+
+    def confirmed(self) -> pd.DataFrame:
+        """The rows of the confirmation."""
+        return self.frame[self.frame["phase"] == "confirm"]
+
+    def winner(self) -> pd.Series[Any] | None:
+        """The best trial; None while there is none."""
+        trials = self.ranked().query("role == 'trial'")
+        return None if trials.empty else trials.iloc[0]
+
+
+def frame(run: str | Path) -> pd.DataFrame:
+    """One row for each time that a design reached a rung or the end, in that order.
+
+    Columns:
+        number, phase (`search` or `confirm`), trial (its number)
+        role (`baseline`, `trial` or `control`), name, label, placement
+        outcome (`done`, `paused` at a rung, or `failed`), reason
+        val_accuracy, val_loss, train_loss: of the last epoch trained; test_accuracy, test_loss: of a confirmation
+        params, flops, activation_bytes: of the network; with `_added`: against the plain backbone
+        latency_ms, latency_low_ms, latency_high_ms: where they were asked for
+        seed, epochs (trained so far), train_s, total_s (since the rung before), finished
+        design, recipe: identities
+        spec (`{block, placement}`), choices (hole -> option), history (one mapping an epoch), versions: Python objects
+        worker
+
+    Raises:
+        RunError: no such run.
+    """
+    return load(run).frame
+
+
+def load(run: str | Path) -> Results:
+    """A run's study and table.
+
+    Raises:
+        RunError: no such run, or its files are damaged.
+    """
+    path = Path(run)
+    ledger, study_file = path / "ledger.db", path / "study.yaml"
+    for file in (ledger, study_file):
+        if not file.is_file():
+            raise RunError(
+                f"is no run: it has no {file.name}", file=str(path), allowed="a directory that `search` wrote"
+            )
+    study = read(study_file, RunError).data
+    if not isinstance(study, Mapping) or not {"name", "objective"} <= study.keys():
+        raise RunError("is no study", file=str(study_file), remedy="restore it, or search again elsewhere")
+    try:
+        with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            table = pd.read_sql_query("SELECT * FROM evaluations ORDER BY number", connection)
+        for column in _JSON:
+            table[column] = pd.Series(map(json.loads, table[column]), index=table.index, dtype=object)
+    except (sqlite3.Error, pd.errors.DatabaseError, KeyError, TypeError, ValueError) as cause:
+        raise RunError(f"is damaged: {cause}", file=str(path), remedy="restore it, or search again elsewhere") from None
+    for column, value in _ADDED.items():
+        if column not in table:
+            table[column] = value
+    for column in (*LEARNT, *COSTS):
+        table[column] = table[column].astype(float if column not in ("params", "flops") else table[column].dtype)
+    plain = table[(table["name"] == "none") & (table["outcome"] == "done")]
+    for column in ("params", "flops", "activation_bytes"):
+        table[f"{column}_added"] = table[column] - (plain[column].iloc[0] if len(plain) else float("nan"))
+    return Results(path, study, table)
+
+
+def write_tables(results: Results) -> list[Path]:
+    """Write `trials.parquet` and, once there is a winner, `winner.json` into the run directory.
+
+    In the parquet file spec, choices, history and versions are JSON text.
+
+    Returns:
+        the files written.
+
+    Raises:
+        RunFailed: the directory cannot be written.
+    """
+    flat = results.frame.copy()
+    for column in _JSON:
+        flat[column] = flat[column].map(json.dumps)
+    parquet, winner_file = results.path / "trials.parquet", results.path / "winner.json"
+    write_bytes(parquet, write_parquet(flat, results.study))
+    winner = results.winner()
+    if winner is None:
+        return [parquet]
+    write_text(winner_file, json.dumps(winner_data(results, winner), indent=2, ensure_ascii=False) + "\n")
+    return [parquet, winner_file]
+
+
+def write_parquet(table: pd.DataFrame, study: Mapping[str, Any]) -> bytes:
+    """The table, saying which study it is of, so that it can be replayed."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, b"attnspace.study": json.dumps(study).encode()})
+    content = io.BytesIO()
+    pq.write_table(arrow, content, compression="zstd")
+    return content.getvalue()
+
+
+def winner_data(results: Results, winner: pd.Series[Any]) -> dict[str, Any]:
+    """The content of `winner.json`: the design, as it may stand in a study's space, and what it reached."""
+    seeds = f"seed {winner['seed']}" if winner["seeds"] == 1 else f"mean of {winner['seeds']} seeds"
+    reached = f"{results.metric} {winner[results.metric]:.4f} after {winner['epochs']} epochs, {seeds}"
+    tested = results.confirmed().query("design == @winner.design")["test_accuracy"].dropna()
+    confirmed = "not yet confirmed"
+    if len(tested):
+        confirmed = f"test_accuracy {tested.mean():.4f}, mean of {len(tested)} fresh seeds"
+    return {
+        "name": f"{results.study['name']}-winner",
+        "doc": f"{winner['label']} at {winner['placement']}: {reached}, the best of the search; {confirmed}",
+        "placement": winner["spec"]["placement"],
+        "block": winner["spec"]["block"],
+    }

@@ -1,0 +1,12 @@
+"""The search: which design is trained next, and how far.
+
+halving       who goes on from rung to rung
+suggester     Optuna as the suggestion service
+state         what is known, what waits on which rung, what the sampler has heard
+feasibility   what designs cost, and whether that is within the limits
+progress      what a search says while it runs
+search        hands out jobs and takes in their rows
+migration     an earlier run's results in a changed study
+"""
+
+__all__: list[str] = []

@@ -1,0 +1,200 @@
+"""What designs cost, found before any is trained, and whether that is within the study's limits."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from attnspace.costs.latency import Latency, latency
+from attnspace.costs.network import Cost, network_cost
+from attnspace.errors import PlacementError, RunFailed, SpecError, StudyError
+from attnspace.objective.limits import Costs, Excess
+from attnspace.placement.insertion import insert_at
+from attnspace.record.ledger import Ledger
+from attnspace.space.space import Filling
+from attnspace.study.design import Design
+from attnspace.study.study import Study
+from attnspace.workers.devices import devices
+from attnspace.workers.job import Job, told
+
+__all__ = ["Appraisal"]
+
+PROBES = 400
+PROBE_SECONDS, REPAIR_SECONDS = 3.0, 1.5
+
+
+class Appraisal:
+    """Costs of a study's designs, each found once.
+
+    Args:
+        study: whose designs.
+        ledger: where latencies are kept, so that a resumed search decides alike.
+    """
+
+    def __init__(self, study: Study, ledger: Ledger | None = None) -> None:
+        self._study = study
+        self._ledger = ledger
+        self._known: dict[str, Costs] = {}
+        self._plain: nn.Module | None = None
+        self._limits = study.config.objective.subject_to
+        self._times = study.config.times
+
+    def costs(self, design: Design) -> Costs:
+        """Of the whole network with the design in it."""
+        identity = design.identity
+        if identity not in self._known:
+            self._known[identity] = self._find(design)
+        return self._known[identity]
+
+    def priced(self, job: Job) -> Job:
+        """A job with the costs of its design, or why they cannot be found: a result of the job."""
+        try:
+            return replace(job, costs=self.costs(job.design))
+        except RunFailed:  # the ledger cannot be written
+            raise
+        except Exception as error:  # whatever a network of the user's raises
+            return replace(job, fault=told(error))
+
+    def excesses(self, design: Design) -> list[Excess]:
+        """The limits that a design does not meet, the worst first."""
+        if not self._limits.names:
+            return []
+        return self._limits.excesses(self.costs(design), self.costs(self._study.baselines[0]))
+
+    def _find(self, design: Design) -> Costs:
+        study = self._study
+        if study.table:
+            recorded = study.table.find(design.identity, study.table.seeds[0])
+            if recorded is not None and recorded.costs is not None:
+                return recorded.costs
+        found = self._network_cost(design)
+        costs = Costs(found.params, found.flops, found.activation_bytes)
+        return costs.timed(self._timed(design)) if self._times else costs
+
+    def _network_cost(self, design: Design) -> Cost:
+        """Without building the backbone anew: blocks are put into one on the meta device, and taken out again."""
+        study = self._study
+        if design.backbone is not None:
+            with torch.device("meta"):
+                return network_cost(study.network(design), study.data.input_shape)
+        if self._plain is None:
+            with torch.device("meta"):
+                self._plain = study.network(study.baselines[0])
+        sites = {name: self._plain.get_submodule(name) for name in design.plan}
+        with torch.device("meta"):
+            insert_at(self._plain, design.plan, study.slots)
+        try:
+            return network_cost(self._plain, study.data.input_shape)
+        finally:
+            for name, site in sites.items():
+                self._plain.set_submodule(name, site)
+
+    def _timed(self, design: Design) -> Latency:
+        kept = self._ledger.timing(design.identity) if self._ledger else None
+        if kept is None:
+            with torch.random.fork_rng(devices=[]):  # drawing weights here must not change those of a training
+                device = devices(self._study.config.search.device)[0]
+                kept = latency(self._study.network(design).to(device), self._study.data.input_shape)
+            if self._ledger:
+                self._ledger.add_timing(design.identity, kept)
+        return kept
+
+    def excesses_of(self, filling: Filling) -> list[Excess] | None:
+        """The limits that a filling does not meet; None if it is no valid design."""
+        try:
+            return self.excesses(self._study.design(filling))
+        except (SpecError, PlacementError):
+            return None
+
+    def repaired(self, filling: Filling, rng: random.Random, until: float = math.inf) -> Filling | None:
+        """A filling within the limits, reached by changing one hole at a time to what exceeds them less.
+
+        Returns:
+            None if no single change helps any more, or at the time `until` of the monotonic clock.
+        """
+        lightest, excesses = self._lightened(filling, rng, until)
+        return lightest if excesses == [] else None
+
+    def _lightened(self, filling: Filling, rng: random.Random, until: float) -> tuple[Filling, list[Excess] | None]:
+        """As far as single changes go, and what still exceeds the limits."""
+        excesses = self.excesses_of(filling)
+        while excesses != [] and (better := self._lighter(filling, excesses, rng, until)) is not None:
+            filling, excesses = better
+        return filling, excesses
+
+    def _lighter(
+        self, filling: Filling, excesses: list[Excess] | None, rng: random.Random, until: float
+    ) -> tuple[Filling, list[Excess]] | None:
+        worst = excesses[0].ratio if excesses else float("inf")
+        for changed in self._study.space.neighbours(filling, rng):
+            if time.monotonic() > until:
+                return None
+            found = self.excesses_of(changed)
+            if found is not None and (not found or found[0].ratio < worst):
+                return changed, found
+        return None
+
+    def demand(self) -> None:
+        """See to it that some design meets the limits.
+
+        A space of up to 400 fillings is gone through. In a larger one, or one that takes longer than 3 seconds, random
+        designs are tried, and the lightest of them is made lighter as far as that goes, for 1.5 seconds more.
+
+        Raises:
+            StudyError: none was found.
+        """
+        if not self._limits.names:
+            return
+        plain = self.costs(self._study.baselines[0])
+        beyond = [excess for excess in self._limits.excesses(plain, plain) if excess.name != "latency_ms"]
+        if beyond:  # blocks only add to it
+            raise StudyError(
+                f"nothing meets the limits; the backbone alone has {beyond[0]}",
+                at=("objective", "subject_to"),
+                remedy="raise the limit, or take a smaller backbone",
+                file=self._study.file,
+            )
+        space, rng, until = self._study.space, random.Random(0), time.monotonic() + PROBE_SECONDS
+        whole = space.size() <= PROBES
+        order = rng.sample(range(space.template.count), space.template.count) if whole else range(PROBES)
+        tried = 0
+        lightest: tuple[Filling, list[Excess]] | None = None
+        for index in order:
+            if time.monotonic() > until:
+                whole = False
+                break
+            filling = space.at(index) if whole else space.sample(rng)
+            excesses = self.excesses_of(filling)
+            if excesses == []:
+                return
+            if excesses:
+                tried += 1
+                if lightest is None or excesses[0].ratio < lightest[1][0].ratio:
+                    lightest = filling, excesses
+        if lightest and not whole:
+            filling, excesses = self._lightened(lightest[0], rng, time.monotonic() + REPAIR_SECONDS)
+            if not excesses:
+                return
+            lightest = filling, excesses
+        raise self._nothing_meets(whole, tried, lightest)
+
+    def _nothing_meets(self, whole: bool, tried: int, lightest: tuple[Filling, list[Excess]] | None) -> StudyError:
+        how_many = (
+            f"none of the space's {tried} designs"
+            if whole
+            else f"none of {tried} random designs, nor one made lighter,"
+        )
+        error = StudyError(f"{how_many} meets the limits", at=("objective", "subject_to"), file=self._study.file)
+        plain = self.costs(self._study.baselines[0])
+        if beyond := self._limits.excesses(plain, plain):
+            error.what += f"; the backbone alone has {beyond[0]}"
+            error.remedy = "raise the limit, or take a smaller backbone"
+        elif lightest:
+            error.what += f"; the lightest has {' and '.join(map(str, lightest[1]))}"
+            error.remedy = "raise the limit, or open the space to lighter blocks and fewer places"
+        return error

@@ -1,0 +1,193 @@
+"""What a search says while it runs: live bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
+
+from attnspace.objective.goals import Goal
+from attnspace.record.ledger import Evaluation
+from attnspace.study.study import Study
+from attnspace.training.epoch import Epoch
+from attnspace.workers.job import Job
+
+__all__ = ["LiveWatcher", "Watcher", "watcher_for"]
+
+
+class Watcher:
+    """Hears of every step of a search or a confirmation. This one says a line for each; on a quiet console nothing."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(quiet=True)
+        self.epochs = 1
+        self.goal = Goal("val_accuracy", "maximize")
+        self.total = 0
+        self.begun: set[tuple[str, int]] = set()
+        self.resumed = 0
+        self.already = 0
+        self.best: Evaluation | None = None
+        self.best_baseline: Evaluation | None = None
+        self.began = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    def begin(self, study: Study, done: Sequence[Evaluation]) -> None:
+        """A sitting begins: `done` are the rows of earlier ones."""
+        self.epochs = study.epochs
+        self.goal = study.config.objective.primary
+        self.total = len(study.baselines) + study.config.search.trials
+        self.began = time.perf_counter()
+        for row in done:
+            self._compare(row)
+        self.resumed = len(self.begun)
+        name, rungs = study.config.name, ", ".join(map(str, study.rungs))
+        if done:
+            self.console.print(f"{name}: resuming after {self.resumed} of {self.total} designs")
+        else:
+            how = f"trained to epoch {rungs}"
+            trials = study.config.search.trials
+            self.console.print(f"{name}: {len(study.baselines)} baselines and {trials} trials, {how}")
+
+    def begin_confirmation(self, study: Study, designs: int, seeds: int, done: int) -> None:
+        """A sitting of a confirmation begins: designs and seeds, and trainings that were `done` in earlier ones."""
+        self.epochs = study.epochs
+        self.total = designs * seeds
+        self.resumed = self.already = done
+        self.began = time.perf_counter()
+        again = f", {done} of {self.total} are trained" if done else ""
+        self.console.print(f"{study.config.name}: confirming {designs} designs with {seeds} fresh seeds each{again}")
+
+    def design_begins(self, job: Job) -> None:
+        """A design is about to be trained."""
+
+    def epoch_ends(self, job: Job, epoch: Epoch) -> None:
+        """An epoch of a design has ended."""
+
+    def note(self, what: str) -> None:
+        """Something that the user should know."""
+        self.console.print(what, markup=False, highlight=False, soft_wrap=True)
+
+    def design_ends(self, row: Evaluation) -> None:
+        """A row is in the ledger."""
+        if row.phase == "confirm":
+            self.begun.add((row.design, row.seed))
+            result = f"failed: {row.reason}" if row.test_accuracy is None else f"test_accuracy {row.test_accuracy:.4f}"
+            line = (
+                f"{self.ended}/{self.total}  {result}  {row.name or row.label}, seed {row.seed}  ({self.time_left()})"
+            )
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            return
+        self._compare(row)
+        value = row.metric(self.goal.metric)
+        result = f"{self.goal.metric} {value:.4f}" if value is not None else f"failed: {row.reason}"
+        name = row.name or row.label
+        where = f" [{row.placement}]" if row.role == "trial" else ""
+        after = f" after {row.epochs}" if row.outcome == "paused" else ""
+        line = f"{self.ended}/{self.total}  {result}{after}  {name}{where}  ({self.standing()}; {self.time_left()})"
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    @property
+    def ended(self) -> int:
+        """How many designs have a first result."""
+        return self.already + len(self.begun)
+
+    def standing(self) -> str:
+        """The best trial so far against the best baseline."""
+        parts = [
+            f"best {self._value(self.best)}" if self.best else "no trial yet",
+            f"best baseline {self.best_baseline.name} {self._value(self.best_baseline)}" if self.best_baseline else "",
+        ]
+        return ", ".join(filter(None, parts))
+
+    def time_left(self) -> str:
+        """An estimate from the evaluations of this sitting."""
+        fresh = self.ended - self.resumed
+        if not fresh:
+            return "time left unknown"
+        seconds = (time.perf_counter() - self.began) / fresh * (self.total - self.ended)
+        return f"{int(seconds // 60)}:{int(seconds % 60):02d} left"
+
+    def _value(self, row: Evaluation) -> str:
+        value = row.metric(self.goal.metric)
+        assert value is not None
+        return f"{value:.4f}"
+
+    def _compare(self, row: Evaluation) -> None:
+        self.begun.add((row.design, row.seed))
+        value = row.metric(self.goal.metric)
+        if value is None or row.outcome != "done":
+            return
+        standing = "best_baseline" if row.role == "baseline" else "best"
+        leader: Evaluation | None = getattr(self, standing)
+        led = leader.metric(self.goal.metric) if leader else None
+        if led is None or self.goal.sign * value > self.goal.sign * led:
+            setattr(self, standing, row)
+
+
+class LiveWatcher(Watcher):
+    """A bar for the designs of the study, and one for the epochs of each design that is trained."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        say = TextColumn("{task.fields[say]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+        self._progress = Progress(
+            TextColumn("{task.description}", table_column=Column(width=11, no_wrap=True)),
+            BarColumn(bar_width=14, table_column=Column(width=14)),
+            MofNCompleteColumn(table_column=Column(width=9, no_wrap=True)),
+            say,
+            console=console,
+            expand=True,
+        )
+        self._designs = self._progress.add_task("evaluations", total=None, say="")
+        self._trained: dict[tuple[str, int], TaskID] = {}
+        self._live = Live(Group(self._progress), console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def begin(self, study: Study, done: Sequence[Evaluation]) -> None:
+        super().begin(study, done)
+        self._progress.update(self._designs, total=self.total, completed=self.ended, say=escape(self.standing()))
+
+    def design_begins(self, job: Job) -> None:
+        name = escape(job.design.name or job.design.label)
+        bar = self._progress.add_task("epochs", total=job.until, completed=job.since, say=name)
+        self._trained[job.design.identity, job.seed] = bar
+
+    def epoch_ends(self, job: Job, epoch: Epoch) -> None:
+        self._progress.update(self._trained[job.design.identity, job.seed], completed=epoch.epoch)
+
+    def begin_confirmation(self, study: Study, designs: int, seeds: int, done: int) -> None:
+        super().begin_confirmation(study, designs, seeds, done)
+        self._progress.update(self._designs, total=self.total, completed=self.ended, say="")
+
+    def design_ends(self, row: Evaluation) -> None:
+        super().design_ends(row)
+        self._progress.remove_task(self._trained.pop((row.design, row.seed)))
+        say = self.time_left() if row.phase == "confirm" else f"{self.standing()}; {self.time_left()}"
+        self._progress.update(self._designs, completed=self.ended, say=escape(say))
+
+
+def watcher_for(console: Console) -> Watcher:
+    """Bars if the console is a terminal, else lines."""
+    return LiveWatcher(console) if console.is_terminal else Watcher(console)

@@ -1,0 +1,177 @@
+"""How a search stands, as its ledger tells: who is known, who waits on which rung, what the sampler has heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from attnspace.objective.forecast import Forecast
+from attnspace.record.ledger import Evaluation
+from attnspace.search.halving import Halving
+from attnspace.search.suggester import Suggester
+from attnspace.space.space import Filling
+from attnspace.study.design import Design
+from attnspace.study.study import Study
+from attnspace.workers.job import Job
+
+__all__ = ["Standing", "TrialKey"]
+
+
+class TrialKey(NamedTuple):
+    """A design under a seed."""
+
+    design: str
+    seed: int
+
+
+class Standing:
+    """Fed with the rows of the ledger, in their order.
+
+    Attributes:
+        seen: identities of all designs that were begun.
+        trials: how many trials were begun.
+        halving: who goes on next.
+    """
+
+    def __init__(self, study: Study, suggester: Suggester) -> None:
+        self._study = study
+        self._suggester = suggester
+        self._goals = study.config.objective.goals
+        rungs = study.config.search.rungs
+        self.seen: set[str] = set()
+        self.halving: Halving[TrialKey] = Halving(study.rungs, rungs.factor if rungs else 2, len(self._goals))
+        self._rows: dict[TrialKey, Evaluation] = {}
+        self._under_way: set[TrialKey] = set()
+        self._numbers: set[int | None] = set()
+        self._next_number = 0
+        self._paused: dict[TrialKey, tuple[int, list[float]]] = {}
+        self._stale = False
+        self._designs: dict[TrialKey, Design] = {}
+        self._seeds: dict[str, list[float | None]] = {}
+        self._forecasts = {
+            (goal.metric, epochs): Forecast() for goal in self._goals if goal.is_learnt for epochs in study.rungs
+        }
+
+    @property
+    def trials(self) -> int:
+        return len(self._rows) + len(self._under_way - self._rows.keys())
+
+    def next_number(self) -> int:
+        """The smallest number that no trial has: one that was lost on the way leaves its number to another."""
+        while self._next_number in self._numbers:
+            self._next_number += 1
+        return self._next_number
+
+    def under_way(self) -> set[TrialKey]:
+        """Trials that are being trained."""
+        return set(self._under_way)
+
+    def begin(self, job: Job) -> None:
+        """A job is handed over: nothing else is to train the same."""
+        key = TrialKey(job.design.identity, job.seed)
+        self.seen.add(job.design.identity)
+        if job.design.role != "trial":
+            return
+        self._under_way.add(key)
+        self._numbers.add(job.trial)
+        if job.since:
+            self.halving.begin(key, self._study.rungs.index(job.since))
+
+    def number(self, key: TrialKey) -> int | None:
+        """The number of the trial that began with a design and seed."""
+        return self._rows[key].trial
+
+    def design(self, key: TrialKey) -> Design:
+        """A design that was begun, in this sitting or an earlier one."""
+        if key not in self._designs:
+            row = self._rows[key]
+            self._designs[key] = self._study.design(Filling(row.spec, row.choices))
+        return self._designs[key]
+
+    def further_seed(self, design: str) -> int | None:
+        """The next seed of a known design, if it is promising: one of the best that reached the end."""
+        search = self._study.config.search
+        means = self._means()
+        best = sorted(means, key=lambda known: means[known], reverse=True)[: search.promising]
+        tried = len(self._seeds.get(design, ()))
+        seed = self._study.seed(tried)
+        key = TrialKey(design, seed)
+        is_new = key not in self._rows and key not in self._under_way  # a table may hold fewer seeds than are asked for
+        return seed if is_new and design in best and tried < search.seeds else None
+
+    def add(self, row: Evaluation, design: Design | None = None) -> None:
+        """A row is in the ledger."""
+        if row.role == "trial" and TrialKey(row.design, row.seed) not in self._rows:
+            self.refresh()  # as before the sampler was asked for this trial
+        self.seen.add(row.design)
+        self._stale |= self._learn(row)
+        if row.role != "trial":
+            return
+        key = TrialKey(row.design, row.seed)
+        self._under_way.discard(key)
+        self._numbers.add(row.trial)
+        self._rows[key] = row
+        if design is not None:
+            self._designs[key] = design
+        if row.outcome != "paused":
+            value = row.metric(self._study.config.objective.primary.metric)
+            self._seeds.setdefault(row.design, []).append(value)
+            self._designs.pop(key, None)
+        found = [row.metric(goal.metric) for goal in self._goals]
+        values = [value for value in found if value is not None]
+        complete = row.outcome != "failed" and len(values) == len(self._goals)
+        if row.seed == self._study.seed():
+            ranked = [goal.sign * value for goal, value in zip(self._goals, values, strict=True)] if complete else None
+            self.halving.report(key, self._study.rungs.index(row.epochs), ranked)
+        self._paused.pop(key, None)
+        if not complete:
+            self._suggester.forget(key)
+            return
+        if row.outcome == "paused":
+            self._paused[key] = (row.epochs, values)
+            values = _on(self._lines(row.epochs), values)
+        self._suggester.tell(key, row.choices, values)
+
+    def refresh(self) -> None:
+        """Tell the sampler what is expected by now of designs that wait on a rung. To be called before it is asked."""
+        if not self._stale:
+            return
+        self._stale = False
+        lines = {epochs: self._lines(epochs) for epochs in self._study.rungs}
+        for key, (epochs, values) in self._paused.items():
+            self._suggester.revise(key, _on(lines[epochs], values))
+
+    def _lines(self, epochs: int) -> list[tuple[float, float]]:
+        """Intercept and slope for each goal; what is known before the training stays as it is."""
+        forecasts = self._forecasts
+        return [forecasts[g.metric, epochs].line() if g.is_learnt else (0.0, 1.0) for g in self._goals]
+
+    def _learn(self, row: Evaluation) -> bool:
+        """Take in how values at the rungs went on; whether any forecast has changed."""
+        if row.outcome == "failed":
+            return False
+        for (metric, epochs), forecast in self._forecasts.items():
+            at_rung = row.metric_after(metric, epochs)
+            if at_rung is None:
+                continue
+            if epochs == row.epochs:
+                forecast.see(at_rung)
+            at_end = row.metric(metric)
+            if row.outcome == "done" and epochs < row.epochs and at_end is not None:
+                forecast.learn(at_rung, at_end)
+        return row.outcome == "done" and len(self._study.rungs) > 1
+
+    def _means(self) -> dict[str, float]:
+        """Design -> mean over its seeds, signed so that more is better, of those that reached the end."""
+        sign = self._study.config.objective.primary.sign
+        return {
+            design: sign * fmean(value for value in values if value is not None)
+            for design, values in self._seeds.items()
+            if any(value is not None for value in values)
+        }
+
+
+def _on(lines: Sequence[tuple[float, float]], values: Sequence[float]) -> list[float]:
+    """What each line makes of its value."""
+    return [intercept + slope * value for (intercept, slope), value in zip(lines, values, strict=True)]

@@ -1,0 +1,99 @@
+"""Optuna as the suggestion service: it is told what the ledger holds and asked for the next design.
+
+Its storage lives in memory and is filled from the ledger, so that there is one record only, and a resumed search hears
+exactly what an uninterrupted one would have heard. Each question is asked with a sampler seeded for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from attnspace.samplers import keeps_order, make
+from attnspace.space.space import Filling, Space
+
+__all__ = ["Suggester"]
+
+ATTEMPTS = 20
+"""Suggestions to hear for one trial before drawing at random: samplers repeat themselves by design."""
+
+
+class Suggester:
+    """Suggests fillings of a space.
+
+    Args:
+        space: what is searched.
+        sampler: what suggests.
+        seed: of all questions.
+        directions: of the objectives.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        sampler: str,
+        seed: int,
+        directions: Sequence[Literal["maximize", "minimize"]],
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._space = space
+        self._name = sampler
+        self._seed = seed
+        self._distributions = space.distributions()
+        self._told: dict[Hashable, FrozenTrial] = {}
+        # One order of the whole space, gone through from its beginning in each sitting: what is known is passed over.
+        self._fixed: BaseSampler | None = make(sampler, space, seed) if keeps_order(sampler) else None
+        self._study = optuna.create_study(
+            storage=optuna.storages.InMemoryStorage(),
+            sampler=optuna.samplers.RandomSampler(seed=seed),
+            pruner=optuna.pruners.NopPruner(),
+            directions=list(directions),
+        )
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether it goes through the whole space, once."""
+        return self._fixed is not None
+
+    @property
+    def attempts(self) -> int:
+        """How many suggestions to hear for one trial."""
+        return self._space.template.count if self.is_exhaustive else ATTEMPTS
+
+    def tell(self, key: Hashable, choices: Mapping[str, Any], values: Sequence[float]) -> None:
+        """Report the values of a trial, or better ones of a trial that was reported before."""
+        if key in self._told:
+            self.revise(key, list(values))
+            return
+        distributions: dict[str, BaseDistribution] = {name: self._distributions[name] for name in choices}
+        self._study.add_trial(
+            optuna.trial.create_trial(params=dict(choices), distributions=distributions, values=list(values))
+        )
+        self._told[key] = self._study.get_trials(deepcopy=False)[-1]
+
+    def revise(self, key: Hashable, values: list[float]) -> None:
+        """Report other values of a trial that was reported before."""
+        # What an in-memory storage holds are the trials themselves; a test holds Optuna to that.
+        self._told[key].values = values
+
+    def forget(self, key: Hashable) -> None:
+        """A trial has failed after what was reported of it."""
+        if key in self._told:
+            self._told[key].state = TrialState.FAIL
+
+    def ask(self, trial: int, attempt: int) -> Filling:
+        """A suggestion for the trial of this number; the same question after the same reports has the same answer."""
+        question_seed = hashlib.sha256(f"{self._seed}/{trial}/{attempt}".encode()).digest()[:4]
+        self._study.sampler = self._fixed or make(self._name, self._space, int.from_bytes(question_seed, "big"))
+        question = self._study.ask()
+        try:
+            return self._space.suggest(question)
+        finally:
+            # What was evaluated is added by `tell`, in a resumed search as in this one.
+            self._study.tell(question, state=TrialState.FAIL)

@@ -1,0 +1,73 @@
+"""A worker's whole life, in a process of its own: what it is sent, it trains."""
+
+from __future__ import annotations
+
+import signal
+from multiprocessing.connection import Connection
+
+import torch
+
+from attnspace.errors import AttnspaceError, RunFailed, TrainingFailed
+from attnspace.record.checkpoints import Checkpoints
+from attnspace.study.loading import made_ready
+from attnspace.study.study import Source
+from attnspace.workers.job import Job
+from attnspace.workers.trainer import DeviceLost, Trainer
+
+__all__ = ["probed", "work"]
+
+
+def work(
+    line: Connection,
+    source: Source,
+    recipe: str,
+    checkpoints: Checkpoints,
+    device: torch.device,
+    threads: int | None,
+    share: float,
+) -> None:
+    """Train what comes over the line until None does, or the line ends.
+
+    Args:
+        line: to the process that searches. Jobs come, or seconds of a probe; what goes is a pair: `ready`; `epoch` and
+            an epoch; `row` and an evaluation; `rate` and images per second; `lost` and why this process is of no more
+            use; `fault` and an error that ends the search.
+        source: of the study.
+        recipe: of the study in the process that searches.
+        checkpoints: where trainings wait.
+        device: where networks are trained.
+        threads: CPU threads; None leaves it to torch.
+        share: of the device's free memory, what images may fill.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that searches, which ends this one
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        study = made_ready(source)
+        if study.recipe != recipe:
+            raise RunFailed(
+                "data or code of the study have changed since the search began",
+                file=source.file,
+                remedy="undo the change, or search anew under another name",
+            )
+        trainer = Trainer(study, checkpoints, device, lambda epoch: line.send(("epoch", epoch)), share)
+        line.send(("ready", None))
+        while (order := line.recv()) is not None:
+            if isinstance(order, Job):
+                line.send(("row", trainer.advance(order)))
+            else:
+                line.send(("rate", probed(trainer, order)))
+    except DeviceLost as error:
+        line.send(("lost", error.what))
+    except AttnspaceError as error:
+        line.send(("fault", error))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the process that searches has gone
+
+
+def probed(trainer: Trainer, seconds: float) -> float:
+    """Images per second; 0 if memory does not suffice."""
+    try:
+        return trainer.probe(seconds)
+    except (torch.OutOfMemoryError, TrainingFailed):
+        return 0.0

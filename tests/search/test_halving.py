@@ -1,0 +1,109 @@
+import random
+
+import numpy as np
+import pytest
+
+from attnspace.objective.forecast import Forecast
+from attnspace.search.halving import Halving
+from attnspace.study.config import Rungs
+
+
+@pytest.mark.parametrize(
+    ("rungs", "epochs", "budgets"),
+    [
+        ({}, 9, (1, 3, 9)),
+        ({}, 60, (7, 21, 60)),
+        ({}, 10, (1, 3, 10)),
+        ({}, 4, (1, 4)),
+        ({"first": 5}, 20, (5, 20)),
+        ({}, 2, (1, 2)),
+        ({}, 1, (1,)),
+        ({"first": 2}, 18, (2, 6, 18)),
+        ({"first": 2, "factor": 2}, 20, (2, 4, 8, 20)),
+        ({"first": 30}, 20, (20,)),
+    ],
+)
+def test_rungs_go_down_from_all_epochs_by_the_factor(rungs, epochs, budgets):
+    assert Rungs(**rungs).budgets(epochs) == budgets
+
+
+def test_the_best_third_goes_on_and_nobody_twice():
+    halving: Halving[str] = Halving((1, 3, 9), 3, 1)
+    for name, value in zip("abcdef", (0.1, 0.5, 0.3, 0.2, 0.4, 0.0), strict=True):
+        halving.report(name, 0, [value])
+    assert halving.promotion() == ("b", 1)
+    halving.report("b", 1, [0.6])
+    assert halving.promotion() == ("e", 1)
+    halving.report("e", 1, [0.7])
+    assert halving.promotion() is None
+
+
+def test_the_highest_rung_comes_first():
+    halving: Halving[int] = Halving((1, 3, 9), 2, 1)
+    for key in range(4):
+        halving.report(key, 0, [float(key)])
+    halving.report(3, 1, [1.0])
+    halving.report(2, 1, [2.0])
+    assert halving.promotion() == (2, 2)
+
+
+def test_one_that_fails_counts_and_does_not_go_on():
+    halving: Halving[str] = Halving((1, 2), 2, 1)
+    halving.report("a", 0, None)
+    assert halving.promotion() is None
+    halving.report("b", 0, [0.0])
+    assert halving.promotion() == ("b", 1)
+    halving.report("b", 1, None)
+    assert halving.promotion() is None
+
+
+def test_a_tie_goes_to_the_earlier():
+    halving: Halving[str] = Halving((1, 2), 2, 1)
+    for name in "abcd":
+        halving.report(name, 0, [1.0])
+    assert halving.promotion() == ("a", 1)
+
+
+def test_with_several_objectives_those_that_fewest_dominate_go_on():
+    halving: Halving[str] = Halving((1, 2), 2, 2)
+    points = {"best": (1.0, 1.0), "dominated": (0.5, 0.5), "twice": (0.4, 0.4), "cheap": (0.0, 2.0)}
+    for name, values in points.items():
+        halving.report(name, 0, values)
+    went = []
+    while (found := halving.promotion()) is not None:
+        went.append(found[0])
+        halving.report(found[0], 1, points[found[0]])
+    assert sorted(went) == ["best", "cheap"]
+
+
+def test_ranks_kept_step_by_step_are_those_of_all_at_once():
+    rng = random.Random(0)
+    halving: Halving[int] = Halving((1, 2), 2, 3)
+    points = [[rng.random() for _ in range(3)] for _ in range(200)]
+    for key, values in enumerate(points):
+        halving.report(key, 0, values)
+    array = np.array(points)
+    dominated = [int(((array >= p).all(1) & (array > p).any(1)).sum()) for p in array]
+    order = halving.waiting(0, 1.0)
+    assert [dominated[key] for key in order] == sorted(dominated)
+
+
+def test_a_forecast_follows_the_line_that_designs_went():
+    forecast = Forecast()
+    assert forecast(0.4) == 0.4
+    rng = random.Random(0)
+    for _ in range(200):
+        x = rng.uniform(0.2, 0.6)
+        forecast.see(x)
+        if x > 0.4:  # only the better ones go on
+            forecast.learn(x, 0.5 + 0.8 * x + rng.gauss(0, 0.01))
+    assert forecast(0.3) == pytest.approx(0.5 + 0.8 * 0.3, abs=0.03)
+    assert forecast(0.6) == pytest.approx(0.5 + 0.8 * 0.6, abs=0.02)
+
+
+def test_a_forecast_from_one_design_keeps_half_of_a_lead():
+    forecast = Forecast()
+    for x in (0.1, 0.2, 0.3):
+        forecast.see(x)
+    forecast.learn(0.2, 0.8)
+    assert forecast(0.3) == pytest.approx(0.85)

@@ -1,0 +1,196 @@
+"""Searches whose designs stop at rungs and go on."""
+
+import pytest
+import torch
+
+from attnspace.record.checkpoints import Checkpoints
+from attnspace.record.ledger import Ledger
+from attnspace.search.progress import Watcher
+from attnspace.search.search import search as run_search
+from attnspace.study.loading import prepare
+from tests.searching import StopAfter, facts
+
+
+@pytest.fixture
+def rungs(tiny):
+    tiny["train"]["epochs"] = 4
+    tiny["search"] |= {"trials": 8, "rungs": {"first": 1, "factor": 2}, "sampler": "evolution"}
+    return tiny
+
+
+def test_every_design_reaches_the_first_rung_and_the_best_half_of_each_goes_on(rungs, write, tmp_path, run):
+    outcome, rows = run(prepare(write(rungs)), tmp_path / "run")
+    trials = [row for row in rows if row.role == "trial"]
+    at = {epochs: {row.design: row.val_accuracy for row in trials if row.epochs == epochs} for epochs in (1, 2, 4)}
+    assert [len(at[epochs]) for epochs in (1, 2, 4)] == [8, 4, 2]
+    assert set(at[4]) < set(at[2]) < set(at[1])
+    assert max(at[1], key=at[1].get) in at[2]
+    assert all(row.outcome == ("done" if row.epochs == 4 else "paused") for row in trials)
+    assert all(row.epochs == 4 for row in rows if row.role == "baseline")
+    assert outcome.epochs == 5 * 4 + 8 * 1 + 4 * 1 + 2 * 2
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_trial_keeps_its_number_from_rung_to_rung(rungs, write, tmp_path, run):
+    _, rows = run(prepare(write(rungs)), tmp_path / "run")
+    numbers: dict = {}
+    for row in rows:
+        if row.role == "trial":
+            assert numbers.setdefault(row.design, row.trial) == row.trial
+    assert sorted(numbers.values()) == list(range(8))
+
+
+def test_a_design_that_was_promoted_is_the_design_trained_at_once(rungs, write, tmp_path, run):
+    study = prepare(write(rungs))
+    _, rows = run(study, tmp_path / "run")
+    rungs["search"]["rungs"] = None
+    plain = prepare(write(rungs, "plain.yaml"))
+    _, whole = run(plain, tmp_path / "plain")
+    at_once = {row.design: row for row in whole}
+    both = [row for row in rows if row.outcome == "done" and row.design in at_once]
+    assert len(both) >= 6
+    for row in both:
+        assert row.history == at_once[row.design].history
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "evolution", "exhaustive"])
+def test_stopped_at_any_epoch_it_goes_on_as_if_it_had_not_been(rungs, write, tmp_path, run, sampler):
+    rungs["search"]["sampler"] = sampler
+    study = prepare(write(rungs))
+    _, whole = run(study, tmp_path / "whole")
+    for epochs in (21, 3, 1, 2):  # the first within the first trials; each of the others some epochs later
+        with pytest.raises(KeyboardInterrupt):
+            run(study, tmp_path / "parts", StopAfter(epochs))
+    _, parts = run(study, tmp_path / "parts")
+    assert facts(parts) == facts(whole)
+
+
+def test_without_its_checkpoints_a_search_comes_to_the_same(rungs, write, tmp_path, run):
+    study = prepare(write(rungs))
+    _, whole = run(study, tmp_path / "whole")
+    ledger = Ledger(tmp_path / "ledger.db")
+    run_search(study, ledger, Watcher(), Checkpoints(None))
+    assert facts(ledger.rows()) == facts(whole)
+
+
+class Damaging(Watcher):
+    """Cuts every checkpoint in half as soon as it is there."""
+
+    def __init__(self, folder) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def design_ends(self, row) -> None:
+        for path in self.folder.glob("*.pt"):
+            content = path.read_bytes()
+            path.write_bytes(content[: len(content) // 2])
+
+
+def test_damaged_checkpoints_cost_time_alone(rungs, write, tmp_path, run):
+    study = prepare(write(rungs))
+    _, whole = run(study, tmp_path / "whole")
+    _, damaged = run(study, tmp_path / "run", Damaging(tmp_path / "run" / "checkpoints"))
+    assert facts(damaged) == facts(whole)
+
+
+def test_several_objectives_promote_what_few_dominate(rungs, write, tmp_path, run):
+    rungs["objective"] = {"maximize": "val_accuracy", "minimize": "params"}
+    rungs["search"]["sampler"] = "nsga2"
+    _, rows = run(prepare(write(rungs)), tmp_path / "run")
+    trials = [row for row in rows if row.role == "trial"]
+    first = [row for row in trials if row.epochs == 1]
+    front = {
+        row.design
+        for row in first
+        if not any(
+            other.val_accuracy >= row.val_accuracy
+            and other.params <= row.params
+            and (other.val_accuracy, -other.params) != (row.val_accuracy, -row.params)
+            for other in first
+        )
+    }
+    promoted = {row.design for row in trials if row.epochs == 2}
+    assert (
+        len(front & promoted) >= min(len(front), len(promoted)) - 2
+    )  # asynchronous: not all were there when it was chosen
+    assert len(promoted) >= 4
+
+
+def test_a_promising_design_gets_further_seeds(tiny, write, tmp_path, run):
+    """Of two designs: the space has no third, so the sampler repeats itself."""
+    tiny["space"] = {"block": {"$choice": [{"$published": "sse"}, {"$published": "pixel"}]}}
+    tiny["search"] |= {"trials": 6, "seeds": 3, "promising": 1, "rungs": None, "sampler": "random"}
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    trials = [row for row in rows if row.role == "trial"]
+    seeds: dict = {}
+    for row in trials:
+        seeds.setdefault(row.design, []).append(row.seed)
+    assert sorted(map(len, seeds.values()))[-1] == 3
+    assert all(found == list(range(len(found))) for found in seeds.values())
+    assert all(len(row.history) == 1 for row in trials)
+
+
+def test_a_design_that_fails_after_a_promotion_does_not_go_on(rungs, write, tmp_path, run, monkeypatch):
+    from attnspace.training.training import Training
+
+    real = Training.run
+
+    def fails(self, until, on_epoch=lambda epoch: None):
+        if until == 2:
+            raise RuntimeError("out of memory")
+        return real(self, until, on_epoch)
+
+    monkeypatch.setattr(Training, "run", fails)
+    _, rows = run(prepare(write(rungs)), tmp_path / "run")
+    failed = [row for row in rows if row.outcome == "failed"]
+    assert len(failed) == 8  # one after the other, since none gets to the end
+    assert {row.epochs for row in failed} == {2}
+    assert not [row for row in rows if row.role == "trial" and row.epochs == 4]
+
+
+def test_checkpoints_that_cannot_be_written_end_the_search_with_their_reason(rungs, write, tmp_path):
+    from attnspace.errors import RunFailed
+
+    (tmp_path / "file").write_text("")
+    study = prepare(write(rungs))
+    with pytest.raises(RunFailed, match=r"file/checkpoints: cannot be made: Not a directory"):
+        run_search(study, Ledger(tmp_path / "ledger.db"), Watcher(), Checkpoints(tmp_path / "file" / "checkpoints"))
+
+
+def test_what_is_kept_is_read_again_and_what_is_not_is_gone(tmp_path):
+    kept = Checkpoints(tmp_path / "checkpoints")
+    kept.save("a", 0, 3, {"x": torch.ones(2)})
+    kept.save("b", 0, 3, {"x": torch.zeros(2)})
+    assert kept.count() == 2
+    assert torch.equal(kept.load("a", 0, 3)["x"], torch.ones(2))
+    assert kept.load("a", 1, 3) is None
+    kept.keep({Checkpoints.name("b", 0, 3)})
+    assert kept.load("a", 0, 3) is None
+    kept.drop("b", 0, 3)
+    kept.clear()
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3])
+def test_a_small_search_has_a_design_trained_to_the_end(rungs, write, tmp_path, run, trials):
+    rungs["search"] |= {"trials": trials, "rungs": {"first": 1, "factor": 4}}
+    _, rows = run(prepare(write(rungs)), tmp_path / "run")
+    done = [row for row in rows if row.role == "trial" and row.outcome == "done"]
+    assert len(done) == 1
+    first = {row.design: row.val_accuracy for row in rows if row.role == "trial" and row.epochs == 1}
+    assert first[done[0].design] == max(first.values())
+
+
+@pytest.mark.parametrize("goals", [{"maximize": "val_accuracy"}, {"maximize": "val_accuracy", "minimize": "params"}])
+def test_a_search_whose_first_rung_nobody_reaches_ends(rungs, write, tmp_path, run, goals, monkeypatch):
+    from attnspace.training.training import Training
+
+    def fails(self, until, on_epoch=None):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Training, "run", fails)
+    rungs["objective"] = goals
+    outcome, rows = run(prepare(write(rungs)), tmp_path / "run")
+    assert outcome.evaluations == len(rows)
+    assert len(rows) == 13
+    assert {row.outcome for row in rows} == {"failed"}

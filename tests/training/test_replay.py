@@ -1,0 +1,144 @@
+"""A search against a recorded table."""
+
+import pandas as pd
+import pytest
+
+from attnspace.errors import RunError, StudyError
+from attnspace.record.results import load, write_tables
+from attnspace.study.loading import prepare, prepare_run
+from tests.searching import facts
+
+
+@pytest.fixture
+def recorded(tiny, write, tmp_path, run):
+    """Every design of a small space, trained; and a study that looks them up."""
+    tiny["train"]["epochs"] = 3
+    tiny["search"] |= {"trials": 63, "sampler": "exhaustive", "rungs": None}
+    tiny["space"]["placement"] = {"stages": {"$choice": [[2], [3]]}}
+    _, rows = run(prepare(write(tiny)), tmp_path / "recorded")
+    write_tables(load(tmp_path / "recorded"))
+    replay = {**tiny, "name": "replay", "train": {"kind": "replay", "table": "recorded/trials.parquet"}}
+    replay["search"] = {**tiny["search"], "trials": 12, "sampler": "evolution", "rungs": {"first": 1}}
+    return replay, rows
+
+
+def test_what_is_looked_up_is_what_was_trained(recorded, write, tmp_path, run):
+    replay, rows = recorded
+    study = prepare(write(replay))
+    _, found = run(study, tmp_path / "replay")
+    trained = {row.design: row for row in rows}
+    assert len(found) > 5 + 12
+    for row in found:
+        assert row.history == trained[row.design].history[: row.epochs]
+        assert (row.params, row.flops) == (trained[row.design].params, trained[row.design].flops)
+        assert row.outcome == ("done" if row.epochs == 3 else "paused")
+        assert row.recipe == trained[row.design].recipe
+
+
+def test_a_replay_chooses_as_the_search_that_trains(recorded, tiny, write, tmp_path, run):
+    replay, _ = recorded
+    trained = {**replay, "train": tiny["train"], "name": "trained"}
+    _, one = run(prepare(write(replay)), tmp_path / "one")
+    _, other = run(prepare(write(trained, "trained.yaml")), tmp_path / "other")
+
+    def without(rows):
+        return [{k: v for k, v in row.items() if k not in ("versions",)} for row in facts(rows)]
+
+    assert without(one) == without(other)
+
+
+def test_a_table_of_another_network_is_refused(recorded, write):
+    replay, _ = recorded
+    replay["backbone"] = {"kind": "resnet", "depth": 14, "width": 16}
+    with pytest.raises(StudyError, match=r"train\.table: was recorded with another backbone; .*copy it here"):
+        prepare(write(replay))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "cannot be read"), (b"PAR1" * 9, "cannot be read"), (None, "does not say which study")],
+)
+def test_what_is_no_table_is_refused(recorded, write, tmp_path, content, message):
+    replay, _ = recorded
+    table = tmp_path / "recorded" / "trials.parquet"
+    if content is None:
+        pd.read_parquet(table).to_parquet(table)
+    else:
+        table.write_bytes(content)
+    with pytest.raises(StudyError, match=rf"train\.table: {message}"):
+        prepare(write(replay))
+
+
+def test_designs_that_the_table_has_not_are_passed_over(recorded, write, tmp_path, run):
+    replay, rows = recorded
+    replay["space"]["placement"] = {"stages": {"$choice": [[1], [2]]}}
+    outcome, found = run(prepare(write(replay)), tmp_path / "replay")
+    recorded_ = {row.design for row in rows}
+    assert outcome.exhausted
+    assert {row.design for row in found} <= recorded_
+    assert len({row.design for row in found if row.role == "trial"}) == 9
+
+
+def test_a_replay_cannot_be_confirmed(recorded, write, tmp_path, run):
+    replay, _ = recorded
+    run(prepare(write(replay)), tmp_path / "replay")
+    with pytest.raises(RunError, match="looked its results up in a table: there is nothing to train again"):
+        prepare_run(tmp_path / "replay")
+
+
+@pytest.mark.parametrize("goals", [{"maximize": "val_accuracy"}, {"maximize": "val_accuracy", "minimize": "params"}])
+@pytest.mark.parametrize("sampler", ["nsga2", "evolution", "tpe"])
+def test_cut_anywhere_a_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, goals):
+    """On the table of 840 designs: long enough for forecasts to change what samplers hear."""
+    from dataclasses import replace
+    from pathlib import Path
+
+    from attnspace.objective.goals import Objective
+    from attnspace.record.ledger import Ledger
+    from attnspace.search.progress import Watcher
+    from attnspace.search.search import search as run_search
+
+    study = prepare(Path(__file__).parents[1] / "benchmarks" / "data" / "replay.yaml")
+    search = study.config.search.model_copy(update={"trials": 60, "sampler": sampler})
+    config = study.config.model_copy(update={"search": search, "objective": Objective(**goals)})
+    study = replace(study, source=replace(study.source, config=config))
+
+    class StopAfterRows(Watcher):
+        def __init__(self, rows: int) -> None:
+            super().__init__()
+            self.left = rows
+
+        def design_ends(self, row) -> None:
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+    whole = Ledger(tmp_path / "whole.db")
+    run_search(study, whole, Watcher())
+    parts = Ledger(tmp_path / "parts.db")
+    while True:
+        try:
+            run_search(study, parts, StopAfterRows(11))
+            break
+        except KeyboardInterrupt:
+            continue
+    assert facts(parts.rows()) == facts(whole.rows())
+
+
+def test_a_table_that_was_itself_looked_up_is_refused(recorded, write, tmp_path, run):
+    replay, _ = recorded
+    run(prepare(write(replay)), tmp_path / "again")
+    write_tables(load(tmp_path / "again"))
+    replay["train"]["table"] = "again/trials.parquet"
+    with pytest.raises(StudyError, match=r"train\.table: was itself looked up"):
+        prepare(write(replay))
+
+
+def test_a_table_holds_no_latencies(recorded, write):
+    replay, _ = recorded
+    for objective in (
+        {"maximize": "val_accuracy", "minimize": "latency_ms"},
+        {"maximize": "val_accuracy", "subject_to": {"latency_ms": 10}},
+    ):
+        with pytest.raises(StudyError, match=r"objective: a table holds no latencies"):
+            prepare(write({**replay, "objective": objective}))

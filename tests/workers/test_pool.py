@@ -1,0 +1,265 @@
+"""Several trainings at once. Workers are real processes; each needs a few seconds to begin."""
+
+import multiprocessing
+import time
+
+import pytest
+import torch
+
+from attnspace.errors import RunFailed, StudyError
+from attnspace.record.checkpoints import Checkpoints
+from attnspace.search.progress import Watcher
+from attnspace.study.loading import prepare
+from attnspace.workers import processes
+from attnspace.workers import sizing as gathering
+from attnspace.workers.devices import devices
+from attnspace.workers.job import Job
+from attnspace.workers.pool import Alone
+from attnspace.workers.processes import Processes
+from attnspace.workers.sizing import gather
+from attnspace.workers.worker import probed
+
+CPU = torch.device("cpu")
+
+LOOP = """
+import os, signal
+
+def train(model, report):
+    params = sum(p.numel() for p in model.parameters())
+    if params > LIMIT:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"val_accuracy": 1 / params, "val_loss": 1.0}
+"""
+
+
+def test_several_workers_train_what_one_would_and_each_design_once(tiny, write, tmp_path, run):
+    tiny["search"] |= {"trials": 8, "sampler": "random", "rungs": {"first": 1, "factor": 2}}
+    tiny["train"]["epochs"] = 2
+    _, alone = run(prepare(write(tiny)), tmp_path / "alone")
+    tiny["search"]["workers"] = 2
+    outcome, rows = run(prepare(write(tiny)), tmp_path / "together")
+    assert outcome.evaluations == len(rows)
+    assert len({row.worker for row in rows}) == 2
+    assert len({(row.design, row.seed, row.epochs) for row in rows}) == len(rows)
+    assert len({row.design for row in rows if row.role == "trial"}) == 8
+    known = {(row.design, row.epochs): row.history for row in alone}
+    both = [row for row in rows if (row.design, row.epochs) in known]
+    assert len(both) >= 5
+    assert all(row.history == known[row.design, row.epochs] for row in both)
+    assert not multiprocessing.active_children()
+    assert not (tmp_path / "together" / "checkpoints").exists()
+
+
+def test_a_worker_that_is_killed_costs_its_training_alone(tiny, write, tmp_path, run):
+    plain = 77_754
+    (tmp_path / "loop.py").write_text(LOOP.replace("LIMIT", str(plain + 500)))
+    tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
+    tiny["search"] |= {"trials": 2, "workers": 2}
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert len(rows) == 7
+    killed = [row for row in rows if row.outcome == "failed"]
+    assert {"se", "cbam", "ca"} <= {row.name for row in killed}
+    assert {row.name for row in rows if row.outcome == "done" and row.role == "baseline"} == {"none", "eca"}
+    reason = "its process was ended by SIGKILL, as the system does when it is out of memory"
+    assert {row.reason for row in killed} == {reason}
+    assert all(row.params > plain + 500 for row in killed)
+
+
+def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tiny, write, tmp_path, run):
+    class Stop(Watcher):
+        def design_ends(self, row) -> None:
+            raise KeyboardInterrupt
+
+    tiny["search"]["workers"] = 2
+    study = prepare(write(tiny))
+    with pytest.raises(KeyboardInterrupt):
+        run(study, tmp_path / "run", Stop())
+    assert not multiprocessing.active_children()
+    _, rows = run(study, tmp_path / "run")
+    assert len(rows) == 8
+
+
+def test_a_worker_that_cannot_begin_says_why(tiny, write, tmp_path):
+    (tmp_path / "loop.py").write_text(LOOP.replace("LIMIT", "0"))
+    tiny["train"] = {"import": "loop.py:train", "epochs": 1}
+    study = prepare(write(tiny))
+    (tmp_path / "loop.py").unlink()
+    with pytest.raises(StudyError, match=r"train\.import: there is no file .*loop\.py"):
+        Processes(study, Checkpoints(None), [CPU, CPU])
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_dies_before_it_begins_is_no_result(tiny, write, tmp_path):
+    (tmp_path / "loop.py").write_text(
+        "import os\nif os.environ.get('DIE'):\n    os._exit(3)\ndef train(model, report): ...\n"
+    )
+    tiny["train"] = {"import": "loop.py:train", "epochs": 1}
+    study = prepare(write(tiny))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIE", "1")
+        with pytest.raises(RunFailed, match="a worker could not begin: its process ended with status 3"):
+            Processes(study, Checkpoints(None), [CPU])
+
+
+def test_a_worker_that_dies_while_it_is_idle_is_replaced(tiny, write):
+    study = prepare(write(tiny))
+    with Processes(study, Checkpoints(None), [CPU], threads=1) as crew:
+        first = crew._workers[0].process
+        first.kill()
+        first.join()
+        crew.start(Job(study.baselines[0], 0, 0, 1))
+        _, row = crew.finish()
+        assert row.outcome == "done"
+        assert crew.size == 1
+
+
+def test_code_that_changes_while_a_search_goes_on_ends_it(tiny, write, tmp_path):
+    (tmp_path / "loop.py").write_text("def train(model, report): return {'val_accuracy': 0.5}\n")
+    tiny["train"] = {"import": "loop.py:train", "epochs": 1}
+    study = prepare(write(tiny))
+    assert study.recipe == prepare(write(tiny)).recipe
+    (tmp_path / "loop.py").write_text("def train(model, report): return {'val_accuracy': 0.9}\n")
+    with pytest.raises(RunFailed, match=r"data or code of the study have changed since the search began; undo"):
+        Processes(study, Checkpoints(None), [CPU])
+
+
+def test_a_loop_may_have_processes_of_its_own(tiny, write, tmp_path, run):
+    (tmp_path / "loop.py").write_text(
+        "import multiprocessing\n"
+        "def train(model, report):\n"
+        "    child = multiprocessing.get_context('fork').Process(target=print)\n"
+        "    child.start(); child.join()\n"
+        "    return {'val_accuracy': 0.5}\n"
+    )
+    tiny["train"] = {"import": "loop.py:train", "epochs": 1}
+    tiny["search"] |= {"workers": 2, "trials": 1}
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert {row.reason for row in rows} == {None}
+
+
+def test_numbers_of_trials_that_were_lost_are_given_again(tiny, write, tmp_path, run):
+    class Stop(Watcher):
+        """Ctrl-C when the second trial has ended, whatever its number."""
+
+        ended_trials = 0
+
+        def design_ends(self, row) -> None:
+            self.ended_trials += row.role == "trial"
+            if self.ended_trials == 2:
+                raise KeyboardInterrupt
+
+    tiny["search"] |= {"workers": 2, "trials": 6, "rungs": None, "sampler": "random"}
+    study = prepare(write(tiny))
+    with pytest.raises(KeyboardInterrupt):
+        run(study, tmp_path / "run", Stop())
+    _, rows = run(study, tmp_path / "run")
+    assert sorted(row.trial for row in rows if row.role == "trial") == list(range(6))
+
+
+def test_a_network_that_does_not_fit_is_no_rate(tiny, write, monkeypatch):
+    from attnspace.errors import TrainingFailed
+    from attnspace.workers.trainer import Trainer
+
+    def fails(self, seconds):
+        raise TrainingFailed("out of memory")
+
+    monkeypatch.setattr(Trainer, "probe", fails)
+    assert probed(Trainer(prepare(write(tiny)), Checkpoints(None), CPU), 1.0) == 0.0
+
+
+def test_latencies_want_an_idle_machine(tiny, write):
+    tiny["search"]["workers"] = 2
+    tiny["objective"] = {"maximize": "val_accuracy", "subject_to": {"latency_ms": 10}}
+    with pytest.raises(StudyError, match=r"search\.workers: cannot be more than 1 where latencies are measured"):
+        prepare(write(tiny))
+
+
+def test_a_probe_trains_in_all_workers_and_leaves_them_ready(tiny, write, monkeypatch):
+    monkeypatch.setattr(processes, "PROBE_SECONDS", 0.2)
+    study = prepare(write(tiny))
+    with Processes(study, Checkpoints(None), [CPU], threads=1) as crew:
+        assert crew.probe() > 0
+        crew.hire([CPU])
+        assert crew.size == 2
+        assert crew.probe() > 0
+        crew.dismiss(1)
+        assert crew.size == 1
+        crew.start(Job(study.baselines[0], 0, 0, 1))
+        assert crew.busy == 1
+        job, row = crew.finish()
+        assert (job.design.name, row.outcome, crew.busy) == ("none", "done", 0)
+
+
+class Counted:
+    """A crew whose throughput is made up."""
+
+    def __init__(self, rates: list[float]) -> None:
+        self.rates, self.size = rates, 1
+
+    def probe(self) -> float:
+        return self.rates[self.size - 1]
+
+    def hire(self, where) -> None:
+        self.size += len(where)
+
+    def dismiss(self, number: int) -> None:
+        self.size -= number
+
+
+@pytest.mark.parametrize(
+    ("rates", "best"),
+    [
+        ([100, 190, 250, 260, 300], 3),  # a gain of 4% ends it
+        ([100, 90, 300], 1),
+        ([0.0, 50], 1),  # memory does not suffice for one
+        ([100, 180, 0.0, 500], 2),  # nor for three
+        ([float(n) for n in range(1, 20)], 8),
+    ],
+)
+def test_workers_are_added_as_long_as_they_bring_something(monkeypatch, rates, best):
+    monkeypatch.setattr(gathering.os, "cpu_count", lambda: 64)
+    said = []
+    assert gathering._measured(Counted(rates), [CPU], said.append).size == best
+    assert said[0].startswith(f"{best} training")
+
+
+def test_a_device_that_takes_no_further_process_has_enough(monkeypatch):
+    class Full(Counted):
+        def hire(self, where) -> None:
+            if self.size == 2:
+                raise RunFailed("a worker could not begin")
+            super().hire(where)
+
+    monkeypatch.setattr(gathering.os, "cpu_count", lambda: 64)
+    assert gathering._measured(Full([100.0, 200.0, 300.0]), [CPU], lambda said: None).size == 2
+
+
+def test_one_worker_is_this_process(tiny, write):
+    for workers in (1, None):
+        tiny["search"]["workers"] = workers
+        with gather(prepare(write(tiny)), Checkpoints(None)) as crew:
+            assert isinstance(crew, Alone)
+
+
+def test_devices_that_are_not_there_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices("auto") == devices("cpu") == [CPU]
+    with pytest.raises(
+        StudyError, match=r'search\.device: there is no such device here; got "cuda"; allowed: auto, cpu'
+    ):
+        devices("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices("auto") == devices("cuda") == [torch.device("cuda", 0), torch.device("cuda", 1)]
+    assert devices("cuda:1") == [torch.device("cuda", 1)]
+    with pytest.raises(StudyError, match=r'got "cuda:2"; allowed: auto, cpu, cuda:0, cuda:1'):
+        devices("cuda:2")
+
+
+def test_a_crew_that_trains_nothing_ends_at_once(tiny, write):
+    study = prepare(write(tiny))
+    crew = Processes(study, Checkpoints(None), [CPU])
+    began = time.monotonic()
+    crew.close()
+    assert time.monotonic() - began < processes.PATIENCE_S
+    assert crew.size == 0
