@@ -9,7 +9,7 @@ from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.ledger import Ledger
 from attnspace.search.progress import Watcher
 from attnspace.search.search import search
-from attnspace.study.run_directory import Run
+from attnspace.study.run_directory import RunDirectory
 from attnspace.study.study import Study
 
 # `--hypothesis-profile fuzz` is read after this.
@@ -59,7 +59,7 @@ def run():
     """Searches in a directory, as the command does: the outcome and the rows of the ledger."""
 
     def runner(study: Study, path, watcher: Watcher | None = None):
-        place = Run(path)
+        place = RunDirectory(path)
         with place.opened(study):
             ledger = Ledger(place.ledger_file)
             try:

@@ -7,7 +7,8 @@ from pathlib import Path
 import yaml
 
 from attnspace.language.specs import dump_spec, load_spec, parse_spec
-from attnspace.record.ledger import Evaluation, Ledger
+from attnspace.record.evaluation import Evaluation, Outcome, Phase, Role
+from attnspace.record.ledger import Ledger
 from attnspace.space.space import Space
 from attnspace.study.config import StudyConfig
 
@@ -53,47 +54,53 @@ def made_run(
         ]
         rows.append(
             Evaluation(
-                phase="search",
+                phase=Phase.SEARCH,
                 trial=None if name else number - len(named),
-                role="baseline" if name else "trial",
+                role=Role.BASELINE if name else Role.TRIAL,
                 name=name,
                 design=f"{number:016x}",
-                recipe="r",
+                protocol="r",
                 seed=0,
                 epochs=until,
                 label=parse_spec(block).label(),
                 placement="residual, all stages",
                 spec={"block": block, "placement": PLACEMENT},
                 choices=choices[number],
-                outcome="failed" if is_failed else "paused" if is_paused else "done",
+                outcome=Outcome.FAILED if is_failed else Outcome.PAUSED if is_paused else Outcome.DONE,
                 reason="RuntimeError: <b>out of memory</b>" if is_failed else None,
-                val_accuracy=None if is_failed else accuracy,
-                val_loss=None if is_failed else 1 - accuracy,
-                train_loss=None if is_failed else 1.0,
-                test_accuracy=None,
-                test_loss=None,
+                metrics={
+                    "val_accuracy": None if is_failed else accuracy,
+                    "val_loss": None if is_failed else 1 - accuracy,
+                    "train_loss": None if is_failed else 1.0,
+                    "test_accuracy": None,
+                    "test_loss": None,
+                },
                 history=[] if is_failed else history[:until],
-                params=1000 if name == "none" else 1000 + rng.randrange(1, 500),
-                flops=10_000,
-                activation_bytes=4_000 + number,
-                latency_ms=None,
-                latency_low_ms=None,
-                latency_high_ms=None,
+                costs={
+                    "params": 1000 if name == "none" else 1000 + rng.randrange(1, 500),
+                    "flops": 10_000,
+                    "activation_bytes": 4_000 + number,
+                    "latency_ms": None,
+                    "latency_low_ms": None,
+                    "latency_high_ms": None,
+                },
                 train_s=1.0,
                 total_s=1.1,
                 finished="2026-01-01T00:00:00+00:00",
-                versions={"torch": "0"},
+                environment={"torch": "0"},
                 worker="here:1",
             )
         )
     done = [row for row in rows if row.outcome == "done"]
-    best = max((row for row in done if row.role == "trial"), key=lambda row: row.val_accuracy, default=None)
+    best = max((row for row in done if row.role == "trial"), key=lambda row: row.metrics["val_accuracy"], default=None)
     for seed in range(confirmed):
-        control = replace(rows[0], role="control", name="constant", design="c" * 16)
+        control = replace(rows[0], role=Role.CONTROL, name="constant", design="c" * 16)
         for again in filter(None, (best, *(row for row in done if row.role == "baseline"), control)):
-            score = again.val_accuracy + rng.gauss(0, 0.01)
-            fresh = {"phase": "confirm", "trial": None, "seed": 1_000_000 + seed}
-            rows.append(replace(again, **fresh, test_accuracy=score, test_loss=1 - score))
+            score = again.metrics["val_accuracy"] + rng.gauss(0, 0.01)
+            fresh = {"phase": Phase.CONFIRM, "trial": None, "seed": 1_000_000 + seed}
+            rows.append(
+                replace(again, **fresh, metrics={**again.metrics, "test_accuracy": score, "test_loss": 1 - score})
+            )
     for row in rows:
         ledger.add(row)
     ledger.close()

@@ -1,6 +1,10 @@
-"""Searches in tests: stopped ones, and what must be the same again."""
+"""Searches in tests: stopped ones, searched in another way, and what must be the same again."""
+
+from dataclasses import replace
+from typing import Any
 
 from attnspace.search.progress import Watcher
+from attnspace.study.study import Study
 
 SECONDS = ("train_s", "total_s", "finished", "worker")
 
@@ -21,3 +25,9 @@ class StopAfter(Watcher):
 def facts(rows):
     """What must be the same again."""
     return [{k: v for k, v in vars(row).items() if k not in SECONDS} for row in rows]
+
+
+def with_search(study: Study, **settings: Any) -> Study:
+    """The same study, searched in another way."""
+    search = study.config.search.model_copy(update=settings)
+    return replace(study, source=replace(study.source, config=study.config.model_copy(update={"search": search})))

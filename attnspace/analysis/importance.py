@@ -28,6 +28,7 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from attnspace.objective.forecast import Forecast
+from attnspace.record.evaluation import Outcome, Role
 from attnspace.record.results import Results
 
 __all__ = ["FEWEST", "Importance", "importance"]
@@ -107,7 +108,7 @@ def _observations(results: Results) -> pd.DataFrame:
     (`ended` is false), the one expected.
     """
     rows = results.searched
-    rows = rows[(rows["role"] == "trial") & (rows["outcome"] != "failed")]
+    rows = rows[(rows["role"] == Role.TRIAL) & (rows["outcome"] != Outcome.FAILED)]
     rungs = sorted({int(epochs) for epochs in rows["epochs"]} | {int(results.searched["epochs"].max())})
     sign = 1.0 if results.direction == "maximize" else -1.0
     furthest = rows.sort_values("epochs", kind="stable").groupby(["design", "seed"], sort=False).tail(1).sort_index()

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from attnspace.analysis.significance import ALPHA, Comparison, Race, compare, holm, interval, p_value, race
+from attnspace.record.evaluation import Role
 from attnspace.record.results import Results
 
 __all__ = ["Confirmation", "Verdict", "confirmation", "judge"]
@@ -71,9 +72,9 @@ def confirmation(results: Results) -> Confirmation | None:
     scores = rows.pivot(index="seed", columns="shown", values=SCORE).astype(float).sort_index()
     about = rows.groupby("shown", sort=False).head(1).set_index("shown")
     scores = scores[list(about.index)]
-    by_role = {role: [str(name) for name in about.index[about["role"] == role]] for role in ("trial", "baseline")}
-    controls = [str(name) for name in about.index[about["role"] == "control"]]
-    tops, baselines = by_role["trial"], by_role["baseline"]
+    by_role = {role: [str(name) for name in about.index[about["role"] == role]] for role in (Role.TRIAL, Role.BASELINE)}
+    controls = [str(name) for name in about.index[about["role"] == Role.CONTROL]]
+    tops, baselines = by_role[Role.TRIAL], by_role[Role.BASELINE]
     made = [one for top in tops for one in _compared(scores, top, [*baselines, *controls], seeds=1)]
     comparisons = pd.DataFrame([asdict(one) for one in made], columns=list(Comparison.__dataclass_fields__))
     comparisons["p_holm"] = holm(comparisons["p"].tolist())
@@ -209,7 +210,7 @@ def _names(rows: pd.DataFrame) -> list[str]:
     for design, row in known.iloc[::-1].iterrows():
         begins = (f"{placed[str(design)]} {str(design)[:length]}" for length in (6, 16))
         forms = (short[str(design)], placed[str(design)], *begins)
-        same = row["role"] == "trial" and [*short.values()].count(forms[0]) > 1
+        same = row["role"] == Role.TRIAL and [*short.values()].count(forms[0]) > 1
         called[str(design)] = next(form for form in forms[same:] if form not in called.values())
     return [called[design] for design in rows["design"]]
 

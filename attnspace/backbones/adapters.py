@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import nn
 
 from attnspace.backbones.libraries import imported, is_fetching
+from attnspace.backbones.section import Backbone
 from attnspace.documents.imports import Imported
-from attnspace.documents.sections import Section
 from attnspace.documents.validation import did_you_mean
 from attnspace.errors import NOTHING, AttnspaceError, PlacementError, StudyError
-from attnspace.placement.openings import Openings, add_sites, matches
+from attnspace.placement.openings import Openings, add_sites, can_open
 
 __all__ = ["ImportConfig", "TimmConfig", "TorchvisionConfig", "make_imported", "make_timm", "make_torchvision"]
 
@@ -36,7 +36,7 @@ KNOWN: tuple[Mapping[str, Any], ...] = (
 without any are not counted, and of torchvision's MobileNetV2."""
 
 
-class _Library(Section):
+class _Library(Backbone):
     """What timm and torchvision have in common."""
 
     model: Annotated[str, Field(min_length=1, max_length=200, description="The library's name of the model.")]
@@ -55,14 +55,20 @@ class TimmConfig(_Library):
 
     kind: Literal["timm"] = "timm"
 
+    def make(self, in_channels: int, num_classes: int, size: Size = None) -> nn.Module:
+        return make_timm(self, in_channels, num_classes, size)
+
 
 class TorchvisionConfig(_Library):
     """A classifier of torchvision, by its name there."""
 
     kind: Literal["torchvision"] = "torchvision"
 
+    def make(self, in_channels: int, num_classes: int, size: Size = None) -> nn.Module:
+        return make_torchvision(self, in_channels, num_classes, size)
 
-class ImportConfig(Imported):
+
+class ImportConfig(Imported, Backbone):
     """A function of the user's that makes a model: it is called with in_channels, num_classes and `args`.
 
     Without `slots` the model has `Site`s of its own.
@@ -70,6 +76,9 @@ class ImportConfig(Imported):
 
     kind: Literal["import"] = "import"
     slots: Annotated[Openings, Field(description="Position -> where its slots are.")] = Field(default_factory=dict)
+
+    def make(self, in_channels: int, num_classes: int, size: Size = None) -> nn.Module:
+        return make_imported(self, in_channels, num_classes, size)
 
 
 def make_timm(config: TimmConfig, in_channels: int, num_classes: int, size: Size = None) -> nn.Module:
@@ -194,7 +203,7 @@ def _opened(model: nn.Module, config: _Library, shape: tuple[int, int, int]) -> 
 def _known(model: nn.Module, config: _Library) -> Mapping[str, Any]:
     """The slots of the first family whose blocks the model has."""
     for slots in KNOWN:
-        if matches(model, slots):
+        if can_open(model, slots):
             return slots
     children = ", ".join(name for name, _ in model.named_children())
     raise PlacementError(

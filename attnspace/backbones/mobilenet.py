@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from attnspace.documents.sections import Section
+from attnspace.backbones.section import Backbone
 from attnspace.placement.slots import Site
 
 __all__ = ["InvertedResidual", "MobileNetV2", "MobileNetV2Config"]
@@ -21,7 +21,7 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 """Expansion, channels, blocks and stride of each stage, as in table 2."""
 
 
-class MobileNetV2Config(Section):
+class MobileNetV2Config(Backbone):
     """MobileNetV2, its stem for images of CIFAR's size or of ImageNet's."""
 
     kind: Literal["mobilenet_v2"] = "mobilenet_v2"
@@ -31,6 +31,9 @@ class MobileNetV2Config(Section):
     stem: Annotated[
         Stem, Field(description="cifar halves the image neither in the stem nor in stage 2; imagenet does both.")
     ] = "cifar"
+
+    def make(self, in_channels: int, num_classes: int, size: tuple[int, int] | None = None) -> nn.Module:
+        return MobileNetV2(self.width, self.stem, in_channels, num_classes)
 
 
 class InvertedResidual(nn.Module):

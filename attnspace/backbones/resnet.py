@@ -15,17 +15,17 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from torch import Tensor, nn
 
 from attnspace.backbones.residual import EXPANSION, BasicBlock, Bottleneck, Shortcut
+from attnspace.backbones.section import Backbone
 from attnspace.documents.families import fault
-from attnspace.documents.sections import Section
 
-__all__ = ["ResNet", "ResNetConfig", "widened"]
+__all__ = ["ResNet", "ResNetConfig"]
 
 BlockKind = Literal["basic", "bottleneck"]
 LAYERS: dict[BlockKind, int] = {"basic": 2, "bottleneck": 3}
 """Convolutions in the residual branch of a block."""
 
 
-class ResNetConfig(Section):
+class ResNetConfig(Backbone):
     """A CIFAR ResNet: `depth` 6n+2 layers, `width` channels in its first stage, twice as many in each next one.
 
     With bottlenecks it has 9n+2 layers, and each stage gives four times the channels. `extra` adds channels between the
@@ -73,6 +73,41 @@ class ResNetConfig(Section):
         later = {"shortcut": "projection", "block": "basic"}
         return {name: value for name, value in handler(self).items() if later.get(name) != value}
 
+    def make(self, in_channels: int, num_classes: int, size: tuple[int, int] | None = None) -> nn.Module:
+        return ResNet(self.depth, self.width, in_channels, num_classes, self.extra, self.shortcut, self.block)
+
+    def widened(self, params: int) -> Self:
+        """By channels between the two convolutions of its blocks, which leaves the slots as they are.
+
+        Every block is widened by the same share of its channels, as far as whole channels go; what is left goes to
+        single channels, the dearest first. Unchanged if no channel costs so few, and with bottlenecks.
+        """
+        if self.block != "basic":
+            return self
+        blocks = (self.depth - 2) // 6
+        outs = [self.width * 2**stage for stage in range(3) for _ in range(blocks)]
+        ins = [self.width, *outs[:-1]]
+        prices = [9 * (i + o) + 2 for i, o in zip(ins, outs, strict=True)]  # a filter, BN's two, and what reads it
+        added = _channels_added(params, prices, outs)
+        if not any(added):
+            return self
+        before = self.extra or (0,) * len(outs)
+        return self.model_copy(update={"extra": tuple(b + a for b, a in zip(before, added, strict=True))})
+
+
+def _channels_added(params: int, prices: Sequence[int], outs: Sequence[int]) -> list[int]:
+    """Channels for each block that cost at most so many parameters together."""
+    share = params / sum(price * out for price, out in zip(prices, outs, strict=True))
+    added = [int(share * out) for out in outs]
+    left = params - sum(price * more for price, more in zip(prices, added, strict=True))
+    for block in sorted(range(len(outs)), key=lambda block: -prices[block]):
+        if left >= prices[block]:
+            added[block] += 1
+            left -= prices[block]
+    cheapest = prices.index(min(prices))
+    added[cheapest] += left // prices[cheapest]
+    return added
+
 
 class ResNet(nn.Module):
     """Stem, three stages of n blocks, global average, linear classifier.
@@ -118,34 +153,6 @@ class ResNet(nn.Module):
         x_nchw = F.relu(self.bn1(self.conv1(x_nchw)))
         x_nchw = self.stage3(self.stage2(self.stage1(x_nchw)))
         return self.fc(x_nchw.mean((2, 3)))
-
-
-def widened(config: ResNetConfig, params: int) -> ResNetConfig:
-    """The plain network with up to `params` parameters more, by channels between the two convolutions of its blocks.
-
-    Every block is widened by the same share of its channels, as far as whole channels go; what is left goes to
-    single channels, the dearest first. The slots keep their channels. Unchanged if no channel costs so few, and with
-    bottlenecks.
-    """
-    if config.block != "basic":
-        return config
-    blocks = (config.depth - 2) // 6
-    outs = [config.width * 2**stage for stage in range(3) for _ in range(blocks)]
-    ins = [config.width, *outs[:-1]]
-    prices = [9 * (i + o) + 2 for i, o in zip(ins, outs, strict=True)]  # a filter, BN's two, and what reads it
-    before = config.extra or (0,) * len(outs)
-    share = params / sum(price * out for price, out in zip(prices, outs, strict=True))
-    added = [int(share * out) for out in outs]
-    left = params - sum(price * more for price, more in zip(prices, added, strict=True))
-    for block in sorted(range(len(outs)), key=lambda block: -prices[block]):
-        if left >= prices[block]:
-            added[block] += 1
-            left -= prices[block]
-    cheapest = prices.index(min(prices))
-    added[cheapest] += left // prices[cheapest]
-    if not any(added):
-        return config
-    return config.model_copy(update={"extra": tuple(b + a for b, a in zip(before, added, strict=True))})
 
 
 def _stage(

@@ -18,8 +18,8 @@ from attnspace.errors import RunFailed
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from attnspace.record.ledger import Ledger
-    from attnspace.record.results import Results
+    from attnspace.study.study import Study
+    from attnspace.workflow import Searched
 
 __all__ = ["confirm", "migrate", "report", "search"]
 
@@ -37,57 +37,46 @@ def search(
     import_torch()
     from attnspace.cli.tables import summary_table, terminal
     from attnspace.data import progress_bar
-    from attnspace.record.checkpoints import Checkpoints
-    from attnspace.record.ledger import Ledger, timestamp
-    from attnspace.search.feasibility import Appraisal
     from attnspace.search.progress import watcher_for
-    from attnspace.search.search import search as run_search
-    from attnspace.search.search import threads
     from attnspace.study.loading import prepare
-    from attnspace.study.run_directory import Run
+    from attnspace.workflow import run_study
 
     console = terminal()
     with progress_bar() as watch:
         prepared = prepare(study, settings=settings, data_folder=data, watch=watch)
     _print_notes(console, prepared.data.notes)
-    place = Run(run_ or Path("runs") / prepared.config.name)
-    place.check(prepared)
-    if not place.ledger_file.exists():  # a search that was begun has met its limits
-        with threads(prepared.config.search.threads):
-            Appraisal(prepared).demand()
-    with place.opened(prepared):
-        ledger = Ledger(place.ledger_file)
-        again = _command("search", study, ("--run", run_), ("--data", data), ("--settings", settings))
-        with _kept_when_stopped(ledger, again):  # noqa: SIM117
-            with watcher_for(console) as watcher:
-                outcome = run_search(prepared, ledger, watcher, Checkpoints(place.checkpoint_folder))
-        results = _write_report(place.path)
+    again = _command("search", study, ("--run", run_), ("--data", data), ("--settings", settings))
+    with _said_when_stopped(again), watcher_for(console) as watcher:
+        found = run_study(prepared, run_, watcher)
+    console.print(summary_table(found.results))
+    _print_searched(console, prepared, found)
+    if found.results.ranked().empty:
+        raise RunFailed("every evaluation failed", file=str(found.path), remedy="see the reasons in its report.html")
+    can_confirm = prepared.config.train.can_confirm and found.results.confirmed().empty
+    if can_confirm and found.results.winner() is not None:
+        next_one = shlex.join(["attnspace", "confirm", str(found.path)])
+        console.print(f"is the gain real? {next_one}", highlight=False, soft_wrap=True)
+
+
+def _print_searched(console: Console, study: Study, found: Searched) -> None:
+    """What a search came to besides its table: an exhausted space, time, and where the report is."""
+    from attnspace.record.evaluation import Role
+
+    sitting, config = found.sitting, study.config
+    if sitting.exhausted:
+        searched = found.results.searched
+        trials = searched.loc[searched["role"] == Role.TRIAL, ["design", "seed"]].drop_duplicates()
+        limited = " within the limits" if config.objective.subject_to.names else ""
+        console.print(f"The space holds no further design{limited}: {len(trials)} of {config.search.trials} trials.")
+    if sitting.evaluations:
         total = time.perf_counter() - STARTED
-        if outcome.evaluations:
-            ledger.add_session(
-                evaluations=outcome.evaluations, training_s=outcome.training_s, total_s=total, finished=timestamp()
-            )
-        ledger.close()
-    console.print(summary_table(results))
-    if outcome.exhausted:
-        found = results.searched.loc[results.searched["role"] == "trial", ["design", "seed"]].drop_duplicates()
-        limited = " within the limits" if prepared.config.objective.subject_to.names else ""
+        outside = total - sitting.training_s
         console.print(
-            f"The space holds no further design{limited}: {len(found)} of {prepared.config.search.trials} trials."
-        )
-    outside = total - outcome.training_s
-    if outcome.evaluations:
-        console.print(
-            f"{total:.0f} s in all, {outcome.training_s:.0f} s of it training {outcome.epochs} epochs; "
+            f"{total:.0f} s in all, {sitting.training_s:.0f} s of it training {sitting.epochs} epochs; "
             f"{outside:.1f} s ({outside / total:.1%}) for everything else",
             highlight=False,
         )
-    console.print(f"report: {place.path / 'report.html'}", highlight=False, soft_wrap=True)
-    if results.ranked().empty:
-        raise RunFailed("every evaluation failed", file=str(place.path), remedy="see the reasons in its report.html")
-    if not prepared.table and results.winner() is not None and results.confirmed().empty:
-        next_one = shlex.join(["attnspace", "confirm", str(place.path)])
-        console.print(f"is the gain real? {next_one}", highlight=False, soft_wrap=True)
+    _print_report(console, found.path)
 
 
 @app.command()
@@ -99,41 +88,24 @@ def confirm(
 ) -> None:
     """Train the best designs, the baselines and two controls on fresh seeds, test them once, and say what is real."""
     import_torch()
-    from attnspace.analysis.verdict import confirmation
     from attnspace.cli.tables import confirmation_table, terminal
-    from attnspace.confirm.confirm import confirm as run_confirm
     from attnspace.data import progress_bar
-    from attnspace.record.ledger import Ledger
-    from attnspace.record.results import load
     from attnspace.search.progress import watcher_for
     from attnspace.study.loading import prepare_run
-    from attnspace.study.run_directory import Run
+    from attnspace.workflow import confirm_study
 
     with progress_bar() as watch:
         prepared = prepare_run(run_, data, watch)
         test = prepared.data.sealed_test()  # decoded here, with the bar
-    place = Run(run_)
     console = terminal()
     _print_notes(console, (*prepared.data.notes, *test.notes))
-    command = _command("confirm", run_, ("--top", top), ("--seeds", seeds), ("--data", data))
-    asked = seeds or prepared.config.confirm.seeds
-    with place.opened(prepared):
-        ledger, results = Ledger(place.ledger_file), load(run_)
-        earlier = confirmation(results)
-        if earlier and 2 <= len(earlier.scores) < asked and not earlier.scores.isna().any(axis=None):
-            console.print(
-                "note: seeds are added after a look at the verdict, which makes p-values too small", style="yellow"
-            )
-        with _kept_when_stopped(ledger, command), watcher_for(console) as watcher:
-            run_confirm(prepared, results, ledger, watcher, top=top or prepared.config.confirm.top, seeds=asked)
-        results = _write_report(run_)
-        ledger.close()
-    found = confirmation(results)
-    assert found is not None
+    again = _command("confirm", run_, ("--top", top), ("--seeds", seeds), ("--data", data))
+    with _said_when_stopped(again), watcher_for(console) as watcher:
+        found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds)
     console.print(confirmation_table(found))
     for line in (found.verdict.sentence, *found.controls):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"report: {run_ / 'report.html'}", highlight=False, soft_wrap=True)
+    _print_report(console, run_)
 
 
 @app.command()
@@ -141,14 +113,14 @@ def report(runs: Annotated[list[Path], typer.Argument(help="Run directories.")])
     """Write report.html, trials.parquet and winner.json again from what a run has recorded."""
     from attnspace.cli.tables import summary_table, terminal
     from attnspace.record.results import load
+    from attnspace.report import report_run
 
     console = terminal()
     for run in runs:
         load(run)  # none is written if one of them is no run
     for run in runs:
-        results = _write_report(run)
-        console.print(summary_table(results))
-        console.print(f"report: {run / 'report.html'}", highlight=False, soft_wrap=True)
+        console.print(summary_table(report_run(run)))
+        _print_report(console, run)
 
 
 @app.command()
@@ -163,10 +135,10 @@ def migrate(
     import_torch()
     from attnspace.search.migration import migrate as take_over
     from attnspace.study.loading import prepare
-    from attnspace.study.run_directory import Run
+    from attnspace.study.run_directory import RunDirectory
 
     prepared = prepare(study, settings=settings, data_folder=data)
-    place = Run(to or Path("runs") / prepared.config.name)
+    place = RunDirectory(to or Path("runs") / prepared.config.name)
     found = take_over(prepared, run_, place)
     for reason, number in found.left.items():
         print(f"left behind: {number}, {reason}")
@@ -191,22 +163,18 @@ def _command(name: str, what: Path, *options: tuple[str, object]) -> list[str]:
     return ["attnspace", name, str(what), *(word for pair in given for word in pair)]
 
 
+def _print_report(console: Console, run: Path) -> None:
+    console.print(f"report: {run / 'report.html'}", highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def _kept_when_stopped(ledger: Ledger, command: list[str]) -> Iterator[None]:
+def _said_when_stopped(command: list[str]) -> Iterator[None]:
     """Ctrl-C says what is kept, and how to go on."""
+    from attnspace.workflow import Stopped
+
     try:
         yield
-    except KeyboardInterrupt:
+    except Stopped as stopped:
         again = shlex.join(command)
-        print(f"stopped; {len(ledger.rows())} finished evaluations are kept. Go on with: {again}", file=sys.stderr)
+        print(f"stopped; {stopped.kept} finished evaluations are kept. Go on with: {again}", file=sys.stderr)
         raise typer.Exit(130) from None
-
-
-def _write_report(run: Path) -> Results:
-    from attnspace.record.results import load, write_tables
-    from attnspace.report import write_report
-
-    results = load(run)
-    write_tables(results)
-    write_report(results)
-    return results

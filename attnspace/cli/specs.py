@@ -60,10 +60,10 @@ def show(
         terminal().print(space_tree(space, spec))
         return
     found, other = read_spec(spec), read_spec(diff) if diff else None
-    if isinstance(found.blocks, dict) and other is None:
+    if found.blocks.single is None and other is None:
         console = terminal()
-        for stage, block in sorted(found.blocks.items()):
-            console.print(block_tree(block, f"stage {stage}"))
+        for title, block in found.blocks.titled():
+            console.print(block_tree(block, title))
         console.print(f"placement {found.placement}", highlight=False)
         return
     channels = channels or usual_channels(found.block)
@@ -136,18 +136,16 @@ def check(
     content = document.data
     if isinstance(content, dict) and "space" in content:
         from attnspace.data import progress_bar
-        from attnspace.search.feasibility import Appraisal
-        from attnspace.search.search import threads
         from attnspace.study.loading import prepare
+        from attnspace.workflow import check_feasible
 
         with progress_bar() as watch:
             study = prepare(file, settings=settings, data_folder=data, watch=watch)
-        with threads(study.config.search.threads):
-            Appraisal(study).demand()
+        check_feasible(study)
         print(f"{file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
         print(f"a space of {fillings(study.space.size())}, a backbone with {len(study.slots)} slots")
-        if study.table:
-            print(f"a table of {len(study.table.designs())} designs under {len(study.table.seeds)} seeds to look up")
+        if (summary := study.method.summary()) is not None:
+            print(summary)
         if study.space.size() < study.config.search.trials:
             print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
         return
@@ -169,14 +167,13 @@ def check(
             allowed="a spec has 'kind', a study 'space'",
         )
     found = read_spec(file)
-    blocks = found.blocks if isinstance(found.blocks, dict) else {0: found.blocks}
     try:
-        designs = {stage: identity(block, channels) for stage, block in blocks.items()}
+        designs = [(title, block, identity(block, channels)) for title, block in found.blocks.titled()]
     except AttnspaceError as error:
         raise document.place(error) from None
-    for stage, block in sorted(blocks.items()):
-        print(f"{file}: {f'stage {stage}' if stage else 'a block'}, {block.label()}")
-        print(f"design {designs[stage]} at C={channels}")
+    for title, block, design in designs:
+        print(f"{file}: {title or 'a block'}, {block.label()}")
+        print(f"design {design} at C={channels}")
 
 
 @app.command("list")

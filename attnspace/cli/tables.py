@@ -81,26 +81,21 @@ def _field(name: str, about: Any) -> str:
 def summary_table(results: Results) -> Table:
     """The best designs of a run and its baselines."""
     from attnspace.analysis.verdict import confirmation
+    from attnspace.costs.measured import declared
+    from attnspace.record.evaluation import Role
     from attnspace.report.compute import leaderboard, shown_costs, summary
 
-    costs = ["params", *(cost for cost in shown_costs(results) if cost != "params")]
-    columns = (
-        "#",
-        "block",
-        "placement",
-        results.metric,
-        "gain",
-        *("parameters" if c == "params" else c for c in costs),
-    )
+    costs = list({cost.name: cost for cost in (declared()["params"], *shown_costs(results))}.values())
+    columns = ("#", "block", "placement", results.metric, "gain", *(cost.figure.heading for cost in costs))
     table = Table(*columns, box=None, header_style="bold")
     for column in (0, *range(3, len(columns))):
         table.columns[column].justify = "right"
     board = leaderboard(results)
-    best = board[board["role"] == "trial"].head(5)
-    shown = board[board.index.isin(best.index) | (board["role"] == "baseline")]
+    best = board[board["role"] == Role.TRIAL].head(5)
+    shown = board[board.index.isin(best.index) | (board["role"] == Role.BASELINE)]
     hidden = len(board) - len(shown)
     for _, row in shown.iterrows():
-        name = f"{row['name']} (baseline)" if row["role"] == "baseline" else row["label"]
+        name = f"{row['name']} (baseline)" if row["role"] == Role.BASELINE else row["label"]
         gain = "" if row["gain"] != row["gain"] else f"{row['gain']:+.4f}"
         cells = (
             str(row["rank"]),
@@ -108,9 +103,9 @@ def summary_table(results: Results) -> Table:
             row["placement"],
             f"{row[results.metric]:.4f}",
             gain,
-            *(f"{row[cost]:,.3f}" if cost == "latency_ms" else f"{int(row[cost]):,}" for cost in costs),
+            *(cost.figure.show(row[cost.name]) for cost in costs),
         )
-        table.add_row(*cells, style="red" if row["role"] == "baseline" else None)
+        table.add_row(*cells, style="red" if row["role"] == Role.BASELINE else None)
     more = f"{hidden} more design{'s are' if hidden > 1 else ' is'} in the report. " if hidden else ""
     confirmed = confirmation(results)
     sentence = confirmed.verdict.sentence if confirmed else summary(results).sentence(results.metric)
@@ -121,12 +116,14 @@ def summary_table(results: Results) -> Table:
 
 def confirmation_table(found: Confirmation) -> Table:
     """Every confirmed design, the best first."""
+    from attnspace.record.evaluation import Role
+
     columns = ("design", "n", "test accuracy, %", "95% interval", "sd", "parameters", "added")
     table = Table(*columns, box=None, header_style="bold")
     for column in table.columns[1:]:
         column.justify = "right"
     for _, row in found.designs.iterrows():
-        role = f" ({row['role']})" if row["role"] != "trial" else ""
+        role = f" ({row['role']})" if row["role"] != Role.TRIAL else ""
         table.add_row(
             escape(f"{row['name']}{role}"),
             str(row["n"]),
@@ -135,7 +132,7 @@ def confirmation_table(found: Confirmation) -> Table:
             f"{100 * row['sd']:.2f}",
             f"{int(row['params']):,}",
             f"{int(row['params_added']):+,}",
-            style={"baseline": "red", "control": "magenta"}.get(row["role"]),
+            style={Role.BASELINE: "red", Role.CONTROL: "magenta"}.get(row["role"]),
         )
     return table
 

@@ -13,16 +13,16 @@ import pandas as pd
 from attnspace.confirm.controls import constant, matched
 from attnspace.errors import RunError, RunFailed
 from attnspace.record.checkpoints import Checkpoints
+from attnspace.record.evaluation import Outcome, Phase, Role
 from attnspace.record.ledger import Ledger
 from attnspace.record.results import Results
-from attnspace.search.feasibility import Appraisal
+from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
-from attnspace.search.search import threads
-from attnspace.space.space import Filling
-from attnspace.study.design import Design
+from attnspace.study.design import Design, same_slots, trial_of
 from attnspace.study.study import Study
 from attnspace.workers.job import Job
-from attnspace.workers.sizing import gather
+from attnspace.workers.sizing import open_pool
+from attnspace.workers.threads import threads
 
 __all__ = ["FRESH", "chosen", "confirm"]
 
@@ -41,28 +41,30 @@ def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *,
         RunFailed: the ledger cannot be written.
     """
     designs = chosen(study, results, top)
-    appraisal = Appraisal(study, ledger)
-    have = {(row.design, row.seed) for row in ledger.rows() if row.phase == "confirm" and row.recipe == study.recipe}
+    feasibility = Feasibility(study, ledger)
+    have = {
+        (row.design, row.seed) for row in ledger.rows() if row.phase == Phase.CONFIRM and row.protocol == study.protocol
+    }
     wanted = [(design, study.seed(FRESH + i)) for i in range(seeds) for design in designs]
     missing = [(design, seed) for design, seed in wanted if (design.identity, seed) not in have]
     watcher.begin_confirmation(study, len(designs), seeds, len(wanted) - len(missing))
     if not missing:
         return 0
     failures: list[str | None] = []
-    jobs = deque(Job(design, seed, 0, study.epochs, phase="confirm") for design, seed in missing)
+    jobs = deque(Job(design, seed, 0, study.epochs, phase=Phase.CONFIRM) for design, seed in missing)
     with (
         threads(study.config.search.threads),
-        gather(study, Checkpoints(None), watcher.epoch_ends, watcher.note) as crew,
+        open_pool(study, Checkpoints(None), watcher.epoch_ends, watcher.note) as pool,
     ):
-        while jobs or crew.busy:
-            while jobs and crew.busy < crew.size:
+        while jobs or pool.busy:
+            while jobs and pool.busy < pool.size:
                 job = jobs.popleft()
                 watcher.design_begins(job)
-                crew.start(appraisal.priced(job))
-            _, row = crew.finish()
+                pool.submit(feasibility.with_costs(job))
+            _, row = pool.next_result()
             ledger.add(row)
             watcher.design_ends(row)
-            failures = [*failures, row.reason] if row.outcome == "failed" else []
+            failures = [*failures, row.reason] if row.outcome == Outcome.FAILED else []
             if len(failures) == len(designs):
                 raise RunFailed(
                     f"the last {len(designs)} trainings all failed: {failures[-1]}",
@@ -79,7 +81,7 @@ def chosen(study: Study, results: Results, top: int) -> list[Design]:
         RunError: the search has no finished trial.
     """
     ranked = results.ranked()
-    trials = ranked[ranked["role"] == "trial"].head(top)
+    trials = ranked[ranked["role"] == Role.TRIAL].head(top)
     if trials.empty:
         raise RunError("has no finished trial to confirm", file=str(results.path), remedy="search first")
     best = [_design(study, row) for _, row in trials.iterrows()]
@@ -91,4 +93,4 @@ def chosen(study: Study, results: Results, top: int) -> list[Design]:
 
 
 def _design(study: Study, row: pd.Series[Any]) -> Design:
-    return study.design(Filling(row["spec"], row["choices"]))
+    return trial_of(row["spec"], row["choices"], study.slots, same_slots(study.slots))

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import torch
 
-from attnspace.backbones import widened
 from attnspace.costs.network import network_cost
-from attnspace.language.specs import dump_spec, parse_blocks
-from attnspace.placement.placement import plan, used_blocks
+from attnspace.placement.document import DesignDocument
+from attnspace.placement.placement import plan_blocks
 from attnspace.primitives import Block
 from attnspace.primitives.activation import activate
 from attnspace.primitives.blocks.gate import Gate
@@ -21,6 +20,7 @@ from attnspace.primitives.blocks.select import Select
 from attnspace.primitives.blocks.sequential import Sequential
 from attnspace.primitives.blocks.split import Split
 from attnspace.primitives.layers.affine import Affine
+from attnspace.record.evaluation import Role
 from attnspace.study.design import Design
 from attnspace.study.study import Study
 
@@ -35,13 +35,13 @@ def matched(study: Study, winner: Design) -> Design | None:
     Returns:
         None if the winner adds fewer parameters than one channel costs: then the plain backbone is its match.
     """
-    plain = study.baselines[0]
+    plain = study.plain
     with torch.device("meta"):
         have, base = (network_cost(study.network(d), study.data.input_shape).params for d in (winner, plain))
-    config = widened(study.config.backbone, max(0, have - base))
+    config = study.config.backbone.widened(max(0, have - base))
     if config == study.config.backbone:
         return None
-    return replace(plain, role="control", name=MATCHED, backbone=config)
+    return replace(plain, role=Role.CONTROL, name=MATCHED, backbone=config)
 
 
 def constant(study: Study, winner: Design) -> Design | None:
@@ -50,16 +50,18 @@ def constant(study: Study, winner: Design) -> Design | None:
     Returns:
         None if it has no gate.
     """
-    written = parse_blocks(winner.block)
-    blocks = {0: written} if isinstance(written, Block) else written
-    replaced = {stage: constant_gates(block) for stage, block in blocks.items()}
-    if replaced == blocks:
+    document = winner.document
+    blocks = document.blocks.mapped(constant_gates)
+    if blocks == document.blocks:
         return None
-    new = replaced[0] if isinstance(written, Block) else replaced
-    planned = plan(study.slots, winner.placement, new)
-    data = dump_spec(new) if isinstance(new, Block) else {"per_stage": {str(s): dump_spec(b) for s, b in new.items()}}
-    block = used_blocks(data, winner.placement)
-    return replace(winner, role="control", name=CONSTANT, block=block, plan=planned, choices={})
+    return replace(
+        winner,
+        role=Role.CONTROL,
+        name=CONSTANT,
+        document=DesignDocument.of(blocks, document.placement),
+        plan=plan_blocks(study.slots, document.placement, blocks),
+        choices={},
+    )
 
 
 def constant_gates(block: Block) -> Block:

@@ -12,15 +12,20 @@ from torch.utils.hooks import RemovableHandle
 
 from attnspace.errors import AttnspaceError, PlacementError, SpecError
 
-__all__ = ["_Run", "_check_shape", "_modes_kept", "on_meta", "watched_on_meta"]
+__all__ = ["MetaRun", "check_shape", "modes_kept", "on_meta", "watched_on_meta"]
 
 
-def _check_shape(shape: object) -> None:
+def check_shape(shape: object) -> None:
+    """That `shape` is (C, H, W).
+
+    Raises:
+        SpecError: it is not.
+    """
     if not (isinstance(shape, tuple | list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
         raise SpecError("the input shape is not (C, H, W)", got=shape, remedy="give three numbers, without the batch")
 
 
-class _Run:
+class MetaRun:
     """Calls a model with its tensors replaced by meta tensors."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -36,7 +41,7 @@ class _Run:
 
 
 @contextmanager
-def _modes_kept(model: nn.Module) -> Iterator[None]:
+def modes_kept(model: nn.Module) -> Iterator[None]:
     """Whatever is set to training or evaluation inside is set back."""
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -47,17 +52,17 @@ def _modes_kept(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tuple[_Run, Tensor]]:
+def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tuple[MetaRun, Tensor]]:
     """A way to run `model` for its shapes alone, in evaluation mode; the model is left as it was.
 
     Raises:
         PlacementError: what is done inside fails, with the cause.
     """
-    _check_shape(input_shape)
-    with _modes_kept(model), torch.no_grad():
+    check_shape(input_shape)
+    with modes_kept(model), torch.no_grad():
         model.eval()
         try:
-            yield _Run(model), torch.empty((1, *input_shape), device="meta")
+            yield MetaRun(model), torch.empty((1, *input_shape), device="meta")
         except AttnspaceError:
             raise
         except Exception as cause:  # whatever the model's code raises

@@ -12,7 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from attnspace.costs.meta import _check_shape, _modes_kept, _Run, on_meta
+from attnspace.costs.meta import MetaRun, check_shape, modes_kept, on_meta
 from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike
 
@@ -51,7 +51,7 @@ def cost(spec_or_model: SpecLike | nn.Module, input_shape: tuple[int, int, int])
     Raises:
         SpecError: the input shape is not (C, H, W), or the spec is not possible at C channels.
     """
-    _check_shape(input_shape)
+    check_shape(input_shape)
     if isinstance(spec_or_model, nn.Module):
         with on_meta(spec_or_model, input_shape) as (run, x_nchw), _Flops() as counted:
             run(x_nchw)
@@ -111,9 +111,9 @@ def _training_pass(model: nn.Module, input_shape: tuple[int, int, int], *, gradi
         storages[storage._cdata] = storage
         return tensor
 
-    with _modes_kept(model), saved_tensors_hooks(keep, lambda tensor: tensor), _Flops() as counted:
+    with modes_kept(model), saved_tensors_hooks(keep, lambda tensor: tensor), _Flops() as counted:
         model.train()
-        run = _Run(model)
+        run = MetaRun(model)
         out = run(torch.empty((BATCH, *input_shape), device="meta", requires_grad=gradient_of_input))
         weights = {tensor.untyped_storage()._cdata for tensor in run.tensors.values()}
         del out

@@ -16,7 +16,7 @@ from attnspace.data.moments import mean_and_std
 from attnspace.data.options import DecodingOptions
 from attnspace.data.progress import Watch
 from attnspace.data.source import Source
-from attnspace.data.split import Dataset, Split
+from attnspace.data.split import Dataset, DataSplit
 from attnspace.errors import DataError
 
 __all__ = ["absent_classes", "assemble", "drawn_note", "fingerprint"]
@@ -36,10 +36,10 @@ def assemble(
     pixels = int(np.prod(kept.images(rows.train[:1]).shape[2:]))
     mean, std = mean_and_std(kept.sums[rows.train], kept.squares[rows.train], pixels)
 
-    def split(chosen: np.ndarray) -> Split:
-        return Split(kept.images(chosen), torch.from_numpy(kept.labels[chosen]))
+    def split(chosen: np.ndarray) -> DataSplit:
+        return DataSplit(kept.images(chosen), torch.from_numpy(kept.labels[chosen]))
 
-    def test_split() -> Split:
+    def test_split() -> DataSplit:
         if test is None:
             assert rows.test is not None
             return split(rows.test)
@@ -50,7 +50,7 @@ def assemble(
                 at=("size",),
                 remedy="set size",
             )
-        return Split(found.images(), torch.from_numpy(found.labels), noted)
+        return DataSplit(found.images(), torch.from_numpy(found.labels), noted)
 
     assert rows.validation is not None
     drawn = () if rows.test is None else (drawn_note(len(rows.test), len(kept.labels)),)

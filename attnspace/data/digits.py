@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from attnspace.data.split import Dataset, Split
-from attnspace.documents.sections import Section
+from attnspace.data.progress import Watch
+from attnspace.data.section import Data
+from attnspace.data.split import Dataset, DataSplit
 
 __all__ = ["DigitsConfig", "load_digits"]
 
@@ -22,7 +23,7 @@ SPLIT_SEED = 20_090
 SIDE = 8
 
 
-class DigitsConfig(Section):
+class DigitsConfig(Data):
     """Handwritten digits. 500 images validate and 500 test, always the same; `train_images` of the other 797 train,
     or all. A larger `canvas` makes them harder: each digit stands somewhere on it.
     """
@@ -32,6 +33,9 @@ class DigitsConfig(Section):
     canvas: Annotated[
         int, Field(ge=SIDE, le=64, description="H and W in pixels; each digit of 8 x 8 stands at a random place.")
     ] = SIDE
+
+    def load(self, watch: Watch | None = None) -> Dataset:
+        return load_digits(self)
 
 
 def load_digits(config: DigitsConfig) -> Dataset:
@@ -52,8 +56,8 @@ def load_digits(config: DigitsConfig) -> Dataset:
     rest, validation = halve(rest, VALIDATION)
     train = rest if config.train_images is None else halve(rest, config.train_images)[1]
 
-    def split(indices: np.ndarray) -> Split:
-        return Split(torch.from_numpy(images[indices]), torch.from_numpy(labels[indices]))
+    def split(indices: np.ndarray) -> DataSplit:
+        return DataSplit(torch.from_numpy(images[indices]), torch.from_numpy(labels[indices]))
 
     pixels = torch.from_numpy(images[train]).float()
     return Dataset(

@@ -7,25 +7,29 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from attnspace.data.split import Dataset, Split
-from attnspace.documents.sections import Section
+from attnspace.data.progress import Watch
+from attnspace.data.section import Data
+from attnspace.data.split import Dataset, DataSplit
 
 __all__ = ["ExternalConfig", "load_external"]
 
 Side = Annotated[int, Field(ge=1, le=65_536)]
 
 
-class ExternalConfig(Section):
+class ExternalConfig(Data):
     """What a network sees and tells apart, where a training loop of the user's own brings the images."""
 
     kind: Literal["external"]
     shape: Annotated[tuple[Side, Side, Side], Field(description="C, H and W of an image.")]
     classes: Annotated[int, Field(ge=1, le=1_000_000, description="How many outputs the network has.")]
 
+    def load(self, watch: Watch | None = None) -> Dataset:
+        return load_external(self)
+
 
 def load_external(config: ExternalConfig) -> Dataset:
     """Empty splits of that shape."""
-    empty = Split(torch.empty((0, *config.shape), dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+    empty = DataSplit(torch.empty((0, *config.shape), dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
     channels = config.shape[0]
     return Dataset(
         train=empty,

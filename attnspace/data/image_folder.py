@@ -14,6 +14,7 @@ from attnspace.data.assembly import assemble
 from attnspace.data.hub import absent
 from attnspace.data.options import DecodingOptions
 from attnspace.data.progress import Watch
+from attnspace.data.section import FileData
 from attnspace.data.source import Encoded
 from attnspace.data.split import Dataset
 from attnspace.errors import DataError
@@ -25,7 +26,7 @@ SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", "
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\\]+$")]
 
 
-class ImageFolderConfig(DecodingOptions):
+class ImageFolderConfig(DecodingOptions, FileData):
     """Images in path/CLASS/..., or in path/train/CLASS/... and path/test/CLASS/...; the classes are in the order of
     their names. Where there is no folder of test images, `test_images` are drawn from the others.
     """
@@ -34,6 +35,9 @@ class ImageFolderConfig(DecodingOptions):
     path: Annotated[str, Field(min_length=1, max_length=4_000, description="The folder.")]
     train: Annotated[Name, Field(description="The folder in it with the training images, if there is one.")] = "train"
     test: Annotated[Name, Field(description="The folder in it with the test images, if there is one.")] = "test"
+
+    def load(self, watch: Watch | None = None) -> Dataset:
+        return load_image_folder(self, watch)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -13,7 +14,9 @@ from attnspace.data.assembly import absent_classes, drawn_note, fingerprint
 from attnspace.data.drawing import draw_rows
 from attnspace.data.moments import mean_and_std, moments
 from attnspace.data.options import SplitOptions
-from attnspace.data.split import Dataset, Split
+from attnspace.data.progress import Watch
+from attnspace.data.section import Data
+from attnspace.data.split import Dataset, DataSplit
 from attnspace.documents.imports import Imported
 from attnspace.errors import DataError
 
@@ -24,7 +27,7 @@ BLOCK = 1_024
 MAX_CLASSES = 1_000_000
 
 
-class ImportedConfig(Imported, SplitOptions):
+class ImportedConfig(Imported, SplitOptions, Data):
     """A function that returns `{train: (images, labels), validation: ..., test: ..., classes: names}`.
 
     Images are (n, C, H, W) uint8, tensors or arrays, labels whole numbers from 0 on. Validation and test images that
@@ -32,6 +35,12 @@ class ImportedConfig(Imported, SplitOptions):
     """
 
     kind: Literal["import"] = "import"
+
+    def located(self, folder: Path, override: Path | None = None) -> Self:
+        return super().located(folder) if override is None else Data.located(self, folder, override)
+
+    def load(self, watch: Watch | None = None) -> Dataset:
+        return load_imported(self)
 
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -152,12 +161,12 @@ def _check_labels(name: str, labels: np.ndarray, classes: int) -> None:
         )
 
 
-def _split(arrays: Arrays, rows: np.ndarray | None = None) -> Split:
+def _split(arrays: Arrays, rows: np.ndarray | None = None) -> DataSplit:
     images, labels = (torch.from_numpy(array) for array in arrays)
     if rows is None or len(rows) == len(labels):
-        return Split(images, labels)
+        return DataSplit(images, labels)
     chosen = torch.from_numpy(rows)
-    return Split(images[chosen], labels[chosen])
+    return DataSplit(images[chosen], labels[chosen])
 
 
 def _digest(parts: list[Arrays], classes: tuple[str, ...]) -> str:

@@ -14,10 +14,10 @@ import psutil
 import torch
 from torch import Tensor
 
-from attnspace.data.split import Dataset, Split
+from attnspace.data.split import Dataset, DataSplit
 from attnspace.data.stored import StoredImages
 
-__all__ = ["Batches", "Feed", "SHARE"]
+__all__ = ["Batches", "DeviceData", "SHARE"]
 
 SHARE = 0.5
 """Of the memory that is free on a device: what a split may take up there."""
@@ -35,7 +35,7 @@ class Batches:
         resident: whether the whole split lies on the device.
     """
 
-    def __init__(self, split: Split, device: torch.device, *, resident: bool) -> None:
+    def __init__(self, split: DataSplit, device: torch.device, *, resident: bool) -> None:
         self.device = device
         self.labels = split.labels.to(device)
         self.images: Tensor | None = None
@@ -87,7 +87,7 @@ class Batches:
         return images.pin_memory() if self.device.type == "cuda" else images
 
 
-class Feed:
+class DeviceData:
     """A dataset on a device: batches of its splits, and how they are normalised.
 
     Args:
@@ -105,7 +105,7 @@ class Feed:
         self._mean = data.mean.to(self.device)[:, None, None]
         self._scale = (1 / data.std).to(self.device)[:, None, None]
 
-    def batches(self, split: Split) -> Batches:
+    def batches(self, split: DataSplit) -> Batches:
         """Batches of a split on this device."""
         nbytes = split.images.nbytes
         in_place = isinstance(split.images, Tensor) and self.device.type == "cpu"

@@ -12,6 +12,7 @@ from attnspace.data.assembly import assemble
 from attnspace.data.hub import HUB, HubPath, absent
 from attnspace.data.options import Amount, DecodingOptions
 from attnspace.data.progress import Watch
+from attnspace.data.section import FileData
 from attnspace.data.shards import column_classes, shards
 from attnspace.data.split import Dataset
 from attnspace.documents.families import fault
@@ -29,7 +30,7 @@ def _whole_hub_path(path: str) -> str:
 Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\\]+$")]
 
 
-class ParquetConfig(DecodingOptions):
+class ParquetConfig(DecodingOptions, FileData):
     """Images in parquet files: a column of structs {bytes, path} or of bytes, and a column of whole numbers.
 
     `train` and `test` are patterns of file names, looked for in the folder and below; several files are read in the
@@ -51,6 +52,9 @@ class ParquetConfig(DecodingOptions):
     validation: Annotated[
         Amount, Field(description="Training images that validate instead: how many, or a share below 1.")
     ] = 5_000
+
+    def load(self, watch: Watch | None = None) -> Dataset:
+        return load_parquet(self, watch)
 
 
 def load_parquet(config: ParquetConfig, watch: Watch | None = None) -> Dataset:

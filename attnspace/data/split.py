@@ -9,11 +9,11 @@ from torch import Tensor
 
 from attnspace.data.stored import StoredImages
 
-__all__ = ["Dataset", "Split"]
+__all__ = ["Dataset", "DataSplit"]
 
 
 @dataclass(frozen=True)
-class Split:
+class DataSplit:
     """Images and labels.
 
     Attributes:
@@ -41,14 +41,14 @@ class Dataset:
         notes: what the user should know of them, in sentences.
     """
 
-    train: Split
-    validation: Split
+    train: DataSplit
+    validation: DataSplit
     classes: tuple[str, ...]
     mean: Tensor
     std: Tensor
     fingerprint: str
     notes: tuple[str, ...] = ()
-    _test: Callable[[], Split] = field(kw_only=True, repr=False)
+    _test: Callable[[], DataSplit] = field(kw_only=True, repr=False)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -56,6 +56,6 @@ class Dataset:
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
-    def sealed_test(self) -> Split:
+    def sealed_test(self) -> DataSplit:
         """The test split, which is looked at only now. A search never asks for it."""
         return self._test()

@@ -9,6 +9,7 @@ everywhere at once.
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
@@ -32,12 +33,14 @@ class Registry:
     Attributes:
         families: name -> family.
         dependents: models, no members themselves, that are built again when a member was declared.
+        before_building: called before the models are built again.
         stale: whether a member was declared since the unions were last built.
     """
 
     def __init__(self) -> None:
         self.families: dict[str, type[Member]] = {}
         self.dependents: list[type[BaseModel]] = []
+        self.before_building: list[Callable[[], None]] = []
         self.stale = False
         _registries.append(self)
 
@@ -45,6 +48,8 @@ class Registry:
         """Build the unions again if a member was declared since the last time."""
         if not self.stale:
             return
+        for prepare in self.before_building:
+            prepare()
         models: list[type[BaseModel]] = [
             model for family in self.families.values() for model in (*family.members.values(), family)
         ]
@@ -89,6 +94,7 @@ class Member(Strict):
 
     @classmethod
     def __pydantic_init_subclass__(cls, *, family: bool = False, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
         if family:
             cls.members = {}
             cls.registry.families[cls.__name__.lower()] = cls
@@ -102,13 +108,17 @@ class Member(Strict):
         cls.members[kind] = cls
         cls.registry.stale = True
 
+    first: ClassVar[tuple[str, ...]] = ()
+    """Of a family: kinds that schemas list before the others, in this order."""
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if not is_family(cls):
             return handler(source)
         default = cls.default_kind
+        kinds = dict.fromkeys((*(kind for kind in cls.first if kind in cls.members), *cls.members))
         union = core_schema.tagged_union_schema(
-            {kind: handler.generate_schema(member) for kind, member in cls.members.items()},
+            {kind: handler.generate_schema(cls.members[kind]) for kind in kinds},
             discriminator="kind" if default is None else lambda data: kind_of(data, default),
         )
         if not cls.shorthand:

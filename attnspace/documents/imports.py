@@ -46,6 +46,10 @@ class Imported(Section):
             return self
         return self.model_copy(update={"target": f"{(folder / module).resolve()}:{name}"})
 
+    def code(self) -> str | None:
+        """A fingerprint of the function, see `fingerprint`."""
+        return self.fingerprint()
+
     def fingerprint(self) -> str:
         """The same for the same function of a file of the same content, wherever it is."""
         module, _, name = self.target.rpartition(":")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, Discriminator
+from pydantic import ConfigDict
 
-from attnspace.documents.families import Member, Registry, kind_of
+from attnspace.documents.families import Member, Registry
 from attnspace.documents.models import Strict
 
-__all__ = ["Kind", "Section", "by_kind", "sections_changed"]
+__all__ = ["Kind", "Section", "sections_changed"]
 
 _REGISTRY = Registry()
 
@@ -23,7 +23,9 @@ class Section(Strict):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        cls.registry.dependents.append(cls)
+        super().__pydantic_init_subclass__(**kwargs)
+        if not issubclass(cls, Member):
+            cls.registry.dependents.append(cls)
 
 
 class Kind(Member):
@@ -35,8 +37,3 @@ class Kind(Member):
 def sections_changed() -> None:
     """Something that a section may name was registered: sections are built again before the next parsing."""
     _REGISTRY.stale = True
-
-
-def by_kind(default: str) -> Discriminator:
-    """Tells the members of a section of a study apart by their kind; `default` where nothing is said."""
-    return Discriminator(lambda data: kind_of(data, default))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from attnspace.documents.families import Member, is_family, refresh
+from attnspace.documents.families import Member, is_family, kind_of, refresh
 from attnspace.errors import NOTHING, AttnspaceError, PathPart
 
 __all__ = ["did_you_mean", "validate"]
@@ -237,8 +237,9 @@ def _models_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> l
 def _member(annotation: Any, data: Any) -> Any:
     """The member of a family that the data's kind names; anything else as it is."""
     if isinstance(annotation, type) and issubclass(annotation, Member) and is_family(annotation):
+        default = annotation.default_kind
         kind = data.get("kind") if isinstance(data, Mapping) else None
-        return annotation.members.get(str(kind), annotation)
+        return annotation.members.get(str(kind) if default is None else kind_of(data, default), annotation)
     return annotation
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,14 +15,12 @@ from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike, as_block
 from attnspace.primitives import Block
 
-__all__ = ["MAX_PARAMETERS", "build", "layer"]
+__all__ = ["MAX_PARAMETERS", "build", "build_resolved", "layer"]
 
 MAX_PARAMETERS = 2**26
 
 
-def build(
-    spec: SpecLike, channels: int, *, backend: Literal["eager"] = "eager", max_parameters: int = MAX_PARAMETERS
-) -> nn.Module:
+def build(spec: SpecLike, channels: int, *, max_parameters: int = MAX_PARAMETERS) -> nn.Module:
     """The module that a spec describes: plain torch modules that know numbers, not specs.
 
     Parameters and buffers are created in the order of the published reference, so that the same
@@ -34,11 +33,16 @@ def build(
         SpecError: the spec is not valid, not possible at this channel count, or would make a module of more than
             `max_parameters` parameters (256 MiB in float32 unless another number is given).
     """
-    if backend != "eager":
-        raise ValueError(f"backend {backend!r} is not known; allowed: 'eager'")
-    block = resolve(spec, channels)
-    with torch.device("meta"):  # nothing is allocated before its size is known
-        parameters = sum(parameter.numel() for parameter in block.build(channels).parameters())
+    return build_resolved(resolve(spec, channels), channels, max_parameters=max_parameters)
+
+
+def build_resolved(block: Block, channels: int, *, max_parameters: int = MAX_PARAMETERS) -> nn.Module:
+    """`build` of a block that is resolved at this channel count.
+
+    Raises:
+        SpecError: it would make a module of more than `max_parameters` parameters.
+    """
+    parameters = _parameters(block, channels)
     if parameters > max_parameters:
         raise SpecError(
             f"the block would have {parameters:,} parameters at {channels} channels",
@@ -46,6 +50,13 @@ def build(
             remedy="use a larger reduction or fewer channels, or pass max_parameters",
         )
     return block.build(channels)
+
+
+@lru_cache(maxsize=1_024)
+def _parameters(block: Block, channels: int) -> int:
+    """How many parameters a resolved block has; nothing is allocated before that is known."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in block.build(channels).parameters())
 
 
 def layer(spec: SpecLike) -> Callable[..., nn.Module]:

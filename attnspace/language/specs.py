@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,6 +17,7 @@ from attnspace.documents.models import Strict
 from attnspace.documents.reading import parse_json, read
 from attnspace.documents.validation import did_you_mean, validate
 from attnspace.errors import AttnspaceError, SpecError, in_file, within
+from attnspace.language.stages import StageBlocks, parse_stages
 from attnspace.primitives import Block
 
 __all__ = [
@@ -60,11 +60,11 @@ class SpecFile:
     """A block, or one for each stage, and what the file says of it.
 
     Attributes:
-        blocks: the block, or stage -> block.
+        blocks: the block, or one for each stage.
         placement: of a design file such as winner.json, JSON data.
     """
 
-    blocks: Block | dict[int, Block]
+    blocks: StageBlocks
     placement: Any = None
     name: str | None = None
     doc: str | None = None
@@ -80,14 +80,15 @@ class SpecFile:
         Raises:
             SpecError: there is one for each stage.
         """
-        if isinstance(self.blocks, dict):
+        block = self.blocks.single
+        if block is None:
             raise SpecError(
                 "this design has a block for each stage",
                 at=("block", "per_stage"),
                 file=self.file,
                 remedy="use insert_design, or take out the one you want",
             )
-        return self.blocks
+        return block
 
 
 def published() -> list[str]:
@@ -158,39 +159,25 @@ def _spec_file(data: Any) -> SpecFile:
         with within("block"):
             blocks = parse_blocks(rest)
     else:
-        blocks = _validated(rest)
+        blocks = StageBlocks.of(_validated(rest))
     return SpecFile(blocks, placement, **meta.model_dump(exclude={"schema_"}))
 
 
-def parse_blocks(data: Any) -> Block | dict[int, Block]:
-    """The block of a design, or stage -> block where it is given `per_stage`.
+def parse_blocks(data: Any) -> StageBlocks:
+    """The block of a design, or the blocks of its stages where they are given `per_stage`.
 
     Raises:
         SpecError: with the path of the fault.
     """
+    return parse_stages(data, _one_block)
+
+
+def _one_block(data: Any) -> Block:
     if isinstance(data, str) and data in published():
         raise SpecError("a block is a mapping", got=data, remedy=f"write {{$published: {data}}}")
     if not isinstance(data, Mapping):
         raise SpecError("a block is a mapping", got=data, allowed='{"kind": ...}, or a hole')
-    if "per_stage" not in data:
-        return parse_spec(data)
-    stages = data["per_stage"]
-    with within("per_stage"):
-        if len(data) > 1 or not isinstance(stages, Mapping) or not stages:
-            raise SpecError("takes one block for each stage, and no key beside it", allowed="{1: ..., 2: ...}")
-        blocks: dict[int, Block] = {}
-        for stage, block in stages.items():
-            name = str(stage)[:20]
-            if not re.fullmatch("[1-9][0-9]?", str(stage), re.ASCII):
-                raise SpecError(f"{name!r} is no stage", at=(name,), allowed="1, 2, ...")
-            if int(stage) in blocks:
-                raise SpecError(f"stage {name} is given twice", remedy="give each stage once")
-            with within(name):
-                one = parse_blocks(block)
-            if isinstance(one, dict):
-                raise SpecError("stages inside a stage", at=(name,), remedy="give each stage one block")
-            blocks[int(stage)] = one
-    return blocks
+    return parse_spec(data)
 
 
 def _validated(data: Any) -> Block:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from attnspace.costs.measured import cost_names, declared
 from attnspace.documents.families import fault
+from attnspace.documents.names import OneOf
 from attnspace.documents.sections import Section
 from attnspace.objective.limits import Limits
+from attnspace.objective.metrics import METRICS, Direction, goal_metrics
 
 __all__ = ["Goal", "Objective"]
 
-
-Benefit = Literal["val_accuracy"]
-
-Burden = Literal["val_loss", "params", "flops", "activation_bytes", "latency_ms"]
-
-LEARNT = ("val_accuracy", "val_loss")
-"""Metrics that training finds out; the others are known before."""
+Benefit = Annotated[str, OneOf(lambda: goal_metrics("maximize"))]
+Burden = Annotated[str, OneOf(lambda: [*goal_metrics("minimize"), *cost_names()])]
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Goal:
     """One metric and which way is better: `sign` times the metric is to be large."""
 
     metric: str
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
 
     @property
     def sign(self) -> float:
@@ -37,7 +35,7 @@ class Goal:
     @property
     def is_learnt(self) -> bool:
         """Whether training finds it out."""
-        return self.metric in LEARNT
+        return self.metric in METRICS
 
 
 def _listed(metrics: str | tuple[str, ...] | None) -> tuple[str, ...]:
@@ -61,9 +59,9 @@ class Objective(Section):
     @field_validator("maximize", "minimize", mode="before")
     @classmethod
     def _direction(cls, value: Any, info: ValidationInfo) -> Any:
-        other, metrics = (
-            ("minimize", get_args(Burden)) if info.field_name == "maximize" else ("maximize", get_args(Benefit))
-        )
+        other, metrics = ("maximize", goal_metrics("maximize"))
+        if info.field_name == "maximize":
+            other, metrics = "minimize", [*goal_metrics("minimize"), *cost_names()]
         for metric in value if isinstance(value, list | tuple) else [value]:
             if metric in metrics:
                 raise fault(f"{metric} is to be {other}d", remedy=f"write {other}: {metric}")
@@ -75,7 +73,8 @@ class Objective(Section):
         if len(set(named)) < len(named):
             raise fault("names a metric twice", remedy="name each once")
         if not any(goal.is_learnt for goal in self.goals):
-            raise fault("names no metric that training finds out", allowed="maximize: val_accuracy, minimize: val_loss")
+            learnt = [f"{m.better}: {m.name}" for m in METRICS.values() if m.part == "val"]
+            raise fault("names no metric that training finds out", allowed=", ".join(learnt))
         if len(named) > 3:
             raise fault("names too many metrics", allowed="up to 3")
         return self
@@ -87,6 +86,16 @@ class Objective(Section):
             *(Goal(metric, "maximize") for metric in _listed(self.maximize)),
             *(Goal(metric, "minimize") for metric in _listed(self.minimize)),
         )
+
+    @property
+    def costs(self) -> frozenset[str]:
+        """The costs that it speaks of, as goals or limits."""
+        return frozenset(goal.metric for goal in self.goals if not goal.is_learnt) | self.subject_to.limited
+
+    @property
+    def times(self) -> bool:
+        """Whether it speaks of a cost that is a time."""
+        return any(declared()[name].timed for name in self.costs)
 
     @property
     def primary(self) -> Goal:

@@ -2,6 +2,7 @@
 
 slots         the named places of a backbone where a block may stand
 placement     which slots a design uses: position, stages, every k-th block
+document    a design as a document: blocks and a placement
 insertion     blocks put into the slots of a model
 openings      slots opened in any model, by names and types of its modules
 """

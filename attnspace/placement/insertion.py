@@ -7,12 +7,13 @@ from pathlib import Path
 
 from torch import nn
 
-from attnspace.documents.validation import did_you_mean, validate
+from attnspace.documents.validation import did_you_mean
 from attnspace.errors import NOTHING, PlacementError, in_file, within
-from attnspace.language.compiler import build
+from attnspace.language.compiler import build_resolved
 from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike, as_block, read_spec
-from attnspace.placement.placement import Placement, plan
+from attnspace.placement.document import DesignDocument
+from attnspace.placement.placement import Plan, plan_blocks
 from attnspace.placement.slots import Slot, shape_of, slots
 from attnspace.primitives import Block
 
@@ -37,11 +38,38 @@ def insert(
 
 
 def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Sequence[Slot]) -> nn.Module:
-    """`insert` for a model whose free slots are known."""
+    """`insert` for a model whose free slots are known; the blocks of a plan are resolved already.
+
+    Raises:
+        PlacementError: no such slot, it is taken, or the plan was made for other channels.
+        SpecError: a block is not possible at its slot's channels, or too large; the path begins with the slot's name.
+    """
     free = {slot.name: slot for slot in available}
-    modules = dict(model.named_modules())
+    _check_free(model, blocks, free)
+    planned = blocks if isinstance(blocks, Plan) else None
+    resolved: dict[str, Block] = {}
+    for name, slot in free.items():
+        if name in blocks:
+            with within(name):
+                if planned is None:
+                    resolved[name] = resolve(as_block(blocks[name]), slot.channels)
+                elif planned.channels[name] != slot.channels:
+                    planned_for = f"the block was planned for {planned.channels[name]} channels"
+                    raise PlacementError(planned_for, got=slot.channels, remedy="plan it for the slots of this model")
+                else:
+                    resolved[name] = planned[name]
+    for name, block in resolved.items():
+        if block.kind != "identity":
+            with within(name):
+                model.set_submodule(name, build_resolved(block, free[name].channels))
+    return model
+
+
+def _check_free(model: nn.Module, blocks: Mapping[str, SpecLike], free: Mapping[str, Slot]) -> None:
+    """See to it that every block is for a slot that is there and free."""
     for name in blocks:
         if name not in free:
+            modules = dict(model.named_modules())
             is_module = name in modules
             raise PlacementError(
                 f"{name!r} is not a free slot" if is_module else f"no slot is named {name!r}",
@@ -49,15 +77,6 @@ def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Seque
                 allowed=_some(list(free)),
                 remedy=None if is_module else did_you_mean(name, free),
             )
-    resolved: dict[str, Block] = {}
-    for name in free:
-        if name in blocks:
-            with within(name):
-                resolved[name] = resolve(as_block(blocks[name]), free[name].channels)
-    for name, block in resolved.items():
-        if block.kind != "identity":
-            model.set_submodule(name, build(block, free[name].channels))
-    return model
 
 
 def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, int, int] | None = None) -> nn.Module:
@@ -67,12 +86,9 @@ def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, 
         SpecError, PlacementError: the file is no design, or not one that this model can take.
     """
     with in_file(str(design)):
-        found = read_spec(design)
-        with within("placement"):
-            placement = validate(Placement, found.placement or {}, PlacementError)
-        shape = shape_of(model, input_shape)
-        available = slots(model, shape)
-        return insert_at(model, plan(available, placement, found.blocks), available)
+        document = DesignDocument.of_file(read_spec(design))
+        available = slots(model, shape_of(model, input_shape))
+        return insert_at(model, plan_blocks(available, document.placement, document.blocks), available)
 
 
 def _some(names: list[str], limit: int = 8) -> str:

@@ -19,7 +19,7 @@ from attnspace.documents.validation import did_you_mean, validate
 from attnspace.errors import NOTHING, PlacementError, within
 from attnspace.placement.slots import Position, Site, shape_of
 
-__all__ = ["Opening", "Openings", "add_sites", "matches"]
+__all__ = ["Opening", "Openings", "add_sites", "can_open"]
 
 AFTER, BEFORE = "attention", "attention_before"
 """What a site is called in the module that it stands after or before."""
@@ -110,7 +110,7 @@ def add_sites(
     return model
 
 
-def matches(model: nn.Module, slots: Mapping[str, str | Mapping[str, str]]) -> bool:
+def can_open(model: nn.Module, slots: Mapping[str, str | Mapping[str, str]]) -> bool:
     """Whether every position has a module in the model."""
     try:
         for position, opening in validate(_Given, {"slots": dict(slots)}, PlacementError).slots.items():

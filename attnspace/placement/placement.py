@@ -13,11 +13,12 @@ from attnspace.documents.validation import did_you_mean
 from attnspace.errors import PlacementError, SpecError, within
 from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike, as_block
+from attnspace.language.stages import StageBlocks
 from attnspace.placement.slots import Position, Slot
 from attnspace.primitives import Block
 from attnspace.primitives.blocks.rezero import Rezero
 
-__all__ = ["Placement", "plan", "used_blocks"]
+__all__ = ["Placement", "Plan", "plan", "plan_blocks"]
 
 
 Stages = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1)]
@@ -60,7 +61,19 @@ class Placement(Section):
         return ", ".join([self.position, where, *every, *(["from identity"] if self.start == "identity" else [])])
 
 
-def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]) -> dict[str, Block]:
+class Plan(dict[str, Block]):
+    """Slot name -> block, resolved at the channels of its slot: what is built.
+
+    Attributes:
+        channels: slot name -> the channels at which its block is resolved.
+    """
+
+    def __init__(self, blocks: Mapping[str, Block], channels: Mapping[str, int]) -> None:
+        super().__init__(blocks)
+        self.channels = {name: channels[name] for name in blocks}
+
+
+def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]) -> Plan:
     """Slot name -> resolved block, for one block everywhere or one for each stage. Identities are left out.
 
     Two designs with equal plans are one network.
@@ -69,25 +82,63 @@ def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapp
         PlacementError: a stage or position that the backbone does not have, or a stage without a block.
         SpecError: a block is not possible at its slot's channels.
     """
+    if isinstance(block, Mapping) and all(isinstance(stage, int) for stage in block):
+        blocks = StageBlocks.per_stage({int(stage): as_block(spec) for stage, spec in block.items()})
+    else:
+        blocks = StageBlocks.of(as_block(block))  # type: ignore[arg-type]  # a mapping by stage was handled above
+    return plan_blocks(available, placement, blocks)
+
+
+def plan_blocks(available: Sequence[Slot], placement: Placement, blocks: StageBlocks) -> Plan:
+    """`plan` of blocks that are parsed."""
     stages = sorted({slot.stage for slot in available})
     chosen = placement.stages or tuple(stages)
     _check_exists(available, placement)
-    per_stage = _per_stage(block, chosen, stages)
+    _check_stages(blocks, chosen, stages)
     planned: dict[str, Block] = {}
+    channels: dict[str, int] = {}
     for stage in sorted(chosen):
+        found = blocks.at(stage)
+        assert found
+        at, block = found
         here = [slot for slot in available if slot.stage == stage and slot.position == placement.position]
+        known: dict[int, Block] = {}
         for slot in reversed(here[:: -placement.every]):
-            at, spec = per_stage[stage]
-            with within(*at):
-                try:
-                    resolved = resolve(spec, slot.channels)
-                except SpecError as error:
-                    error.remedy = f"{error.remedy or 'choose another'} (slot {slot.name})"
-                    raise
-            if resolved.kind != "identity":
-                gradual = placement.start == "identity"
-                planned[slot.name] = Rezero(block=resolved).resolve(slot.channels) if gradual else resolved
-    return planned
+            if slot.channels not in known:
+                with within(*at):
+                    known[slot.channels] = _resolved(block, slot, gradual=placement.start == "identity")
+            if known[slot.channels].kind != "identity":
+                planned[slot.name], channels[slot.name] = known[slot.channels], slot.channels
+    return Plan(planned, channels)
+
+
+def _resolved(block: Block, slot: Slot, *, gradual: bool) -> Block:
+    """The block at the channels of a slot; `gradual` if it is to begin as the identity."""
+    try:
+        resolved = resolve(block, slot.channels)
+    except SpecError as error:
+        error.remedy = f"{error.remedy or 'choose another'} (slot {slot.name})"
+        raise
+    return Rezero(block=resolved).resolve(slot.channels) if gradual else resolved
+
+
+def _check_stages(blocks: StageBlocks, chosen: Sequence[int], existing: Sequence[int]) -> None:
+    """See to it that blocks of stages are for stages that exist, and that every chosen stage has one."""
+    for stage in blocks.stages:
+        if stage not in existing:
+            raise PlacementError(
+                f"stage {stage} does not exist",
+                at=("block", "per_stage", str(stage)),
+                allowed=", ".join(map(str, existing)),
+            )
+    for stage in chosen:
+        if blocks.at(stage) is None:
+            raise PlacementError(
+                f"no block is given for stage {stage}",
+                at=("block", "per_stage"),
+                got=list(blocks.stages),
+                allowed=f"a block for each of stages {', '.join(map(str, chosen))}",
+            )
 
 
 def _check_exists(available: Sequence[Slot], placement: Placement) -> None:
@@ -114,39 +165,6 @@ def _check_exists(available: Sequence[Slot], placement: Placement) -> None:
             allowed=_listed(positions),
             remedy=did_you_mean(placement.position, positions),
         )
-
-
-def used_blocks(block: Any, placement: Placement) -> Any:
-    """A design's block, as JSON data, without those of stages where nothing is placed."""
-    if placement.stages is None or not isinstance(block, Mapping) or "per_stage" not in block:
-        return block
-    return {"per_stage": {str(s): spec for s, spec in block["per_stage"].items() if int(s) in placement.stages}}
-
-
-def _per_stage(
-    block: SpecLike | Mapping[int, SpecLike], stages: tuple[int, ...], existing: Sequence[int]
-) -> dict[int, tuple[tuple[str, ...], Block]]:
-    """Stage -> (where its block stands in the design, the block)."""
-    if isinstance(block, Mapping) and all(isinstance(stage, int) for stage in block):
-        by_stage = {int(stage): as_block(spec) for stage, spec in block.items()}
-        for stage in by_stage:
-            if stage not in existing:
-                raise PlacementError(
-                    f"stage {stage} does not exist",
-                    at=("block", "per_stage", str(stage)),
-                    allowed=", ".join(map(str, existing)),
-                )
-        for stage in stages:
-            if stage not in by_stage:
-                raise PlacementError(
-                    f"no block is given for stage {stage}",
-                    at=("block", "per_stage"),
-                    got=sorted(by_stage),
-                    allowed=f"a block for each of stages {', '.join(map(str, stages))}",
-                )
-        return {stage: (("block", "per_stage", str(stage)), by_stage[stage]) for stage in stages}
-    one = as_block(block)  # type: ignore[arg-type]  # a mapping by stage was handled above
-    return dict.fromkeys(stages, (("block",), one))
 
 
 def _listed(items: set[Any]) -> str:

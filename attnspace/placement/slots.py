@@ -58,8 +58,8 @@ class Slot:
         stage: 1-based stage of the backbone.
         block: 1-based block in its stage.
         position: where in the block.
-        map: the first slot at which a block does the same: `pre` may see what the block before it left at `post_add`,
-            and `post_add` what was left at `residual` where nothing is added.
+        same_as: the first slot at which a block does the same: `pre` may see what the block before it left at
+            `post_add`, and `post_add` what was left at `residual` where nothing is added.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Slot:
     stage: int
     block: int
     position: Position
-    map: str
+    same_as: str
 
 
 _FOLLOWING = (("post_add", "pre"), ("residual", "post_add"))
@@ -92,7 +92,7 @@ def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
         _, channels, height, width = args[0].shape
         before = found[-1] if found else None
         follows = before and not site.opened and (before.position, site.position) in _FOLLOWING
-        first = before.map if before and follows and left["map"] is args[0] else sites[site]
+        first = before.same_as if before and follows and left["map"] is args[0] else sites[site]
         found.append(Slot(sites[site], channels, (height, width), site.stage, site.block, site.position, first))
         left["map"] = args[0]
 

@@ -1,5 +1,6 @@
 """The record of a run: what is written while it goes on, and how it is read.
 
+evaluation    one row of the record
 checkpoints   trainings that wait on a rung
 ledger        one row for each evaluation, the record from which everything else is derived
 results       a run as tables, read without its study

@@ -8,160 +8,71 @@ them. Checkpoints only save time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from attnspace.costs.latency import Latency
+from attnspace.costs.measured import cost_columns
 from attnspace.errors import RunError, RunFailed
+from attnspace.objective.metrics import METRICS
+from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Evaluation, Outcome, Phase, Role
 
-__all__ = ["Evaluation", "Ledger", "timestamp"]
+__all__ = ["Ledger"]
 
-_metadata = sa.MetaData()
-
-_evaluations = sa.Table(
-    "evaluations",
-    _metadata,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("phase", sa.String(16), nullable=False),
-    sa.Column("trial", sa.Integer),
-    sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("name", sa.String(200), nullable=False),
-    sa.Column("design", sa.String(16), nullable=False),
-    sa.Column("recipe", sa.String(16), nullable=False),
-    sa.Column("seed", sa.Integer, nullable=False),
-    sa.Column("epochs", sa.Integer, nullable=False),
-    sa.Column("label", sa.Text, nullable=False),
-    sa.Column("placement", sa.Text, nullable=False),
-    sa.Column("spec", sa.Text, nullable=False),
-    sa.Column("choices", sa.Text, nullable=False),
-    sa.Column("outcome", sa.String(16), nullable=False),
-    sa.Column("reason", sa.Text),
-    sa.Column("val_accuracy", sa.Float),
-    sa.Column("val_loss", sa.Float),
-    sa.Column("train_loss", sa.Float),
-    sa.Column("test_accuracy", sa.Float),
-    sa.Column("test_loss", sa.Float),
-    sa.Column("history", sa.Text, nullable=False),
-    sa.Column("params", sa.Integer),
-    sa.Column("flops", sa.BigInteger),
-    sa.Column("activation_bytes", sa.BigInteger),
-    sa.Column("latency_ms", sa.Float),
-    sa.Column("latency_low_ms", sa.Float),
-    sa.Column("latency_high_ms", sa.Float),
-    sa.Column("train_s", sa.Float, nullable=False),
-    sa.Column("total_s", sa.Float, nullable=False),
-    sa.Column("finished", sa.String(32), nullable=False),
-    sa.Column("versions", sa.Text, nullable=False),
-    sa.Column("worker", sa.String(200), nullable=False),
-    sa.UniqueConstraint("design", "recipe", "seed", "epochs"),
-)
-
-_sessions = sa.Table(
-    "sessions",
-    _metadata,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("evaluations", sa.Integer, nullable=False),
-    sa.Column("training_s", sa.Float, nullable=False),
-    sa.Column("total_s", sa.Float, nullable=False),
-    sa.Column("finished", sa.String(32), nullable=False),
-)
-
-_timings = sa.Table(
-    "timings",
-    _metadata,
-    sa.Column("design", sa.String(16), primary_key=True),
-    sa.Column("median_ms", sa.Float, nullable=False),
-    sa.Column("low_ms", sa.Float, nullable=False),
-    sa.Column("high_ms", sa.Float, nullable=False),
-    sa.Column("runs", sa.Integer, nullable=False),
-    sa.Column("batch_size", sa.Integer, nullable=False),
-    sa.Column("device", sa.String(64), nullable=False),
-)
-"""Measured latencies, of designs beyond the limits too: measured again they would differ, and so would the search."""
-
-_JSON = ("spec", "choices", "history", "versions")
+_FIELDS = tuple(field.name for field in fields(Evaluation) if field.name not in ("metrics", "costs"))
+"""Columns that are fields of an evaluation; metrics and costs have a column for each that is declared."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """One design, trained once up to a rung or to the end, or why it was not.
-
-    Attributes:
-        phase: `search` or `confirm`.
-        trial: the number of the trial that began with it; None for what is no trial.
-        role: `baseline`, `trial`, or `control` (of a confirmation).
-        name: of a baseline or control.
-        design: identity of the network.
-        recipe: hash of data, backbone and training recipe.
-        seed: of this training.
-        epochs: how many were trained.
-        label, placement: in words.
-        spec: `{block, placement}`.
-        choices: hole name -> option.
-        outcome: `done` at the last epoch, `paused` at a rung, or `failed`.
-        reason: why it failed.
-        val_accuracy, val_loss, train_loss: of the last epoch trained.
-        test_accuracy, test_loss: of a confirmation alone.
-        history: one mapping for each epoch from the first.
-        params, flops, activation_bytes: of the whole network; the latter two for one sample.
-        latency_ms, latency_low_ms, latency_high_ms: median and quartiles, where they were asked for.
-        train_s: seconds in the training loop since the rung before; total_s: with building, costing and bookkeeping.
-        finished: UTC, ISO 8601.
-    """
-
-    phase: str
-    trial: int | None
-    role: str
-    name: str
-    design: str
-    recipe: str
-    seed: int
-    epochs: int
-    label: str
-    placement: str
-    spec: dict[str, Any]
-    choices: dict[str, Any]
-    outcome: str
-    reason: str | None
-    val_accuracy: float | None
-    val_loss: float | None
-    train_loss: float | None
-    test_accuracy: float | None
-    test_loss: float | None
-    history: list[dict[str, Any]]
-    params: int | None
-    flops: int | None
-    activation_bytes: int | None
-    latency_ms: float | None
-    latency_low_ms: float | None
-    latency_high_ms: float | None
-    train_s: float
-    total_s: float
-    finished: str
-    versions: dict[str, str]
-    worker: str
-
-    def metric(self, name: str) -> float | None:
-        """The value of an objective's metric."""
-        value = getattr(self, name)
-        return None if value is None else float(value)
-
-    def metric_after(self, name: str, epochs: int) -> float | None:
-        """The value of a metric after so many epochs, or of a cost; None if it was not trained so far."""
-        if name in ("val_accuracy", "val_loss") and epochs != self.epochs:
-            return float(self.history[epochs - 1][name]) if len(self.history) >= epochs else None
-        return self.metric(name)
+def _evaluation_table(metadata: sa.MetaData) -> sa.Table:
+    """The table of evaluations, with a column for each declared metric and cost."""
+    return sa.Table(
+        "evaluations",
+        metadata,
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("phase", sa.String(16), nullable=False),
+        sa.Column("trial", sa.Integer),
+        sa.Column("role", sa.String(16), nullable=False),
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("design", sa.String(16), nullable=False),
+        sa.Column("protocol", sa.String(16), nullable=False),
+        sa.Column("seed", sa.Integer, nullable=False),
+        sa.Column("epochs", sa.Integer, nullable=False),
+        sa.Column("label", sa.Text, nullable=False),
+        sa.Column("placement", sa.Text, nullable=False),
+        sa.Column("spec", sa.Text, nullable=False),
+        sa.Column("choices", sa.Text, nullable=False),
+        sa.Column("outcome", sa.String(16), nullable=False),
+        sa.Column("reason", sa.Text),
+        *(sa.Column(name, sa.Float) for name in METRICS),
+        sa.Column("history", sa.Text, nullable=False),
+        *(sa.Column(name, sa.BigInteger if cost.whole else sa.Float) for name, cost in cost_columns().items()),
+        sa.Column("train_s", sa.Float, nullable=False),
+        sa.Column("total_s", sa.Float, nullable=False),
+        sa.Column("finished", sa.String(32), nullable=False),
+        sa.Column("environment", sa.Text, nullable=False),
+        sa.Column("worker", sa.String(200), nullable=False),
+        sa.UniqueConstraint("design", "protocol", "seed", "epochs"),
+    )
 
 
-def timestamp() -> str:
-    """Now, in UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def _timing_table(metadata: sa.MetaData) -> sa.Table:
+    """Measured latencies, of designs beyond the limits too: measured again they would differ, as would the search."""
+    return sa.Table(
+        "timings",
+        metadata,
+        sa.Column("design", sa.String(16), primary_key=True),
+        sa.Column("median_ms", sa.Float, nullable=False),
+        sa.Column("low_ms", sa.Float, nullable=False),
+        sa.Column("high_ms", sa.Float, nullable=False),
+        sa.Column("runs", sa.Integer, nullable=False),
+        sa.Column("batch_size", sa.Integer, nullable=False),
+        sa.Column("device", sa.String(64), nullable=False),
+    )
 
 
 class Ledger:
@@ -175,33 +86,66 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+        self._metrics, self._costs = list(METRICS), list(cost_columns())
+        metadata = sa.MetaData()
+        self._evaluations, self._timings = _evaluation_table(metadata), _timing_table(metadata)
         with self._faults():
-            _metadata.create_all(self._engine)
-            known = {column["name"] for column in sa.inspect(self._engine).get_columns("evaluations")}
-        if missing := [column.name for column in _evaluations.columns if column.name not in known]:
+            metadata.create_all(self._engine)
+            missing = self._bring_up_to_date()
+        if missing:
             raise RunError(
                 f"is of an earlier version of attnspace: it has no {', '.join(missing)}",
                 file=str(path),
                 remedy="`attnspace report` reads it; to go on, search anew in another directory",
             )
 
+    def _bring_up_to_date(self) -> list[str]:
+        """Give columns of earlier versions the names of today, and add those of metrics and costs that are new.
+
+        Returns:
+            columns that an earlier version did not have, and that cannot be made up for.
+        """
+        with self._engine.begin() as connection:
+            known = {column["name"] for column in sa.inspect(connection).get_columns("evaluations")}
+            for before, now in RENAMED.items():
+                if before in known and now not in known:
+                    connection.execute(sa.text(f"ALTER TABLE evaluations RENAME COLUMN {before} TO {now}"))
+                    known = known - {before} | {now}
+            for column in self._evaluations.columns:
+                if column.name in (*self._metrics, *self._costs) and column.name not in known:
+                    kind = column.type.compile(self._engine.dialect)
+                    connection.execute(sa.text(f'ALTER TABLE evaluations ADD COLUMN "{column.name}" {kind}'))
+                    known.add(column.name)
+        return [column.name for column in self._evaluations.columns if column.name not in known]
+
     def add(self, evaluation: Evaluation) -> None:
         """Write one row, durably."""
-        row = asdict(evaluation)
-        row |= {name: json.dumps(row[name]) for name in _JSON}
+        row = {name: getattr(evaluation, name) for name in _FIELDS}
+        row |= {name: json.dumps(row[name]) for name in JSON_COLUMNS}
+        row |= {name: evaluation.metrics.get(name) for name in self._metrics}
+        row |= {name: evaluation.costs.get(name) for name in self._costs}
         with self._faults(), self._engine.begin() as connection:
-            connection.execute(_evaluations.insert().values(**row))
+            connection.execute(self._evaluations.insert().values(**row))
 
     def rows(self) -> list[Evaluation]:
         """All evaluations, in the order in which they ended."""
-        columns = [_evaluations.c[f.name] for f in fields(Evaluation)]
         with self._faults(), self._engine.connect() as connection:
-            found = connection.execute(sa.select(*columns).order_by(_evaluations.c.number)).mappings().all()
-        return [Evaluation(**{**row, **{name: json.loads(row[name]) for name in _JSON}}) for row in found]
+            found = connection.execute(sa.select(self._evaluations).order_by(self._evaluations.c.number))
+            return [self._evaluation(dict(row)) for row in found.mappings()]
+
+    def _evaluation(self, row: Mapping[str, Any]) -> Evaluation:
+        values = {name: row[name] for name in _FIELDS}
+        values |= {name: json.loads(row[name]) for name in JSON_COLUMNS}
+        values |= {"phase": Phase(row["phase"]), "role": Role(row["role"]), "outcome": Outcome(row["outcome"])}
+        return Evaluation(
+            **values,
+            metrics={name: row[name] for name in self._metrics},
+            costs={name: row[name] for name in self._costs},
+        )
 
     def timing(self, design: str) -> Latency | None:
         """The latency that was measured of a design."""
-        query = sa.select(*(_timings.c[f.name] for f in fields(Latency))).where(_timings.c.design == design)
+        query = sa.select(*(self._timings.c[f.name] for f in fields(Latency))).where(self._timings.c.design == design)
         with self._faults(), self._engine.connect() as connection:
             found = connection.execute(query).mappings().first()
         return Latency(**found) if found else None
@@ -209,19 +153,13 @@ class Ledger:
     def timings(self) -> dict[str, Latency]:
         """Design -> the latency that was measured of it."""
         with self._faults(), self._engine.connect() as connection:
-            found = connection.execute(sa.select(_timings)).mappings().all()
+            found = connection.execute(sa.select(self._timings)).mappings().all()
         return {row["design"]: Latency(**{f.name: row[f.name] for f in fields(Latency)}) for row in found}
 
     def add_timing(self, design: str, found: Latency) -> None:
         """Keep a measured latency."""
         with self._faults(), self._engine.begin() as connection:
-            connection.execute(_timings.insert().values(design=design, **asdict(found)))
-
-    def add_session(self, *, evaluations: int, training_s: float, total_s: float, finished: str) -> None:
-        """Note one sitting of the search: how long it took, and how much of that was training."""
-        values = {"evaluations": evaluations, "training_s": training_s, "total_s": total_s, "finished": finished}
-        with self._faults(), self._engine.begin() as connection:
-            connection.execute(_sessions.insert().values(**values))
+            connection.execute(self._timings.insert().values(design=design, **asdict(found)))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -9,35 +9,28 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.api.types import is_integer_dtype
 
+from attnspace.costs.measured import cost_columns, declared
 from attnspace.documents.reading import read
 from attnspace.documents.writing import write_bytes, write_text
 from attnspace.errors import RunError
+from attnspace.objective.metrics import METRICS, Direction, metrics_of
+from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
 
 __all__ = ["Results", "frame", "load", "write_tables"]
 
-_JSON = ("spec", "choices", "history", "versions")
+_ADDED: dict[str, Any] = {"phase": Phase.SEARCH.value, "trial": None}
+"""Columns that ledgers of earlier versions do not have, besides metrics and costs."""
 
 
-LEARNT = ("val_accuracy", "val_loss")
-COSTS = ("params", "flops", "activation_bytes", "latency_ms")
-
-_ADDED: dict[str, Any] = {
-    "phase": "search",
-    "trial": None,
-    "test_accuracy": None,
-    "test_loss": None,
-    "activation_bytes": None,
-    "latency_ms": None,
-    "latency_low_ms": None,
-    "latency_high_ms": None,
-}
-"""Columns that ledgers of earlier versions do not have."""
+PLAIN = "none"
+"""The baseline without attention, which costs are compared with."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +48,11 @@ class Results:
     frame: pd.DataFrame
 
     @property
-    def goals(self) -> dict[str, Literal["maximize", "minimize"]]:
+    def goals(self) -> dict[str, Direction]:
         """Metric -> which way is better, of every objective."""
-        found: dict[str, Literal["maximize", "minimize"]] = {}
-        for direction in ("maximize", "minimize"):
+        found: dict[str, Direction] = {}
+        directions: tuple[Direction, ...] = ("maximize", "minimize")
+        for direction in directions:
             metrics = self.study["objective"].get(direction) or ()
             for metric in (metrics,) if isinstance(metrics, str) else metrics:
                 found[str(metric)] = direction
@@ -67,27 +61,27 @@ class Results:
     @property
     def metric(self) -> str:
         """The metric that ranks: the first one that training finds out."""
-        return next(metric for metric in self.goals if metric in LEARNT)
+        return next(metric for metric in self.goals if metric not in declared())
 
     @property
-    def direction(self) -> Literal["maximize", "minimize"]:
+    def direction(self) -> Direction:
         """Which way is better."""
         return self.goals[self.metric]
 
     @property
     def searched(self) -> pd.DataFrame:
         """The rows of the search, without those of a confirmation."""
-        return self.frame[self.frame["phase"] == "search"]
+        return self.frame[self.frame["phase"] == Phase.SEARCH]
 
     def ranked(self) -> pd.DataFrame:
         """Designs that the search trained to the end, the best first; ties go to the smaller network, then the earlier.
 
         One row each: metrics are means over its `seeds`, `train_s` is the time of all its rows.
         """
-        done = self.searched[self.searched["outcome"] == "done"]
+        done = self.searched[self.searched["outcome"] == Outcome.DONE]
         by_design = done.groupby("design", sort=False)
         table = by_design.head(1).set_index("design", drop=False)
-        for column in (*LEARNT, "train_loss"):
+        for column in metrics_of("val", "train"):
             table[column] = by_design[column].mean()
         table["seeds"] = by_design.size()
         table["train_s"] = self.searched.groupby("design")["train_s"].sum().reindex(table.index)
@@ -97,11 +91,12 @@ class Results:
 
     def confirmed(self) -> pd.DataFrame:
         """The rows of the confirmation."""
-        return self.frame[self.frame["phase"] == "confirm"]
+        return self.frame[self.frame["phase"] == Phase.CONFIRM]
 
     def winner(self) -> pd.Series[Any] | None:
         """The best trial; None while there is none."""
-        trials = self.ranked().query("role == 'trial'")
+        ranked = self.ranked()
+        trials = ranked[ranked["role"] == Role.TRIAL]
         return None if trials.empty else trials.iloc[0]
 
 
@@ -116,8 +111,9 @@ def frame(run: str | Path) -> pd.DataFrame:
         params, flops, activation_bytes: of the network; with `_added`: against the plain backbone
         latency_ms, latency_low_ms, latency_high_ms: where they were asked for
         seed, epochs (trained so far), train_s, total_s (since the rung before), finished
-        design, recipe: identities
-        spec (`{block, placement}`), choices (hole -> option), history (one mapping an epoch), versions: Python objects
+        design, protocol: identities
+        spec (`{block, placement}`), choices (hole -> option), history (one mapping an epoch), environment: Python
+            objects
         worker
 
     Raises:
@@ -145,25 +141,29 @@ def load(run: str | Path) -> Results:
     try:
         with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             table = pd.read_sql_query("SELECT * FROM evaluations ORDER BY number", connection)
-        for column in _JSON:
+        table = table.rename(columns=RENAMED)
+        for column in JSON_COLUMNS:
             table[column] = pd.Series(map(json.loads, table[column]), index=table.index, dtype=object)
     except (sqlite3.Error, pd.errors.DatabaseError, KeyError, TypeError, ValueError) as cause:
         raise RunError(f"is damaged: {cause}", file=str(path), remedy="restore it, or search again elsewhere") from None
-    for column, value in _ADDED.items():
+    for column, value in (_ADDED | dict.fromkeys((*METRICS, *cost_columns()))).items():
         if column not in table:
             table[column] = value
-    for column in (*LEARNT, *COSTS):
-        table[column] = table[column].astype(float if column not in ("params", "flops") else table[column].dtype)
-    plain = table[(table["name"] == "none") & (table["outcome"] == "done")]
-    for column in ("params", "flops", "activation_bytes"):
-        table[f"{column}_added"] = table[column] - (plain[column].iloc[0] if len(plain) else float("nan"))
+    for column in (*METRICS, *cost_columns()):
+        if table[column].isna().any() or not is_integer_dtype(table[column]):
+            table[column] = table[column].astype(float)
+    plain = table[(table["name"] == PLAIN) & (table["outcome"] == Outcome.DONE)]
+    for cost in declared().values():
+        if not cost.timed:
+            base = plain[cost.name].iloc[0] if len(plain) else float("nan")
+            table[f"{cost.name}_added"] = table[cost.name] - base
     return Results(path, study, table)
 
 
 def write_tables(results: Results) -> list[Path]:
     """Write `trials.parquet` and, once there is a winner, `winner.json` into the run directory.
 
-    In the parquet file spec, choices, history and versions are JSON text.
+    In the parquet file spec, choices, history and environment are JSON text.
 
     Returns:
         the files written.
@@ -172,7 +172,7 @@ def write_tables(results: Results) -> list[Path]:
         RunFailed: the directory cannot be written.
     """
     flat = results.frame.copy()
-    for column in _JSON:
+    for column in JSON_COLUMNS:
         flat[column] = flat[column].map(json.dumps)
     parquet, winner_file = results.path / "trials.parquet", results.path / "winner.json"
     write_bytes(parquet, write_parquet(flat, results.study))

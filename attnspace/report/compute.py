@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attnspace.record.results import COSTS, Results
+from attnspace.costs.declaration import DesignCost
+from attnspace.costs.measured import declared
+from attnspace.record.evaluation import Outcome, Role
+from attnspace.record.results import Results
 
 __all__ = [
     "Summary",
@@ -66,7 +69,7 @@ def leaderboard(results: Results) -> pd.DataFrame:
     ranked = results.ranked().copy()
     ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
     sign = 1.0 if results.direction == "maximize" else -1.0
-    baselines = ranked.loc[ranked["role"] == "baseline", results.metric]
+    baselines = ranked.loc[ranked["role"] == Role.BASELINE, results.metric]
     best = baselines.iloc[0] if len(baselines) else float("nan")
     ranked["gain"] = sign * (ranked[results.metric] - best)
     return ranked
@@ -75,13 +78,13 @@ def leaderboard(results: Results) -> pd.DataFrame:
 def summary(results: Results) -> Summary:
     """The run in a few facts."""
     board = leaderboard(results)
-    trials, baselines = board[board["role"] == "trial"], board[board["role"] == "baseline"]
+    trials, baselines = board[board["role"] == Role.TRIAL], board[board["role"] == Role.BASELINE]
     searched = results.searched
     return Summary(
-        begun=searched.loc[searched["role"] == "trial", "design"].nunique(),
+        begun=searched.loc[searched["role"] == Role.TRIAL, "design"].nunique(),
         trials=len(trials),
         baselines=len(baselines),
-        failed=int((results.frame["outcome"] == "failed").sum()),
+        failed=int((results.frame["outcome"] == Outcome.FAILED).sum()),
         best=trials.iloc[0] if len(trials) else None,
         best_baseline=baselines.iloc[0] if len(baselines) else None,
         gain=float(trials["gain"].iloc[0]) if len(trials) and len(baselines) else None,
@@ -89,18 +92,19 @@ def summary(results: Results) -> Summary:
     )
 
 
-def burden(results: Results) -> str:
+def burden(results: Results) -> DesignCost:
     """The cost that quality is shown against: the study's first one, or parameters."""
-    return next((metric for metric in results.goals if metric in COSTS), "params")
+    costs = declared()
+    return next((costs[metric] for metric in results.goals if metric in costs), costs["params"])
 
 
-def shown_costs(results: Results) -> list[str]:
+def shown_costs(results: Results) -> list[DesignCost]:
     """The costs that the study speaks of, as objectives or limits."""
     limits = results.study["objective"].get("subject_to") or {}
     return [
         cost
-        for cost in COSTS
-        if cost in results.goals or any(limits.get(name) is not None for name in (cost, f"{cost}_overhead"))
+        for name, cost in declared().items()
+        if name in results.goals or any(limits.get(limit) is not None for limit in (name, f"{name}_overhead"))
     ]
 
 
@@ -111,14 +115,14 @@ def front(results: Results) -> pd.DataFrame:
     where the plain backbone is missing, and of latencies, which are measured.
     """
     cost = burden(results)
-    board = leaderboard(results).sort_values([cost, "rank"], kind="stable")
+    board = leaderboard(results).sort_values([cost.name, "rank"], kind="stable")
     sign = 1.0 if results.direction == "maximize" else -1.0
     quality = sign * board[results.metric]
     best_of_smaller = quality.cummax().shift(fill_value=-np.inf)
-    if cost == "latency_ms":
-        board["size"] = board[cost]
+    if cost.timed:
+        board["size"] = board[cost.name]
     else:
-        board["size"] = board[f"{cost}_added"].fillna(board[cost]).clip(lower=1)
+        board["size"] = board[f"{cost.name}_added"].fillna(board[cost.name]).clip(lower=1)
     board["pareto"] = quality > best_of_smaller
     return board
 
@@ -132,7 +136,7 @@ def hypervolume(results: Results) -> pd.DataFrame:
     searched = results.searched
     before = searched.groupby(["design", "seed"])["epochs"].shift(fill_value=0)
     spent = (searched["epochs"] - before).cumsum()
-    done = searched[(searched["outcome"] == "done") & searched[list(results.goals)].notna().all(axis=1)]
+    done = searched[(searched["outcome"] == Outcome.DONE) & searched[list(results.goals)].notna().all(axis=1)]
     if len(results.goals) < 2 or done.empty:
         return pd.DataFrame({"epochs": [], "share": []})
     signs = [1.0 if direction == "maximize" else -1.0 for direction in results.goals.values()]
@@ -167,7 +171,7 @@ def dominated_volume(points: np.ndarray) -> float:
 def curves(results: Results, top: int = 5) -> pd.DataFrame:
     """Metric by epoch, one row each, for the baselines and the best `top` trials: `curve`, `role`, `epoch`, `value`."""
     board = leaderboard(results)
-    chosen = pd.concat([board[board["role"] == "baseline"], board[board["role"] == "trial"].head(top)])
+    chosen = pd.concat([board[board["role"] == Role.BASELINE], board[board["role"] == Role.TRIAL].head(top)])
     rows = [
         {
             "curve": row["name"] or f"#{row['rank']} {row['label']} [{row['placement']}]",
@@ -186,7 +190,8 @@ def edf(results: Results) -> pd.DataFrame:
 
     Source: Radosavovic et al., On Network Design Spaces for Visual Recognition, arXiv 1905.13214, section 3.
     """
-    trials = results.ranked().query("role == 'trial'")
+    ranked = results.ranked()
+    trials = ranked[ranked["role"] == Role.TRIAL]
     values = np.sort(trials[results.metric].to_numpy(dtype=float))
     if results.direction == "minimize":
         values = values[::-1]

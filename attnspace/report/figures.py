@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from attnspace.analysis.importance import Importance
 from attnspace.analysis.verdict import Confirmation
+from attnspace.costs.declaration import DesignCost
+from attnspace.costs.measured import declared
+from attnspace.objective.metrics import METRICS, Metric
+from attnspace.record.evaluation import Role
 from attnspace.record.results import Results
 from attnspace.report.compute import burden, curves, edf, front
 
@@ -20,24 +26,22 @@ __all__ = [
     "shares_figure",
 ]
 
-TRIAL, BASELINE, WINNER, FRONT = "#3d6fb6", "#c8553d", "#2a9d5c", "#8a8a8a"
+TRIAL, BASELINE, CONTROL, FRONT = "#3d6fb6", "#c8553d", "#8a5a83", "#8a8a8a"
 PALETTE = ("#c8553d", "#e09f3e", "#8a5a83", "#5a5a5a", "#a98467", "#d4a5a5", "#6d597a")
-NAMES = {
-    "val_accuracy": "validation accuracy",
-    "val_loss": "validation loss",
-    "params": "parameters",
-    "flops": "FLOPs",
-    "activation_bytes": "bytes kept for backward",
-    "latency_ms": "milliseconds of a forward pass",
-}
+
+
+def title(metric: str) -> str:
+    """A metric or cost in words; its name where it is not declared here."""
+    known: Mapping[str, Metric | DesignCost] = {**METRICS, **declared()}
+    return known[metric].title if metric in known else metric
 
 
 def front_figure(results: Results) -> go.Figure:
     """Metric against parameters on a logarithmic axis: trials, baselines and the Pareto front."""
     board = front(results)
     cost = burden(results)
-    is_added = cost != "latency_ms" and board[f"{cost}_added"].notna().all()
-    figure = _figure(f"{NAMES[cost]}{' added to the plain backbone' if is_added else ''}", NAMES[results.metric])
+    is_added = not cost.timed and board[f"{cost.name}_added"].notna().all()
+    figure = _figure(f"{cost.title}{' added to the plain backbone' if is_added else ''}", title(results.metric))
     figure.update_xaxes(type="log", dtick=1)
     on_front = board[board["pareto"]]
     figure.add_scatter(
@@ -48,12 +52,12 @@ def front_figure(results: Results) -> go.Figure:
         line={"color": FRONT, "shape": "hv" if results.direction == "maximize" else "vh", "dash": "dot"},
         hoverinfo="skip",
     )
-    for role, colour, symbol in (("trial", TRIAL, "circle"), ("baseline", BASELINE, "diamond")):
+    for role, colour, symbol in ((Role.TRIAL, TRIAL, "circle"), (Role.BASELINE, BASELINE, "diamond")):
         part = board[board["role"] == role]
         figure.add_scatter(
             x=part["size"],
             y=part[results.metric],
-            mode="markers+text" if role == "baseline" else "markers",
+            mode="markers+text" if role == Role.BASELINE else "markers",
             name=f"{role}s",
             text=part["name"],
             textposition="bottom center",
@@ -68,12 +72,12 @@ def front_figure(results: Results) -> go.Figure:
 def curves_figure(results: Results) -> go.Figure:
     """Learning curves of the baselines (dashed) and the best trials."""
     table = curves(results)
-    figure = _figure("epoch", NAMES[results.metric])
+    figure = _figure("epoch", title(results.metric))
     blues = ("#12407a", "#2f6db5", "#5b93d2", "#8bb6e5", "#b6d2f0")
-    seen = {"trial": 0, "baseline": 0}
+    seen = {Role.TRIAL: 0, Role.BASELINE: 0}
     for name, part in table.groupby("curve", sort=False):
-        role = part["role"].iloc[0]
-        colours = blues if role == "trial" else PALETTE
+        role = Role(part["role"].iloc[0])
+        colours = blues if role == Role.TRIAL else PALETTE
         colour = colours[seen[role] % len(colours)]
         seen[role] += 1
         figure.add_scatter(
@@ -81,7 +85,7 @@ def curves_figure(results: Results) -> go.Figure:
             y=part["value"],
             mode="lines",
             name=_short(str(name)),
-            line={"color": colour, "width": 2, "dash": "solid" if role == "trial" else "dash"},
+            line={"color": colour, "width": 2, "dash": "solid" if role == Role.TRIAL else "dash"},
         )
     figure.update_yaxes(range=_zoomed(table))
     return figure
@@ -90,7 +94,7 @@ def curves_figure(results: Results) -> go.Figure:
 def edf_figure(results: Results) -> go.Figure:
     """Share of the space's designs that are no better than a value; baselines as vertical lines."""
     table = edf(results)
-    figure = _figure(NAMES[results.metric], "share of designs no better")
+    figure = _figure(title(results.metric), "share of designs no better")
     figure.add_scatter(
         x=table["value"],
         y=table["share"],
@@ -98,7 +102,8 @@ def edf_figure(results: Results) -> go.Figure:
         name="trials",
         line={"color": TRIAL, "shape": "hv", "width": 2},
     )
-    baselines = results.ranked().query("role == 'baseline'")
+    ranked = results.ranked()
+    baselines = ranked[ranked["role"] == Role.BASELINE]
     for i, (_, row) in enumerate(baselines.iterrows()):
         value = row[results.metric]
         figure.add_scatter(
@@ -125,9 +130,9 @@ def hypervolume_figure(table: pd.DataFrame) -> go.Figure:
 def confirmation_figure(found: Confirmation) -> go.Figure:
     """Mean test accuracy of each confirmed design with its 95% interval, and every seed as a dot."""
     figure = _figure("test accuracy, %", "")
-    colours = {"trial": TRIAL, "baseline": BASELINE, "control": "#8a5a83"}
+    colours = {Role.TRIAL: TRIAL, Role.BASELINE: BASELINE, Role.CONTROL: CONTROL}
     for _, row in found.designs.iloc[::-1].iterrows():
-        name, colour = _short(str(row["name"]), 44), colours[row["role"]]
+        name, colour = _short(str(row["name"]), 44), colours[Role(row["role"])]
         scores = 100 * found.scores[row["name"]].dropna()
         figure.add_scatter(
             x=scores,
@@ -180,7 +185,7 @@ def shares_figure(table: pd.DataFrame, top: int = 12) -> go.Figure:
 def effects_figure(found: Importance, metric: str, top: int = 6) -> go.Figure:
     """What each option of the holes that matter most does, with 90% intervals."""
     chosen = [*found.holes["hole"].head(top)][::-1]
-    figure = _figure(f"effect on {NAMES[metric]}, to the right is better", "")
+    figure = _figure(f"effect on {title(metric)}, to the right is better", "")
     rows = 0
     for number, hole in enumerate(chosen):
         part = found.effects[found.effects["hole"] == hole].iloc[::-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from plotly.offline import get_plotlyjs
 
 from attnspace.analysis.importance import importance
 from attnspace.analysis.verdict import confirmation
+from attnspace.costs.declaration import DesignCost
+from attnspace.costs.measured import declared
 from attnspace.documents.writing import write_text
 from attnspace.language.difference import diff
 from attnspace.language.specs import dump_spec, load_spec, parse_blocks
-from attnspace.primitives import Block
+from attnspace.record.evaluation import Outcome, Role
 from attnspace.record.results import Results
-from attnspace.report.compute import hypervolume, leaderboard, summary
+from attnspace.report.compute import hypervolume, leaderboard, shown_costs, summary
 from attnspace.report.figures import (
     confirmation_figure,
     curves_figure,
@@ -52,12 +55,13 @@ def render(results: Results) -> str:
     """The report's HTML."""
     board = leaderboard(results)
     facts = summary(results)
-    shown = board[(board["rank"] <= SHOWN) | (board["role"] == "baseline")]
-    failed = results.frame[results.frame["outcome"] == "failed"]
+    shown = board[(board["rank"] <= SHOWN) | (board["role"] == Role.BASELINE)]
+    failed = results.frame[results.frame["outcome"] == Outcome.FAILED]
     confirmed, matters, volume = confirmation(results), importance(results), hypervolume(results)
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    costs = _listed_costs(results, shown)
+    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = (files("attnspace.report") / "page.html").read_text("utf-8")
-    return environment.from_string(page).render(
+    return template.from_string(page).render(
         study=results.study,
         metric=results.metric,
         sentence=confirmed.verdict.sentence if confirmed else facts.sentence(results.metric),
@@ -71,7 +75,8 @@ def render(results: Results) -> str:
         hypervolume=_html(hypervolume_figure(volume)) if len(volume) else "",
         goals=results.goals,
         facts=facts,
-        rows=[_row(row, results.metric) for _, row in shown.iterrows()],
+        costs=costs,
+        rows=[_row(row, results.metric, costs) for _, row in shown.iterrows()],
         hidden=len(board) - len(shown),
         failed=[
             {"name": r["name"] or r["label"], "placement": r["placement"], "reason": r["reason"]}
@@ -82,13 +87,23 @@ def render(results: Results) -> str:
         curves=_html(curves_figure(results)) if len(board) else "",
         edf=_html(edf_figure(results)) if facts.trials else "",
         study_text=yaml.safe_dump(dict(results.study), sort_keys=False, allow_unicode=True),
-        versions=results.frame["versions"].iloc[-1] if len(results.frame) else {},
+        environment=results.frame["environment"].iloc[-1] if len(results.frame) else {},
         training_s=float(results.frame["train_s"].sum()),
         plotly=get_plotlyjs(),
     )
 
 
-def _row(row: pd.Series[Any], metric: str) -> dict[str, Any]:
+def _listed_costs(results: Results, shown: pd.DataFrame) -> list[DesignCost]:
+    """The costs that the leaderboard has a column for besides parameters: the usual ones, and those in question."""
+    asked = shown_costs(results)
+    return [
+        cost
+        for name, cost in declared().items()
+        if name != "params" and (cost.listed or cost in asked) and shown[name].notna().any()
+    ]
+
+
+def _row(row: pd.Series[Any], metric: str, costs: Sequence[DesignCost]) -> dict[str, Any]:
     return {
         "rank": row["rank"],
         "role": row["role"],
@@ -97,10 +112,9 @@ def _row(row: pd.Series[Any], metric: str) -> dict[str, Any]:
         "value": f"{row[metric]:.4f}",
         "gain": "" if pd.isna(row["gain"]) else f"{row['gain']:+.4f}",
         **_sizes(row),
-        "flops": f"{row['flops'] / 1e6:.2f}",
+        "costs": ["" if pd.isna(row[cost.name]) else cost.compact.show(row[cost.name]) for cost in costs],
         "train_s": f"{row['train_s']:.1f}",
         "seeds": row["seeds"],
-        "latency": "" if pd.isna(row["latency_ms"]) else f"{row['latency_ms']:.3f}",
         "design": row["design"],
     }
 
@@ -134,8 +148,7 @@ def _comparison(row: pd.Series[Any]) -> dict[str, Any]:
 
 
 def _winner(row: pd.Series[Any]) -> dict[str, Any]:
-    blocks = parse_blocks(row["spec"]["block"])
-    parts = [("", blocks)] if isinstance(blocks, Block) else [(f"stage {n}", b) for n, b in sorted(blocks.items())]
+    parts = parse_blocks(row["spec"]["block"]).titled()
     reference = load_spec("se")
     return {
         "label": row["label"],

@@ -15,12 +15,8 @@ from attnspace.samplers.evolution import Evolution
 from attnspace.samplers.exhaustive import Exhaustive
 from attnspace.samplers.nsga2 import NSGA2
 from attnspace.samplers.registry import SamplerName, keeps_order, make, names, sampler
-
-# isort: off  # the names stand in this order in messages and schemas
 from attnspace.samplers.tpe import tpe
 from attnspace.samplers.uniform import uniform
-
-# isort: on
 
 __all__ = [
     "Evolution",

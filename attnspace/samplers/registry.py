@@ -26,6 +26,9 @@ class _Registered:
 
 _SAMPLERS: dict[str, _Registered] = {}
 
+_FIRST = ("tpe", "evolution", "nsga2", "random", "exhaustive")
+"""In this order messages and schemas have them; what else is registered comes after these."""
+
 
 def sampler(name: str, *, keeps_order: bool = False) -> Callable[[Factory], Factory]:
     """Decorates a factory, or a class whose arguments are a space and a seed: a study may name it.
@@ -46,7 +49,7 @@ def sampler(name: str, *, keeps_order: bool = False) -> Callable[[Factory], Fact
 
 def names() -> list[str]:
     """The samplers that a study may name."""
-    return list(_SAMPLERS)
+    return list(dict.fromkeys((*(name for name in _FIRST if name in _SAMPLERS), *_SAMPLERS)))
 
 
 def keeps_order(name: str) -> bool:

@@ -5,31 +5,37 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import nn
 
+from attnspace.costs.declaration import DesignCosts
 from attnspace.costs.latency import Latency, latency
-from attnspace.costs.network import Cost, network_cost
+from attnspace.costs.measured import declared, measure
+from attnspace.costs.subject import Subject
 from attnspace.errors import PlacementError, RunFailed, SpecError, StudyError
-from attnspace.objective.limits import Costs, Excess
+from attnspace.objective.limits import Excess
 from attnspace.placement.insertion import insert_at
 from attnspace.record.ledger import Ledger
 from attnspace.space.space import Filling
 from attnspace.study.design import Design
 from attnspace.study.study import Study
 from attnspace.workers.devices import devices
-from attnspace.workers.job import Job, told
+from attnspace.workers.job import Job, describe
 
-__all__ = ["Appraisal"]
+__all__ = ["Feasibility"]
 
 PROBES = 400
 PROBE_SECONDS, REPAIR_SECONDS = 3.0, 1.5
+SMALLER_BACKBONE = "raise the limit, or take a smaller backbone"
 
 
-class Appraisal:
-    """Costs of a study's designs, each found once.
+class Feasibility:
+    """The costs of a study's designs, each found once, and whether they are within the limits.
 
     Args:
         study: whose designs.
@@ -39,57 +45,54 @@ class Appraisal:
     def __init__(self, study: Study, ledger: Ledger | None = None) -> None:
         self._study = study
         self._ledger = ledger
-        self._known: dict[str, Costs] = {}
+        self._known: dict[str, DesignCosts] = {}
         self._plain: nn.Module | None = None
         self._limits = study.config.objective.subject_to
-        self._times = study.config.times
 
-    def costs(self, design: Design) -> Costs:
-        """Of the whole network with the design in it."""
+    def costs(self, design: Design) -> DesignCosts:
+        """What the whole network costs with the design in it: column -> value."""
         identity = design.identity
         if identity not in self._known:
-            self._known[identity] = self._find(design)
+            recorded = self._study.method.costs(identity)
+            self._known[identity] = self._measured(design) if recorded is None else recorded
         return self._known[identity]
 
-    def priced(self, job: Job) -> Job:
+    def with_costs(self, job: Job) -> Job:
         """A job with the costs of its design, or why they cannot be found: a result of the job."""
         try:
             return replace(job, costs=self.costs(job.design))
         except RunFailed:  # the ledger cannot be written
             raise
         except Exception as error:  # whatever a network of the user's raises
-            return replace(job, fault=told(error))
+            return replace(job, fault=describe(error))
 
     def excesses(self, design: Design) -> list[Excess]:
         """The limits that a design does not meet, the worst first."""
         if not self._limits.names:
             return []
-        return self._limits.excesses(self.costs(design), self.costs(self._study.baselines[0]))
+        return self._limits.excesses(self.costs(design), self.costs(self._study.plain))
 
-    def _find(self, design: Design) -> Costs:
+    def _measured(self, design: Design) -> DesignCosts:
         study = self._study
-        if study.table:
-            recorded = study.table.find(design.identity, study.table.seeds[0])
-            if recorded is not None and recorded.costs is not None:
-                return recorded.costs
-        found = self._network_cost(design)
-        costs = Costs(found.params, found.flops, found.activation_bytes)
-        return costs.timed(self._timed(design)) if self._times else costs
+        subject = Subject(study.data.input_shape, partial(self._on_meta, design), partial(self._timed, design))
+        return measure(subject, timed=study.config.objective.times)
 
-    def _network_cost(self, design: Design) -> Cost:
-        """Without building the backbone anew: blocks are put into one on the meta device, and taken out again."""
+    @contextmanager
+    def _on_meta(self, design: Design) -> Iterator[nn.Module]:
+        """The network on the meta device, without building the backbone anew: blocks are put into one that is kept,
+        and taken out again.
+        """
         study = self._study
-        if design.backbone is not None:
-            with torch.device("meta"):
-                return network_cost(study.network(design), study.data.input_shape)
-        if self._plain is None:
-            with torch.device("meta"):
-                self._plain = study.network(study.baselines[0])
-        sites = {name: self._plain.get_submodule(name) for name in design.plan}
         with torch.device("meta"):
+            if design.backbone is not None:
+                yield study.network(design)
+                return
+            if self._plain is None:
+                self._plain = study.network(study.plain)
+            sites = {name: self._plain.get_submodule(name) for name in design.plan}
             insert_at(self._plain, design.plan, study.slots)
         try:
-            return network_cost(self._plain, study.data.input_shape)
+            yield self._plain
         finally:
             for name, site in sites.items():
                 self._plain.set_submodule(name, site)
@@ -139,7 +142,7 @@ class Appraisal:
                 return changed, found
         return None
 
-    def demand(self) -> None:
+    def require_feasible(self) -> None:
         """See to it that some design meets the limits.
 
         A space of up to 400 fillings is gone through. In a larger one, or one that takes longer than 3 seconds, random
@@ -150,13 +153,12 @@ class Appraisal:
         """
         if not self._limits.names:
             return
-        plain = self.costs(self._study.baselines[0])
-        beyond = [excess for excess in self._limits.excesses(plain, plain) if excess.name != "latency_ms"]
+        beyond = [excess for excess in self._excesses_of_plain() if excess.name not in _timed_names()]
         if beyond:  # blocks only add to it
             raise StudyError(
                 f"nothing meets the limits; the backbone alone has {beyond[0]}",
                 at=("objective", "subject_to"),
-                remedy="raise the limit, or take a smaller backbone",
+                remedy=SMALLER_BACKBONE,
                 file=self._study.file,
             )
         space, rng, until = self._study.space, random.Random(0), time.monotonic() + PROBE_SECONDS
@@ -183,6 +185,11 @@ class Appraisal:
             lightest = filling, excesses
         raise self._nothing_meets(whole, tried, lightest)
 
+    def _excesses_of_plain(self) -> list[Excess]:
+        """The limits that the backbone alone does not meet, the worst first."""
+        plain = self.costs(self._study.plain)
+        return self._limits.excesses(plain, plain)
+
     def _nothing_meets(self, whole: bool, tried: int, lightest: tuple[Filling, list[Excess]] | None) -> StudyError:
         how_many = (
             f"none of the space's {tried} designs"
@@ -190,11 +197,15 @@ class Appraisal:
             else f"none of {tried} random designs, nor one made lighter,"
         )
         error = StudyError(f"{how_many} meets the limits", at=("objective", "subject_to"), file=self._study.file)
-        plain = self.costs(self._study.baselines[0])
-        if beyond := self._limits.excesses(plain, plain):
+        if beyond := self._excesses_of_plain():
             error.what += f"; the backbone alone has {beyond[0]}"
-            error.remedy = "raise the limit, or take a smaller backbone"
+            error.remedy = SMALLER_BACKBONE
         elif lightest:
             error.what += f"; the lightest has {' and '.join(map(str, lightest[1]))}"
             error.remedy = "raise the limit, or open the space to lighter blocks and fewer places"
         return error
+
+
+def _timed_names() -> set[str]:
+    """The costs that are times: a block may make a network faster."""
+    return {name for name, cost in declared().items() if cost.timed}

@@ -11,7 +11,9 @@ Algorithms for Multiobjective Optimization, ICGA 1993, section 3), the lonelier 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from bisect import insort
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -35,62 +37,72 @@ class Halving(Generic[Key]):
     def __init__(self, rungs: Sequence[int], factor: int, objectives: int) -> None:
         self.rungs = tuple(rungs)
         self.factor = factor
-        self._standings: tuple[_Standing[Key], ...] = tuple(_Standing(objectives) for _ in self.rungs)
+        self._reached: tuple[_Rung[Key], ...] = tuple(_Rung(objectives) for _ in self.rungs)
 
     def begin(self, key: Key, rung: int) -> None:
         """A design that waits on a rung is on its way to the next."""
-        self._standings[rung].gone.add(key)
+        self._reached[rung].leave(key)
 
     def report(self, key: Key, rung: int, values: Sequence[float] | None) -> None:
         """A design has reached a rung with these values, more being better; None if it failed on the way."""
-        self._standings[rung].add(key, values)
+        self._reached[rung].add(key, values)
         if rung:
-            self._standings[rung - 1].gone.add(key)
+            self._reached[rung - 1].leave(key)
 
     def promotion(self) -> tuple[Key, int] | None:
         """Who goes on next, and to which rung; the highest rung first. None while nobody may."""
         for rung in reversed(range(len(self.rungs) - 1)):
-            standing = self._standings[rung]
-            for key in standing.best(len(standing) // self.factor):
-                if key not in standing.gone:
-                    return key, rung + 1
+            reached = self._reached[rung]
+            key = reached.first_waiting(len(reached) // self.factor)
+            if key is not None:
+                return key, rung + 1
         return None
 
     def leader(self) -> tuple[Key, int] | None:
         """The best of those that came furthest, and the rung above; None if one has come to the end, or none waits."""
-        if self._standings[-1].best(1):
+        if self._reached[-1].best(1):
             return None
         for rung in reversed(range(len(self.rungs) - 1)):
-            waiting = self.waiting(rung, 1.0)
-            if waiting:
-                return waiting[0], rung + 1
+            reached = self._reached[rung]
+            key = reached.first_waiting(len(reached))
+            if key is not None:
+                return key, rung + 1
         return None
 
     def waiting(self, rung: int, share: float) -> list[Key]:
         """Those that stand on a rung among its best `share` and have not gone on, the best first."""
-        standing = self._standings[rung]
-        return [key for key in standing.best(round(len(standing) * share)) if key not in standing.gone]
+        reached = self._reached[rung]
+        return reached.waiting(round(len(reached) * share))
 
 
-class _Standing(Generic[Key]):
-    """The designs that reached one rung, kept in order of their ranks."""
+class _Rung(Generic[Key]):
+    """The designs that reached one rung, kept in order of their ranks: of fewer dominating ones first, among equals the
+    lonelier first, then the earlier.
+    """
 
     def __init__(self, objectives: int) -> None:
-        self.gone: set[Key] = set()
+        self._gone: set[Key] = set()
         self._failed = 0
         self._keys: list[Key] = []
         self._values = np.empty((64, objectives))
         self._dominated_by = np.zeros(64, dtype=np.int64)
         self._order: np.ndarray | None = None
+        self._sorted: list[tuple[float, int]] = []
+        """With one objective: the negative value and the number of each design, in order."""
 
     def __len__(self) -> int:
         return len(self._keys) + self._failed
 
     def add(self, key: Key, values: Sequence[float] | None) -> None:
+        """A design has reached the rung; None if it failed on the way."""
         if values is None:
             self._failed += 1
             return
         n = len(self._keys)
+        self._keys.append(key)
+        if self._values.shape[1] == 1:
+            insort(self._sorted, (-values[0], n))
+            return
         if n == len(self._values):
             self._values = np.concatenate([self._values, np.empty_like(self._values)])
             self._dominated_by = np.concatenate([self._dominated_by, np.zeros_like(self._dominated_by)])
@@ -98,15 +110,30 @@ class _Standing(Generic[Key]):
         self._dominated_by[:n] += (point >= others).all(1) & (point > others).any(1)
         self._dominated_by[n] = ((others >= point).all(1) & (others > point).any(1)).sum()
         self._values[n] = point
-        self._keys.append(key)
         self._order = None
 
+    def leave(self, key: Key) -> None:
+        """A design goes on, or is on its way."""
+        self._gone.add(key)
+
     def best(self, count: int) -> list[Key]:
+        """The best designs that reached the rung."""
+        return list(islice(self._ranked(), max(0, count)))
+
+    def waiting(self, count: int) -> list[Key]:
+        """Those of the best so many that have not gone on."""
+        return [key for key in self.best(count) if key not in self._gone]
+
+    def first_waiting(self, count: int) -> Key | None:
+        """The first of them."""
+        return next((key for key in islice(self._ranked(), max(0, count)) if key not in self._gone), None)
+
+    def _ranked(self) -> Iterator[Key]:
+        """All designs, the best first."""
+        if self._values.shape[1] == 1:
+            return (self._keys[number] for _, number in self._sorted)
         n = len(self._keys)
-        if count < 1 or not n:
-            return []
         if self._order is None:
-            values = self._values[:n]
-            lonely = crowding(values) if values.shape[1] > 1 else np.zeros(n)
+            lonely = crowding(self._values[:n])
             self._order = np.lexsort((np.arange(n), -lonely, self._dominated_by[:n]))
-        return [self._keys[i] for i in self._order[:count]]
+        return (self._keys[number] for number in self._order)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
-from attnspace.record.ledger import Evaluation, Ledger
+from attnspace.record.evaluation import Evaluation, Outcome, Phase, Role
+from attnspace.record.ledger import Ledger
 from attnspace.record.results import load
-from attnspace.search.feasibility import Appraisal
-from attnspace.search.search import threads
+from attnspace.search.feasibility import Feasibility
 from attnspace.space.space import Filling
 from attnspace.study.design import Design
-from attnspace.study.run_directory import Run, differences, written_out
+from attnspace.study.run_directory import RunDirectory, differences, written_out
 from attnspace.study.study import Study
+from attnspace.workers.threads import threads
 
 __all__ = ["Migration", "migrate"]
 
@@ -39,7 +40,7 @@ class Migration:
     left: Mapping[str, int]
 
 
-def migrate(study: Study, earlier: Path, place: Run) -> Migration:
+def migrate(study: Study, earlier: Path, place: RunDirectory) -> Migration:
     """Copy what fits of the run `earlier` into the new run `place` of the changed study.
 
     Raises:
@@ -59,9 +60,10 @@ def migrate(study: Study, earlier: Path, place: Run) -> Migration:
         raise RunError("holds a run already", file=str(place.path), remedy="choose another directory with --to")
     old = Ledger(earlier / "ledger.db")
     rows = old.rows()
-    if others := [row.recipe for row in rows if row.recipe != study.recipe]:
+    if others := [row.protocol for row in rows if row.protocol != study.protocol]:
         raise RunError(
-            f"was trained on other images or by other code than the study's: recipe {others[0]}, here {study.recipe}",
+            f"was trained on other images or by other code than the study's: protocol {others[0]}, "
+            f"here {study.protocol}",
             file=str(earlier),
             remedy="search anew: results of another training say nothing here",
         )
@@ -70,30 +72,30 @@ def migrate(study: Study, earlier: Path, place: Run) -> Migration:
         for design, found in old.timings().items():
             ledger.add_timing(design, found)
         with threads(study.config.search.threads):  # latencies may have to be measured
-            kept, left = _fitting(study, rows, Appraisal(study, ledger))
+            kept, left = _fitting(study, rows, Feasibility(study, ledger))
         for row in kept:
             ledger.add(row)
         ledger.close()
     old.close()
-    trials = {row.trial for row in kept if row.role == "trial" and row.phase == "search"}
+    trials = {row.trial for row in kept if row.role == Role.TRIAL and row.phase == Phase.SEARCH}
     return Migration(len(kept), len(trials), left)
 
 
-def _fitting(study: Study, rows: list[Evaluation], appraisal: Appraisal) -> tuple[list[Evaluation], Counter[str]]:
+def _fitting(study: Study, rows: list[Evaluation], feasibility: Feasibility) -> tuple[list[Evaluation], Counter[str]]:
     kept: list[Evaluation] = []
     left: Counter[str] = Counter()
     numbers: dict[tuple[str, int], int] = {}
     baselines = {design.identity: design for design in study.baselines}
     for row in rows:
-        if row.phase != "search":
+        if row.phase != Phase.SEARCH:
             left["of the earlier run's confirmation"] += 1
             continue
-        if row.outcome == "failed":
+        if row.outcome == Outcome.FAILED:
             left["failed, to be tried again"] += 1
             continue
-        if row.role == "baseline":
+        if row.role == Role.BASELINE:
             if row.design in baselines:
-                kept.append(_costed(row, baselines[row.design], study, appraisal))
+                kept.append(_costed(row, baselines[row.design], study, feasibility))
             else:
                 left["not among the study's baselines"] += 1
             continue
@@ -102,18 +104,18 @@ def _fitting(study: Study, rows: list[Evaluation], appraisal: Appraisal) -> tupl
             left["not in the study's space"] += 1
         elif row.epochs not in study.rungs:
             left["stopped where the study has no rung"] += 1
-        elif appraisal.excesses(design):
+        elif feasibility.excesses(design):
             left["beyond the study's limits"] += 1
         else:
             number = numbers.setdefault((row.design, row.seed), len(numbers))
             row = replace(row, trial=number, choices=dict(design.choices))
-            kept.append(_costed(row, design, study, appraisal))
+            kept.append(_costed(row, design, study, feasibility))
     return kept, left
 
 
-def _costed(row: Evaluation, design: Design, study: Study, appraisal: Appraisal) -> Evaluation:
+def _costed(row: Evaluation, design: Design, study: Study, feasibility: Feasibility) -> Evaluation:
     """The row as the study would have written it: it may ask for costs that the earlier one did not."""
-    return replace(row, recipe=study.recipe, **asdict(appraisal.costs(design)))
+    return replace(row, protocol=study.protocol, costs=feasibility.costs(design))
 
 
 def _member(study: Study, row: Evaluation) -> Design | None:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 
 from attnspace.objective.goals import Goal
-from attnspace.record.ledger import Evaluation
+from attnspace.record.evaluation import Evaluation, Outcome, Phase, Role
 from attnspace.study.study import Study
 from attnspace.training.epoch import Epoch
 from attnspace.workers.job import Job
@@ -81,11 +81,16 @@ class Watcher:
         """Something that the user should know."""
         self.console.print(what, markup=False, highlight=False, soft_wrap=True)
 
+    def warn(self, what: str) -> None:
+        """Something that the user should mind."""
+        self.console.print(f"note: {what}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
     def design_ends(self, row: Evaluation) -> None:
         """A row is in the ledger."""
-        if row.phase == "confirm":
+        if row.phase == Phase.CONFIRM:
             self.begun.add((row.design, row.seed))
-            result = f"failed: {row.reason}" if row.test_accuracy is None else f"test_accuracy {row.test_accuracy:.4f}"
+            tested = row.metric("test_accuracy")
+            result = f"failed: {row.reason}" if tested is None else f"test_accuracy {tested:.4f}"
             line = (
                 f"{self.ended}/{self.total}  {result}  {row.name or row.label}, seed {row.seed}  ({self.time_left()})"
             )
@@ -95,9 +100,9 @@ class Watcher:
         value = row.metric(self.goal.metric)
         result = f"{self.goal.metric} {value:.4f}" if value is not None else f"failed: {row.reason}"
         name = row.name or row.label
-        where = f" [{row.placement}]" if row.role == "trial" else ""
-        after = f" after {row.epochs}" if row.outcome == "paused" else ""
-        line = f"{self.ended}/{self.total}  {result}{after}  {name}{where}  ({self.standing()}; {self.time_left()})"
+        where = f" [{row.placement}]" if row.role == Role.TRIAL else ""
+        after = f" after {row.epochs}" if row.outcome == Outcome.PAUSED else ""
+        line = f"{self.ended}/{self.total}  {result}{after}  {name}{where}  ({self.best_so_far()}; {self.time_left()})"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     @property
@@ -105,8 +110,8 @@ class Watcher:
         """How many designs have a first result."""
         return self.already + len(self.begun)
 
-    def standing(self) -> str:
-        """The best trial so far against the best baseline."""
+    def best_so_far(self) -> str:
+        """The best trial so far against the best baseline, in words."""
         parts = [
             f"best {self._value(self.best)}" if self.best else "no trial yet",
             f"best baseline {self.best_baseline.name} {self._value(self.best_baseline)}" if self.best_baseline else "",
@@ -129,13 +134,13 @@ class Watcher:
     def _compare(self, row: Evaluation) -> None:
         self.begun.add((row.design, row.seed))
         value = row.metric(self.goal.metric)
-        if value is None or row.outcome != "done":
+        if value is None or row.outcome != Outcome.DONE:
             return
-        standing = "best_baseline" if row.role == "baseline" else "best"
-        leader: Evaluation | None = getattr(self, standing)
+        which = "best_baseline" if row.role == Role.BASELINE else "best"
+        leader: Evaluation | None = getattr(self, which)
         led = leader.metric(self.goal.metric) if leader else None
         if led is None or self.goal.sign * value > self.goal.sign * led:
-            setattr(self, standing, row)
+            setattr(self, which, row)
 
 
 class LiveWatcher(Watcher):
@@ -167,7 +172,7 @@ class LiveWatcher(Watcher):
 
     def begin(self, study: Study, done: Sequence[Evaluation]) -> None:
         super().begin(study, done)
-        self._progress.update(self._designs, total=self.total, completed=self.ended, say=escape(self.standing()))
+        self._progress.update(self._designs, total=self.total, completed=self.ended, say=escape(self.best_so_far()))
 
     def design_begins(self, job: Job) -> None:
         name = escape(job.design.name or job.design.label)
@@ -184,7 +189,7 @@ class LiveWatcher(Watcher):
     def design_ends(self, row: Evaluation) -> None:
         super().design_ends(row)
         self._progress.remove_task(self._trained.pop((row.design, row.seed)))
-        say = self.time_left() if row.phase == "confirm" else f"{self.standing()}; {self.time_left()}"
+        say = self.time_left() if row.phase == Phase.CONFIRM else f"{self.best_so_far()}; {self.time_left()}"
         self._progress.update(self._designs, completed=self.ended, say=escape(say))
 
 

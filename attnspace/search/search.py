@@ -7,26 +7,24 @@ been. With several it depends on who ends first, too.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-
-import torch
 
 from attnspace.errors import PlacementError, SpecError
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.record.ledger import Evaluation, Ledger
-from attnspace.search.feasibility import Appraisal
+from attnspace.record.evaluation import Evaluation, Phase
+from attnspace.record.ledger import Ledger
+from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
-from attnspace.search.state import Standing
+from attnspace.search.state import SearchState
 from attnspace.search.suggester import Suggester
 from attnspace.space.space import Filling
 from attnspace.study.study import Study
 from attnspace.workers.job import Job
-from attnspace.workers.pool import Crew
-from attnspace.workers.sizing import gather
+from attnspace.workers.pool import WorkerPool
+from attnspace.workers.sizing import open_pool
+from attnspace.workers.threads import threads
 
-__all__ = ["Outcome", "Search", "search", "threads"]
+__all__ = ["Search", "Sitting", "search"]
 
 DRAWS = 2_000
 WAITING = 64
@@ -34,7 +32,7 @@ WAITING = 64
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Sitting:
     """What one sitting of a search did.
 
     Attributes:
@@ -50,7 +48,7 @@ class Outcome:
     exhausted: bool
 
 
-def search(study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoints | None = None) -> Outcome:
+def search(study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoints | None = None) -> Sitting:
     """Evaluate what is still missing: baselines, then trials up to the number asked for, and their promotions.
 
     Raises:
@@ -61,17 +59,6 @@ def search(study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoi
         return Search(study, ledger, watcher, checkpoints or Checkpoints(None)).run()
 
 
-@contextmanager
-def threads(number: int | None) -> Iterator[None]:
-    """Let torch use so many CPU threads; None leaves it as it is."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class Search:
     """One sitting of a search."""
 
@@ -80,69 +67,71 @@ class Search:
         self._ledger = ledger
         self._watcher = watcher
         self._checkpoints = checkpoints
-        self._appraisal = Appraisal(study, ledger)
+        self._feasibility = Feasibility(study, ledger)
         config = study.config
         goals = config.objective.goals
         self._suggester = Suggester(
             study.space, config.search.sampler, config.search.seed, [goal.direction for goal in goals]
         )
-        self._standing = Standing(study, self._suggester)
+        self._state = SearchState(study, self._suggester)
         self._exhausted = False
 
-    def run(self) -> Outcome:
+    def run(self) -> Sitting:
         """Hand out job after job, and take in their rows, until nothing is left to do."""
-        earlier = [row for row in self._ledger.rows() if (row.recipe, row.phase) == (self._study.recipe, "search")]
+        earlier = [
+            row for row in self._ledger.rows() if (row.protocol, row.phase) == (self._study.protocol, Phase.SEARCH)
+        ]
         for row in earlier:
-            self._standing.add(row)
+            self._state.add(row)
         self._watcher.begin(self._study, earlier)
         job = self._next(busy=False)
-        if job is None:  # no crew is needed
-            return Outcome(0, 0, 0.0, self._exhausted)
-        with gather(self._study, self._checkpoints, self._watcher.epoch_ends, self._watcher.note) as crew:
-            outcome = self._with(crew, job)
+        if job is None:  # no worker is needed
+            return Sitting(0, 0, 0.0, self._exhausted)
+        with open_pool(self._study, self._checkpoints, self._watcher.epoch_ends, self._watcher.note) as pool:
+            sitting = self._with(pool, job)
         self._checkpoints.clear()
-        return outcome
+        return sitting
 
-    def _with(self, crew: Crew, job: Job | None) -> Outcome:
+    def _with(self, pool: WorkerPool, job: Job | None) -> Sitting:
         evaluations, epochs, training_s = 0, 0, 0.0
-        while job is not None or crew.busy:
+        while job is not None or pool.busy:
             while job is not None:
-                self._standing.begin(job)
+                self._state.begin(job)
                 self._watcher.design_begins(job)
-                crew.start(self._appraisal.priced(job))
-                job = self._next(busy=True) if crew.busy < crew.size else None
-            done, row = crew.finish()
+                pool.submit(self._feasibility.with_costs(job))
+                job = self._next(busy=True) if pool.busy < pool.size else None
+            done, row = pool.next_result()
             self._take_in(done, row)
             evaluations += 1
             epochs += max(0, len(row.history) - done.since)
             training_s += row.train_s
-            job = self._next(busy=crew.busy > 0)
-        return Outcome(evaluations, epochs, training_s / crew.size, self._exhausted)
+            job = self._next(busy=pool.busy > 0)
+        return Sitting(evaluations, epochs, training_s / pool.size, self._exhausted)
 
     def _next(self, *, busy: bool) -> Job | None:
         """What is done next; None if nothing is, or not before something else has ended."""
-        study, standing = self._study, self._standing
+        study, state = self._study, self._state
         for baseline in study.baselines:
-            if baseline.identity not in standing.seen:
+            if baseline.identity not in state.seen:
                 return Job(baseline, study.seed(), 0, study.epochs)
-        promotion = standing.halving.promotion()
-        if promotion is None and standing.trials < study.config.search.trials and not self._exhausted:
+        promotion = state.halving.promotion()
+        if promotion is None and state.trials < study.config.search.trials and not self._exhausted:
             job = self._new()
             self._exhausted = job is None
             if job is not None:
                 return job
         # A small search may end before its rungs let anyone through: one design is trained to the end all the same.
         if promotion is None and not busy:
-            promotion = standing.halving.leader()
+            promotion = state.halving.leader()
         if promotion is None:
             return None
         key, rung = promotion
         since, until = study.rungs[rung - 1], study.rungs[rung]
-        return Job(standing.design(key), key.seed, since, until, standing.number(key))
+        return Job(state.design(key), key.seed, since, until, state.number(key))
 
     def _take_in(self, job: Job, row: Evaluation) -> None:
         self._ledger.add(row)
-        self._standing.add(row, job.design)
+        self._state.add(row, job.design)
         if job.since:
             self._checkpoints.drop(row.design, row.seed, job.since)
         self._drop_hopeless()
@@ -150,13 +139,13 @@ class Search:
 
     def _drop_hopeless(self) -> None:
         """Keep the disk small: those far from a promotion would train from the start, should it come to that."""
-        rungs, factor = self._study.rungs, self._standing.halving.factor
+        rungs, factor = self._study.rungs, self._state.halving.factor
         if self._checkpoints.count() > WAITING * len(rungs):
             self._checkpoints.keep(
                 {
                     Checkpoints.name(key.design, key.seed, epochs)
                     for rung, epochs in enumerate(rungs)
-                    for key in (*self._standing.halving.waiting(rung, 1.5 / factor), *self._standing.under_way())
+                    for key in (*self._state.halving.waiting(rung, 1.5 / factor), *self._state.under_way())
                 }
             )
 
@@ -167,19 +156,19 @@ class Search:
         Returns:
             None if the space holds no further design, or none that 2,000 draws from a large one found.
         """
-        study, standing = self._study, self._standing
-        number, suggester = standing.next_number(), self._suggester
+        study, state = self._study, self._state
+        number, suggester = state.next_number(), self._suggester
         rng = random.Random(f"{study.config.search.seed}/{number}")
         heavy: Filling | None = None
-        standing.refresh()
+        state.refresh()
         for attempt in range(suggester.attempts):
             filling = suggester.ask(number, attempt)
             job = self._job(filling, number, repeat=not suggester.is_exhaustive)
             if job is not None:
                 return job
-            if heavy is None and self._appraisal.excesses_of(filling):
+            if heavy is None and self._feasibility.excesses_of(filling):
                 heavy = filling
-        repaired = self._appraisal.repaired(heavy, rng) if heavy else None
+        repaired = self._feasibility.repaired(heavy, rng) if heavy else None
         if repaired is not None and (job := self._job(repaired, number)) is not None:
             return job
         small = study.space.size() <= DRAWS
@@ -188,16 +177,16 @@ class Search:
         return next((job for filling in fillings if (job := self._job(filling, number)) is not None), None)
 
     def _job(self, filling: Filling, number: int, *, repeat: bool = False) -> Job | None:
-        study, standing = self._study, self._standing
+        study, state = self._study, self._state
         try:
             design = study.design(filling)
         except (SpecError, PlacementError):
             return None  # holes are filled independently, and not every combination is a valid block
-        if design.identity in standing.seen:
-            seed = standing.further_seed(design.identity) if repeat else None
+        if design.identity in state.seen:
+            seed = state.further_seed(design.identity) if repeat else None
             return None if seed is None else Job(design, seed, 0, study.epochs, number)
-        if study.table and study.table.find(design.identity, study.seed()) is None:
+        if not study.method.holds(design.identity, study.seed()):
             return None
-        if self._appraisal.excesses(design):
+        if self._feasibility.excesses(design):
             return None
         return Job(design, study.seed(), 0, study.rungs[0], number)

@@ -1,4 +1,4 @@
-"""How a search stands, as its ledger tells: who is known, who waits on which rung, what the sampler has heard."""
+"""The state of a search, as its ledger tells: what is known, what waits on which rung, what the sampler has heard."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from statistics import fmean
 from typing import NamedTuple
 
 from attnspace.objective.forecast import Forecast
-from attnspace.record.ledger import Evaluation
+from attnspace.record.evaluation import Evaluation, Outcome, Role
 from attnspace.search.halving import Halving
 from attnspace.search.suggester import Suggester
-from attnspace.space.space import Filling
 from attnspace.study.design import Design
 from attnspace.study.study import Study
 from attnspace.workers.job import Job
 
-__all__ = ["Standing", "TrialKey"]
+__all__ = ["SearchState", "TrialKey"]
 
 
 class TrialKey(NamedTuple):
@@ -25,8 +24,8 @@ class TrialKey(NamedTuple):
     seed: int
 
 
-class Standing:
-    """Fed with the rows of the ledger, in their order.
+class SearchState:
+    """What is known of a search, from the rows of its ledger in their order.
 
     Attributes:
         seen: identities of all designs that were begun.
@@ -55,6 +54,7 @@ class Standing:
 
     @property
     def trials(self) -> int:
+        """How many trials were begun."""
         return len(self._rows) + len(self._under_way - self._rows.keys())
 
     def next_number(self) -> int:
@@ -71,7 +71,7 @@ class Standing:
         """A job is handed over: nothing else is to train the same."""
         key = TrialKey(job.design.identity, job.seed)
         self.seen.add(job.design.identity)
-        if job.design.role != "trial":
+        if job.design.role != Role.TRIAL:
             return
         self._under_way.add(key)
         self._numbers.add(job.trial)
@@ -86,7 +86,7 @@ class Standing:
         """A design that was begun, in this sitting or an earlier one."""
         if key not in self._designs:
             row = self._rows[key]
-            self._designs[key] = self._study.design(Filling(row.spec, row.choices))
+            self._designs[key] = self._study.recorded_design(row)
         return self._designs[key]
 
     def further_seed(self, design: str) -> int | None:
@@ -102,11 +102,11 @@ class Standing:
 
     def add(self, row: Evaluation, design: Design | None = None) -> None:
         """A row is in the ledger."""
-        if row.role == "trial" and TrialKey(row.design, row.seed) not in self._rows:
+        if row.role == Role.TRIAL and TrialKey(row.design, row.seed) not in self._rows:
             self.refresh()  # as before the sampler was asked for this trial
         self.seen.add(row.design)
         self._stale |= self._learn(row)
-        if row.role != "trial":
+        if row.role != Role.TRIAL:
             return
         key = TrialKey(row.design, row.seed)
         self._under_way.discard(key)
@@ -114,13 +114,13 @@ class Standing:
         self._rows[key] = row
         if design is not None:
             self._designs[key] = design
-        if row.outcome != "paused":
+        if row.outcome != Outcome.PAUSED:
             value = row.metric(self._study.config.objective.primary.metric)
             self._seeds.setdefault(row.design, []).append(value)
             self._designs.pop(key, None)
         found = [row.metric(goal.metric) for goal in self._goals]
         values = [value for value in found if value is not None]
-        complete = row.outcome != "failed" and len(values) == len(self._goals)
+        complete = row.outcome != Outcome.FAILED and len(values) == len(self._goals)
         if row.seed == self._study.seed():
             ranked = [goal.sign * value for goal, value in zip(self._goals, values, strict=True)] if complete else None
             self.halving.report(key, self._study.rungs.index(row.epochs), ranked)
@@ -128,7 +128,7 @@ class Standing:
         if not complete:
             self._suggester.forget(key)
             return
-        if row.outcome == "paused":
+        if row.outcome == Outcome.PAUSED:
             self._paused[key] = (row.epochs, values)
             values = _on(self._lines(row.epochs), values)
         self._suggester.tell(key, row.choices, values)
@@ -149,7 +149,7 @@ class Standing:
 
     def _learn(self, row: Evaluation) -> bool:
         """Take in how values at the rungs went on; whether any forecast has changed."""
-        if row.outcome == "failed":
+        if row.outcome == Outcome.FAILED:
             return False
         for (metric, epochs), forecast in self._forecasts.items():
             at_rung = row.metric_after(metric, epochs)
@@ -158,9 +158,9 @@ class Standing:
             if epochs == row.epochs:
                 forecast.see(at_rung)
             at_end = row.metric(metric)
-            if row.outcome == "done" and epochs < row.epochs and at_end is not None:
+            if row.outcome == Outcome.DONE and epochs < row.epochs and at_end is not None:
                 forecast.learn(at_rung, at_end)
-        return row.outcome == "done" and len(self._study.rungs) > 1
+        return row.outcome == Outcome.DONE and len(self._study.rungs) > 1
 
     def _means(self) -> dict[str, float]:
         """Design -> mean over its seeds, signed so that more is better, of those that reached the end."""

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, Tag, model_validator
+from pydantic import Field, model_validator
 
-from attnspace.backbones import BackboneConfig, ResNetConfig
-from attnspace.data import DataConfig, DigitsConfig
+from attnspace.backbones import Backbone, ResNetConfig
+from attnspace.data import Data, DigitsConfig
 from attnspace.documents.document import Document
 from attnspace.documents.families import fault, kind_of
-from attnspace.documents.imports import Imported
 from attnspace.documents.limits import check_limits
 from attnspace.documents.reading import read
-from attnspace.documents.sections import Section, by_kind
+from attnspace.documents.sections import Section
 from attnspace.documents.validation import validate
 from attnspace.errors import AttnspaceError, StudyError
 from attnspace.objective.goals import Objective
 from attnspace.placement.placement import Placement
 from attnspace.samplers import SamplerName
 from attnspace.training.recipe import Recipe
+from attnspace.training.train import Train
 
-__all__ = ["BASELINES", "Loop", "Replay", "Rungs", "StudyConfig", "load_config"]
-
+__all__ = ["BASELINES", "Rungs", "StudyConfig", "load_config"]
 
 BASELINES = ("none", "se", "cbam", "eca", "ca")
 """Evaluated in every study: no attention, and the four blocks."""
@@ -105,25 +104,6 @@ class ConfirmConfig(Section):
     seeds: Annotated[int, Field(ge=2, le=1_000, description="Fresh seeds of each.")] = 10
 
 
-class Replay(Section):
-    """Looks results up in a recorded table, instead of training: `trials.parquet` of finished runs.
-
-    Data and backbone must be those of the recorded study, and so are the epochs.
-    """
-
-    kind: Literal["replay"] = "replay"
-    table: Annotated[str, Field(min_length=1, description="A parquet file, seen from the study's folder.")]
-
-
-class Loop(Imported):
-    """A training loop of the user's: function(model, report) trains, tells `report` of every epoch, and returns the
-    metrics of the last one. It trains every design to the end: there are no rungs.
-    """
-
-    kind: Literal["import"] = "import"
-    epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training images.")] = 20
-
-
 class StudyConfig(Section):
     """A study file."""
 
@@ -131,28 +111,21 @@ class StudyConfig(Section):
         str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80, description="Names the run's directory.")
     ]
     doc: Annotated[str | None, Field(max_length=2_000, description="What is asked.")] = None
-    data: Annotated[DataConfig, Field(description="The images.")] = DigitsConfig()
-    backbone: Annotated[BackboneConfig, Field(description="The network that blocks are put into.")] = ResNetConfig()
+    data: Annotated[Data, Field(description="The images.")] = DigitsConfig()
+    backbone: Annotated[Backbone, Field(description="The network that blocks are put into.")] = ResNetConfig()
     space: Annotated[SpaceConfig, Field(description="What is searched.")]
     baselines: Annotated[Baselines, Field(description="What designs are compared with.")] = Baselines()
     objective: Annotated[Objective, Field(description="What is better.")] = Objective(maximize="val_accuracy")
     train: Annotated[
-        Annotated[Recipe, Tag("sgd")] | Annotated[Replay, Tag("replay")] | Annotated[Loop, Tag("import")],
-        by_kind("sgd"),
+        Train,
         Field(description="How every design is trained, by what loop, or where its results are looked up."),
     ] = Recipe()
     search: Annotated[SearchConfig, Field(description="How many designs, suggested by what.")] = SearchConfig()
     confirm: Annotated[ConfirmConfig, Field(description="What is trained again to be sure.")] = ConfirmConfig()
 
-    @property
-    def times(self) -> bool:
-        """Whether latencies are measured."""
-        objective = self.objective
-        return objective.subject_to.times or any(goal.metric == "latency_ms" for goal in objective.goals)
-
     @model_validator(mode="after")
     def _times_on_an_idle_machine(self) -> Self:
-        if self.times and (self.search.workers or 1) > 1:
+        if self.objective.times and (self.search.workers or 1) > 1:
             raise fault(
                 "cannot be more than 1 where latencies are measured, which needs an idle machine",
                 at=("search", "workers"),
@@ -161,16 +134,17 @@ class StudyConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _no_rungs_in_a_loop(self) -> Self:
-        if isinstance(self.train, Loop) and self.search.rungs and "rungs" in self.search.model_fields_set:
+    def _no_rungs_without_pauses(self) -> Self:
+        if not self.train.pauses and self.search.rungs and "rungs" in self.search.model_fields_set:
             raise fault("needs a training that can pause", at=("search", "rungs"), remedy="leave rungs out")
         return self
 
     @model_validator(mode="after")
     def _rung_before_the_end(self) -> Self:
         rungs = self.search.rungs
-        if isinstance(self.train, Recipe) and rungs and rungs.first and rungs.first >= self.train.epochs:
-            allowed = f"up to {self.train.epochs - 1}"
+        epochs = self.train.length
+        if epochs and rungs and rungs.first and rungs.first >= epochs:
+            allowed = f"up to {epochs - 1}"
             raise fault(
                 "is no rung before the end", at=("search", "rungs", "first"), allowed=allowed, remedy="or rungs: null"
             )
@@ -179,7 +153,7 @@ class StudyConfig(Section):
     def plain(self) -> dict[str, Any]:
         """As plain data, with every default written out; those of a backbone that came later are left out."""
         data = self.model_dump(mode="json")
-        if isinstance(self.train, Loop):
+        if not self.train.pauses:
             data["search"]["rungs"] = None
         return data
 

@@ -9,47 +9,43 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from attnspace.backbones import BackboneConfig
-from attnspace.documents.validation import validate
-from attnspace.errors import PlacementError, within
-from attnspace.language.specs import dump_spec, parse_blocks
-from attnspace.placement.placement import Placement, plan, used_blocks
+from attnspace.backbones import Backbone
+from attnspace.language.specs import dump_spec
+from attnspace.placement.document import DesignDocument
+from attnspace.placement.placement import Plan, plan_blocks
 from attnspace.placement.slots import Slot
-from attnspace.primitives import Block
-from attnspace.space.space import Filling
+from attnspace.record.evaluation import Role
 
-__all__ = ["Design", "maps_of", "trial_of"]
+__all__ = ["Design", "same_slots", "trial_of"]
 
 
 @dataclass(frozen=True)
 class Design:
-    """A block, or one for each stage, at a placement in the study's backbone.
+    """A design of a study.
 
     Attributes:
-        role: `trial`, `baseline` or `control`.
+        role: what it is in the study.
         name: of a baseline or control; empty for a trial.
-        block: as written, JSON data.
-        placement: where.
+        document: its blocks and placement, as they were written.
         plan: slot name -> resolved block: what is built.
-        maps: slot name -> the first slot at which a block does the same.
+        same_as: slot name -> the first slot at which a block does the same.
         choices: hole name -> option taken.
         backbone: instead of the study's.
     """
 
-    role: str
+    role: Role
     name: str
-    block: Any
-    placement: Placement
-    plan: Mapping[str, Block]
-    maps: Mapping[str, str]
+    document: DesignDocument
+    plan: Plan
+    same_as: Mapping[str, str]
     choices: Mapping[str, Any] = field(default_factory=dict)
-    backbone: BackboneConfig | None = None
+    backbone: Backbone | None = None
 
     @cached_property
     def identity(self) -> str:
         """The same for two designs exactly when they are one network."""
         built: list[Any] = sorted(
-            (self.maps[slot], json.dumps(dump_spec(block.canonical()))) for slot, block in self.plan.items()
+            (self.same_as[slot], json.dumps(dump_spec(block.canonical()))) for slot, block in self.plan.items()
         )
         if self.backbone:
             built.append(self.backbone.model_dump(mode="json"))
@@ -60,35 +56,37 @@ class Design:
         """The block in a few characters; `none` where nothing is inserted."""
         if self.backbone:
             return "none, backbone widened"
-        if not self.plan:
-            return "none"
-        blocks = parse_blocks(self.block)
-        if isinstance(blocks, Block):
-            return blocks.label()
-        return " | ".join(f"{stage}: {block.label()}" for stage, block in sorted(blocks.items()))
+        return self.document.blocks.label() if self.plan else "none"
 
-    def written(self) -> dict[str, Any]:
+    @property
+    def place(self) -> str:
+        """Where it stands, in words; empty where nothing is inserted."""
+        return self.document.placement.label() if self.plan else ""
+
+    def data(self) -> dict[str, Any]:
         """`block` and `placement` as JSON data, as they may stand in a study's space."""
-        written = {"block": self.block, "placement": self.placement.model_dump(mode="json")}
-        return written | ({"backbone": self.backbone.model_dump(mode="json")} if self.backbone else {})
+        return self.document.data() | ({"backbone": self.backbone.model_dump(mode="json")} if self.backbone else {})
 
 
-def trial_of(filling: Filling, available: tuple[Slot, ...], maps: Mapping[str, str]) -> Design:
-    """The design of one filling of a space, at the slots that are available.
+def trial_of(
+    data: Mapping[str, Any], choices: Mapping[str, Any], available: tuple[Slot, ...], same_as: Mapping[str, str]
+) -> Design:
+    """The design of a document, at the slots that are available.
+
+    Args:
+        data: JSON data, `{block, placement}`.
+        choices: the answers that led to it, hole name -> option.
+        available: the free slots of the backbone.
+        same_as: see `same_slots`.
 
     Raises:
-        SpecError, PlacementError: the filling is no valid design.
+        SpecError, PlacementError: it is no valid design.
     """
-    block, placement, choices = filling.data["block"], filling.data["placement"], filling.params
-    with within("placement"):
-        where = validate(Placement, placement, PlacementError)
-    with within("block"):
-        blocks = parse_blocks(block)
-    planned = plan(available, where, blocks)
-    used = used_blocks(block, where)
-    return Design("trial", "", used, where, planned, maps, choices)
+    document = DesignDocument.parse(data)
+    planned = plan_blocks(available, document.placement, document.blocks)
+    return Design(Role.TRIAL, "", document, planned, same_as, choices)
 
 
-def maps_of(available: Sequence[Slot]) -> dict[str, str]:
+def same_slots(available: Sequence[Slot]) -> dict[str, str]:
     """Slot name -> the first slot at which a block does the same."""
-    return {slot.name: slot.map for slot in available}
+    return {slot.name: slot.same_as for slot in available}

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attnspace import backbones, data
+from attnspace.costs.measured import declared
 from attnspace.data import Watch
 from attnspace.documents.validation import validate
 from attnspace.errors import AttnspaceError, PlacementError, RunError, SpecError, StudyError, within
-from attnspace.language.specs import dump_spec, load_spec, parse_spec
-from attnspace.placement.placement import Placement, plan
+from attnspace.language.specs import load_spec, parse_spec
+from attnspace.language.stages import StageBlocks
+from attnspace.placement.document import DesignDocument
+from attnspace.placement.placement import Placement, Plan, plan_blocks
 from attnspace.placement.slots import Slot, slots
-from attnspace.record.results import load
+from attnspace.primitives import Block
+from attnspace.primitives.blocks.identity import Identity
+from attnspace.record.evaluation import Role
+from attnspace.record.results import PLAIN, load
 from attnspace.samplers import make
 from attnspace.space.space import Space
-from attnspace.study.config import BASELINES, Loop, Replay, StudyConfig, load_config
-from attnspace.study.design import Design, maps_of, trial_of
-from attnspace.study.study import Source, Study, network_of
-from attnspace.training.replay import Table
+from attnspace.study.config import BASELINES, StudyConfig, load_config
+from attnspace.study.design import Design, same_slots, trial_of
+from attnspace.study.study import Study, StudySource, network_of
+from attnspace.training.method import Method, Setting
+from attnspace.training.method import prepare as prepare_training
 
-__all__ = ["DATA_VARIABLE", "made_ready", "prepare", "prepare_run", "space_of"]
+__all__ = ["DATA_VARIABLE", "build_study", "prepare", "prepare_run", "space_of"]
 
 DATA_VARIABLE = "ATTNSPACE_DATA"
 """The environment variable that says where images are, as `--data` does."""
@@ -52,7 +57,7 @@ def prepare(
     config, document = load_config(path, settings)
     try:
         config = _located(config, Path(path).parent, data_folder)
-        return made_ready(Source(config, str(path), known or {}), check=True, watch=watch)
+        return build_study(StudySource(config, str(path), known or {}), check=True, watch=watch)
     except AttnspaceError as error:
         raise document.place(error) from None
 
@@ -65,33 +70,35 @@ def prepare_run(run: Path, data_folder: Path | None = None, watch: Watch | None 
         AttnspaceError: its study is not possible any more.
     """
     results = load(run)
-    if results.study.get("train", {}).get("kind") == "replay":
-        raise RunError("looked its results up in a table: there is nothing to train again", file=str(run))
     rows = results.frame
-    baselines = rows[(rows["role"] == "baseline") & (rows["name"] != BASELINES[0])]
+    baselines = rows[(rows["role"] == Role.BASELINE) & (rows["name"] != PLAIN)]
     known = {str(row["name"]): row["spec"]["block"] for _, row in baselines.iterrows()}
+    config, _ = load_config(run / "study.yaml")
+    if not config.train.can_confirm:
+        raise RunError("looked its results up in a table: there is nothing to train again", file=str(run))
     return prepare(run / "study.yaml", known, data_folder=data_folder, watch=watch)
 
 
-def made_ready(source: Source, *, check: bool = False, watch: Watch | None = None) -> Study:
-    """The study of a file that was read; `check` tries every option of its space for validity."""
+def build_study(source: StudySource, *, check: bool = False, watch: Watch | None = None) -> Study:
+    """The study of a file that was read; `check` tries every option of its space for validity.
+
+    Raises:
+        AttnspaceError: with the path of the fault.
+    """
     config, folder = source.config, Path(source.file).parent
     with within("data"):
-        dataset = data.load(config.data, watch)
-    table = _table(config, folder)
-    if isinstance(config.train, Loop):
-        with within("train"):
-            _check_call(config.train)
+        dataset = config.data.load(watch)
+    method = _method(config, folder)
     with within("backbone"):
         available = tuple(slots(network_of(config.backbone, dataset), dataset.input_shape))
-    maps = maps_of(available)
+    same_as = same_slots(available)
     space = space_of(config)
     if check:
         with within("space"):
-            space.check(lambda filling: trial_of(filling, available, maps))
+            space.check(lambda filling: trial_of(filling.data, filling.params, available, same_as))
     with within("search", "sampler"):
         make(config.search.sampler, space, 0)
-    return Study(source, dataset, available, space, _baselines(config, available, folder, source.known), table)
+    return Study(source, dataset, available, space, _baselines(config, available, folder, source.known), method)
 
 
 def space_of(config: StudyConfig) -> Space:
@@ -106,26 +113,24 @@ def space_of(config: StudyConfig) -> Space:
             return space.fixed(config.space.fixed)
 
 
-def _check_call(loop: Loop) -> None:
-    """See to it that a training loop can be called as it will be.
+def _method(config: StudyConfig, folder: Path) -> Method:
+    """The section `train` made ready.
 
     Raises:
-        StudyError: it cannot be imported, or takes other arguments.
+        StudyError: it is not possible in this study.
     """
-    function = loop.function(StudyError)
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # of a builtin, which does not tell
-        return
-    try:
-        signature.bind(None, None, **loop.args)
-    except TypeError as cause:
-        raise StudyError(
-            f"cannot be called with a model, a report and args: {cause}",
-            at=("import",),
-            got=f"{function.__name__}{signature}",
-            allowed=", ".join(["function(model, report", *loop.args]) + ")",
-        ) from None
+
+    def written_out(study: Mapping[str, Any]) -> Mapping[str, Any]:
+        return validate(StudyConfig, study, StudyError).plain()
+
+    wanted = [goal.metric for goal in config.objective.goals if goal.is_learnt]
+    with within("train"):
+        method = prepare_training(config.train, Setting(folder, config.plain(), written_out, wanted))
+    for name in sorted(config.objective.costs):
+        if method.lacks(name):
+            what = "latencies" if declared()[name].timed else name
+            raise StudyError(f"a table holds no {what}", at=("objective",), remedy=f"leave {name} out")
+    return method
 
 
 def _located(config: StudyConfig, folder: Path, data_folder: Path | None) -> StudyConfig:
@@ -133,35 +138,9 @@ def _located(config: StudyConfig, folder: Path, data_folder: Path | None) -> Stu
     if data_folder is None and "path" in type(config.data).model_fields and os.environ.get(DATA_VARIABLE):
         data_folder = Path(os.environ[DATA_VARIABLE])
     with within("data"):
-        found = data.located(config.data, folder, data_folder.resolve() if data_folder else None)
-    changed: dict[str, Any] = {"data": found, "backbone": backbones.located(config.backbone, folder)}
-    if isinstance(config.train, Loop):
-        changed["train"] = config.train.located(folder)
+        found = config.data.located(folder, data_folder.resolve() if data_folder else None)
+    changed = {"data": found, "backbone": config.backbone.located(folder), "train": config.train.located(folder)}
     return config.model_copy(update=changed)
-
-
-def _table(config: StudyConfig, folder: Path) -> Table | None:
-    if not isinstance(config.train, Replay):
-        return None
-    with within("train", "table"):
-        table = Table(folder / config.train.table)
-        for part in ("data", "backbone"):
-            here = config.plain()
-            recorded = validate(StudyConfig, here | {part: table.study[part]}, StudyError).plain()
-            if _without_path(here[part]) != _without_path(recorded[part]):
-                raise StudyError(
-                    f"was recorded with another {part}",
-                    got=here[part],
-                    allowed=str(table.study[part]),
-                    remedy="copy it here",
-                )
-    if config.times:
-        raise StudyError("a table holds no latencies", at=("objective",), remedy="leave latency_ms out")
-    return table
-
-
-def _without_path(section: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in section.items() if key != "path"}
 
 
 def _baselines(
@@ -172,28 +151,45 @@ def _baselines(
     Raises:
         SpecError: one is not possible here, or is one of those before it.
     """
-    where, maps = config.baselines.placement, maps_of(available)
-    designs = [Design("baseline", "none", {"kind": "identity"}, where, {}, maps)]
+    where, same_as = config.baselines.placement, same_slots(available)
+    nothing = DesignDocument.of(StageBlocks.of(Identity()), where, {"kind": "identity"})
+    designs = [Design(Role.BASELINE, PLAIN, nothing, Plan({}, {}), same_as)]
     named: list[tuple[tuple[str, ...], str]] = [(("baselines", name), name) for name in BASELINES[1:]]
     named += [(("baselines", "extra", str(i)), name) for i, name in enumerate(config.baselines.extra)]
     for at, name in named:
         with within(*at):
-            is_file = "/" in name or Path(name).suffix in (".json", ".yaml", ".yml")
-            stem = Path(name).stem
-            block = parse_spec(known[stem]) if stem in known else load_spec(folder / name if is_file else name)
-            try:
-                planned = plan(available, where, block)
-            except PlacementError as error:  # of all of them alike
-                error.remedy = "say where baselines stand: baselines: {placement: {position: ..., stages: ...}}"
-                raise
-            except SpecError as error:
-                mend = "remove it" if at[-2] == "extra" else "every study has it: widen the backbone"
-                error.remedy = f"{mend}, or choose other stages in baselines.placement"
-                raise
-            design = Design("baseline", stem, dump_spec(block), where, planned, maps)
+            document = DesignDocument.of(StageBlocks.of(_baseline_block(name, folder, known)), where)
+            planned = _baseline_plan(available, where, document.blocks, is_extra=at[-2] == "extra")
+            design = Design(Role.BASELINE, Path(name).stem, document, planned, same_as)
             for other in designs:
                 if design.identity == other.identity or design.name == other.name:
                     what = "design" if design.identity == other.identity else "name"
                     raise SpecError(f"has the {what} of baseline {other.name}", got=name, remedy="remove it")
             designs.append(design)
     return tuple(designs)
+
+
+def _baseline_block(name: str, folder: Path, known: Mapping[str, Any]) -> Block:
+    """The block of a published name or a spec file; of a run, as it was when the run began."""
+    stem = Path(name).stem
+    if stem in known:
+        return parse_spec(known[stem])
+    is_file = "/" in name or Path(name).suffix in (".json", ".yaml", ".yml")
+    return load_spec(folder / name if is_file else name)
+
+
+def _baseline_plan(available: tuple[Slot, ...], where: Placement, blocks: StageBlocks, *, is_extra: bool) -> Plan:
+    """Where a baseline stands.
+
+    Raises:
+        SpecError, PlacementError: it cannot stand there; saying what to do about it.
+    """
+    try:
+        return plan_blocks(available, where, blocks)
+    except PlacementError as error:  # of all of them alike
+        error.remedy = "say where baselines stand: baselines: {placement: {position: ..., stages: ...}}"
+        raise
+    except SpecError as error:
+        mend = "remove it" if is_extra else "every study has it: widen the backbone"
+        error.remedy = f"{mend}, or choose other stages in baselines.placement"
+        raise

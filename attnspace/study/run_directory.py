@@ -16,13 +16,14 @@ from attnspace.documents.reading import read
 from attnspace.documents.validation import validate
 from attnspace.documents.writing import write_text
 from attnspace.errors import AttnspaceError, RunError, StudyError, join_path, shown
+from attnspace.record.evaluation import RENAMED
 from attnspace.study.config import StudyConfig
 from attnspace.study.study import Study
 
-__all__ = ["Run", "differences", "written_out"]
+__all__ = ["RunDirectory", "differences", "written_out"]
 
 ELSEWHERE = (("data", "path"), ("data", "import"), ("backbone", "import"), ("train", "import"))
-"""Where something is. What it is counts in the recipe, by its content."""
+"""Where something is. What it is counts in the protocol, by its content."""
 
 
 CHANGED = {
@@ -32,7 +33,7 @@ CHANGED = {
 """Parts of what a study means that are no part of its file."""
 
 
-class Run:
+class RunDirectory:
     """A directory of one study's results.
 
     study.yaml      the study, every default written out
@@ -76,7 +77,7 @@ class Run:
             return
         earlier = written_out(read(self.study_file, RunError).data)
         self._refuse(differences(earlier, study.config.plain()), "belongs to another study")
-        meaning, now = read(self.meaning_file, RunError).data, study.meaning()
+        meaning, now = _today(read(self.meaning_file, RunError).data), study.meaning()
         for part, what in CHANGED.items():
             if isinstance(meaning, Mapping) and meaning.get(part) != now[part]:
                 raise RunError(
@@ -137,6 +138,13 @@ class Run:
             yield
         except OSError as cause:
             raise RunError(f"cannot be used: {cause.strerror}", file=str(self.path)) from None
+
+
+def _today(meaning: Any) -> Any:
+    """What an earlier version wrote, under the names of today."""
+    if not isinstance(meaning, Mapping):
+        return meaning
+    return {RENAMED.get(str(key), key): value for key, value in meaning.items()}
 
 
 def written_out(study: Any) -> Any:

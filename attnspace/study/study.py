@@ -5,28 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from torch import nn
 
-from attnspace import backbones
-from attnspace.backbones import BackboneConfig
+from attnspace.backbones import Backbone
 from attnspace.data import Dataset
-from attnspace.documents.imports import Imported
 from attnspace.placement.insertion import insert_at
 from attnspace.placement.slots import Slot
+from attnspace.record.evaluation import Evaluation
 from attnspace.space.space import Filling, Space
-from attnspace.study.config import Loop, Replay, StudyConfig
-from attnspace.study.design import Design, maps_of, trial_of
-from attnspace.training.replay import Table
+from attnspace.study.config import StudyConfig
+from attnspace.study.design import Design, same_slots, trial_of
+from attnspace.training.method import Method
 
-__all__ = ["Source", "Study", "network_of"]
+__all__ = ["Study", "StudySource", "network_of"]
 
 
 @dataclass(frozen=True)
-class Source:
+class StudySource:
     """What a study is made of; made again of it in another process, it is the same.
 
     Attributes:
@@ -50,15 +49,15 @@ class Study:
         slots: the free slots of the plain backbone.
         space: of mappings `{block, placement}`.
         baselines: always the five, then the study's own.
-        table: what is looked up instead of training.
+        method: how designs come to their results.
     """
 
-    source: Source
+    source: StudySource
     data: Dataset
     slots: tuple[Slot, ...]
     space: Space
     baselines: tuple[Design, ...]
-    table: Table | None = None
+    method: Method
 
     @property
     def config(self) -> StudyConfig:
@@ -67,39 +66,32 @@ class Study:
 
     @property
     def file(self) -> str:
-        """Its path."""
+        """The path of the study file."""
         return self.source.file
 
-    def with_search(self, **settings: Any) -> Study:
-        """The same study, searched in another way."""
-        search = self.config.search.model_copy(update=settings)
-        return replace(self, source=replace(self.source, config=self.config.model_copy(update={"search": search})))
+    @property
+    def plain(self) -> Design:
+        """The backbone without attention, the first of the baselines."""
+        return self.baselines[0]
 
     @property
     def epochs(self) -> int:
-        """Of a whole training."""
-        train = self.config.train
-        if isinstance(train, Replay):
-            assert self.table
-            return self.table.epochs
-        return train.epochs
+        """The epochs of a whole training."""
+        return self.method.epochs
 
     @cached_property
     def rungs(self) -> tuple[int, ...]:
-        """Epochs of each rung; the end alone if there is no halving."""
+        """The epochs of each rung; the end alone if there is no halving."""
         halving = self.config.search.rungs
-        pauses = halving and not isinstance(self.config.train, Loop)
-        return halving.budgets(self.epochs) if halving and pauses else (self.epochs,)
+        return halving.budgets(self.epochs) if halving and self.method.pauses else (self.epochs,)
 
     def seed(self, further: int = 0) -> int:
         """The seed of a design's training, or of its n-th further one."""
-        seed = self.config.search.seed + further
-        return self.table.seeds[seed % len(self.table.seeds)] if self.table else seed
+        return self.method.seed(self.config.search.seed + further)
 
     def network(self, design: Design) -> nn.Module:
         """A new backbone with the design inserted, its weights drawn from torch's global stream."""
-        config = design.backbone or self.config.backbone
-        model = network_of(config, self.data)
+        model = network_of(design.backbone or self.config.backbone, self.data)
         return insert_at(model, design.plan, self.slots)
 
     def design(self, filling: Filling) -> Design:
@@ -108,11 +100,19 @@ class Study:
         Raises:
             SpecError, PlacementError: the filling is no valid design.
         """
-        return trial_of(filling, self.slots, self._maps)
+        return trial_of(filling.data, filling.params, self.slots, self._same_as)
+
+    def recorded_design(self, row: Evaluation) -> Design:
+        """The design of a trial that is on record.
+
+        Raises:
+            SpecError, PlacementError: it is no valid design any more.
+        """
+        return trial_of(row.spec, row.choices, self.slots, self._same_as)
 
     @cached_property
-    def _maps(self) -> dict[str, str]:
-        return maps_of(self.slots)
+    def _same_as(self) -> dict[str, str]:
+        return same_slots(self.slots)
 
     def meaning(self) -> dict[str, Any]:
         """What the study file means today: `$any`, and files that it names, may come to mean something else."""
@@ -123,28 +123,27 @@ class Study:
             "space": space,
             "data": self.data.fingerprint,
             "code": self._code(),
-            "recipe": self.recipe,
+            "protocol": self.protocol,
             "baselines": baselines,
         }
 
     def _code(self) -> dict[str, str]:
         """Section -> fingerprint of the function that it imports."""
-        sections = {"backbone": self.config.backbone, "train": self.config.train}
-        return {name: section.fingerprint() for name, section in sections.items() if isinstance(section, Imported)}
+        found = {"backbone": self.config.backbone.code(), "train": self.config.train.code()}
+        return {name: code for name, code in found.items() if code is not None}
 
     @cached_property
-    def recipe(self) -> str:
+    def protocol(self) -> str:
         """A hash of what an evaluation depends on besides design, seed and how far it went."""
-        parts = self.config.model_dump(mode="json", include={"backbone", "train"})
-        for name, fingerprint in self._code().items():
-            parts[name]["import"] = fingerprint
-        parts["data"] = self.data.fingerprint  # the same images are the same wherever they are kept
-        if self.table:
-            parts["train"] = self.table.study["train"]
+        backbone = self.config.backbone.model_dump(mode="json")
+        if (code := self.config.backbone.code()) is not None:
+            backbone["import"] = code
+        # The same images are the same wherever they are kept.
+        parts = {"backbone": backbone, "train": self.method.protocol(), "data": self.data.fingerprint}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def network_of(config: BackboneConfig, dataset: Dataset) -> nn.Module:
+def network_of(config: Backbone, dataset: Dataset) -> nn.Module:
     """A new backbone for the images of a dataset."""
     channels, height, width = dataset.input_shape
-    return backbones.make(config, channels, len(dataset.classes), (height, width))
+    return config.make(channels, len(dataset.classes), (height, width))

@@ -17,12 +17,12 @@ from torch import Tensor
 from attnspace.data.loader import Batches
 from attnspace.training.step import Step
 
-__all__ = ["Captured"]
+__all__ = ["GraphedEpoch"]
 
 WARMUP = 3
 
 
-class Captured:
+class GraphedEpoch:
     """A step that picks its batch, its random numbers and its learning rate from tables on the device, by a counter
     on the device, so that an epoch is nothing but replays.
 

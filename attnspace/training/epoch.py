@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 __all__ = ["Epoch"]
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to; None where a training loop of the user's does not say.
+    """What one epoch came to.
 
     Units: losses are cross-entropy in nats (the training loss with label smoothing), accuracies from 0 to 1.
+
+    Attributes:
+        epoch: its number, from 1.
+        metrics: name -> value; None where a training loop of the user's does not say.
     """
 
     epoch: int
-    train_loss: float | None
-    val_loss: float | None
-    val_accuracy: float | None
-    lr: float | None
+    metrics: Mapping[str, float | None]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON data."""
-        return asdict(self)
+        """As JSON data: the number and the metrics, side by side."""
+        return {"epoch": self.epoch, **self.metrics}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """What `to_dict` wrote."""
+        return cls(data["epoch"], {name: value for name, value in data.items() if name != "epoch"})

@@ -1,26 +1,43 @@
-"""Training loops of the user's: what they are told, what they say, and whether it can be used."""
+"""import: a training loop of the user's, what it is told, what it says, and whether it can be used."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
 
-from attnspace.data import Dataset, Split
-from attnspace.errors import TrainingDiverged, TrainingFailed
+from attnspace.data.split import Dataset, DataSplit
+from attnspace.documents.imports import Imported
+from attnspace.errors import StudyError, TrainingDiverged, TrainingFailed
+from attnspace.objective.metrics import METRICS, metrics_of
 from attnspace.training.epoch import Epoch
+from attnspace.training.method import Assignment, Method, Run, Setting, Workplace, method_for
+from attnspace.training.train import Train
 
-__all__ = ["Report", "run_loop"]
+__all__ = ["Loop", "LoopMethod", "LoopRun", "Report", "run_loop"]
 
-METRICS = ("train_loss", "val_loss", "val_accuracy", "lr")
-"""In the order of `Epoch`."""
 
-TESTED = ("test_accuracy", "test_loss")
+class Loop(Imported, Train):
+    """A training loop of the user's: function(model, report) trains, tells `report` of every epoch, and returns the
+    metrics of the last one. It trains every design to the end: there are no rungs.
+    """
+
+    pauses = False
+
+    kind: Literal["import"] = "import"
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training images.")] = 20
+
+
+def said() -> list[str]:
+    """What a loop may say of an epoch, in the order of the ledger's history."""
+    return [*metrics_of("train"), *reversed(metrics_of("val")), "lr"]
 
 
 @dataclass
@@ -41,7 +58,7 @@ class Report:
     epochs: int
     device: torch.device
     data: Dataset
-    test: Split | None = None
+    test: DataSplit | None = None
     confirming: bool = False
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
     history: list[Epoch] = field(default_factory=list)
@@ -55,8 +72,8 @@ class Report:
         Raises:
             TrainingFailed: another metric, more epochs than asked for, or no number.
         """
-        if unknown := sorted(set(metrics) - set(METRICS)):
-            raise TrainingFailed(f"report({unknown[0]}=...): allowed: {', '.join(METRICS)}")
+        if unknown := sorted(set(metrics) - set(said())):
+            raise TrainingFailed(f"report({unknown[0]}=...): allowed: {', '.join(said())}")
         if len(self.history) == self.epochs:
             raise TrainingFailed(f"report was called more often than the {self.epochs} epochs asked for")
         numbers = {name: _number(name, value) for name, value in metrics.items()}
@@ -66,7 +83,7 @@ class Report:
 
 def run_loop(
     loop: Callable[..., Any], model: nn.Module, report: Report, args: Mapping[str, Any], wanted: Sequence[str]
-) -> tuple[float | None, float] | None:
+) -> dict[str, float]:
     """Train a model by a loop of the user's. Afterwards the last epoch of `report.history` is what the loop returned.
 
     Args:
@@ -77,7 +94,7 @@ def run_loop(
         wanted: metrics that it has to return.
 
     Returns:
-        loss and accuracy on the test images, in a confirmation.
+        the metrics on the test images, in a confirmation.
 
     Raises:
         TrainingFailed: the loop returned no metrics that can be used.
@@ -86,19 +103,88 @@ def run_loop(
     found = loop(model, report, **args)
     if not isinstance(found, Mapping):
         raise TrainingFailed(f"the loop returned {type(found).__name__}; allowed: a mapping of metrics to numbers")
-    numbers = {name: _number(name, found[name]) for name in (*METRICS, *TESTED) if name in found}
+    tested = metrics_of("test")
+    numbers = {name: _number(name, found[name]) for name in (*said(), *tested) if name in found}
     wanted = [*wanted, "test_accuracy"] if report.confirming else wanted
     if missing := [name for name in wanted if name not in numbers]:
         named = ", ".join(map(str, found)) or "nothing"
         raise TrainingFailed(f"the loop returned no {' and no '.join(missing)}; it returned {named}")
     last: dict[str, Any] = report.history.pop().to_dict() if report.history else {"epoch": report.epochs}
     report.history.append(_epoch(last["epoch"], last | numbers))
-    return (numbers.get("test_loss"), numbers["test_accuracy"]) if report.confirming else None
+    return {name: numbers[name] for name in tested if name in numbers} if report.confirming else {}
+
+
+@dataclass
+class LoopRun(Run):
+    """A training by a loop of the user's: from the start to the end, with a look at the test images in between."""
+
+    loop: Callable[..., Any] = field(kw_only=True)
+    model: nn.Module = field(kw_only=True)
+    report: Report = field(kw_only=True)
+    args: Mapping[str, Any] = field(kw_only=True)
+    wanted: Sequence[str] = field(kw_only=True)
+
+    def run(self, until: int, on_epoch: Callable[[Epoch], None]) -> None:
+        self.report.on_epoch = on_epoch
+        self.history = self.report.history
+        self.tested = run_loop(self.loop, self.model, self.report, self.args, self.wanted)
+
+
+@method_for(Loop)
+class LoopMethod(Method):
+    """Has every design trained by a function of the user's."""
+
+    pauses = False
+
+    def __init__(self, section: Loop, setting: Setting) -> None:
+        self.section = section
+        self.epochs = section.epochs
+        self.wanted = setting.wanted
+        self._loop = section.function(StudyError)
+        _check_call(self._loop, section.args)
+
+    def protocol(self) -> Any:
+        return self.section.model_dump(mode="json") | {"import": self.section.fingerprint()}
+
+    def begin(self, assignment: Assignment, place: Workplace, state: Mapping[str, Any] | None) -> Run:
+        torch.manual_seed(assignment.seed)
+        model = assignment.network().to(place.device)
+        test = place.test if assignment.confirming else None
+        report = Report(assignment.seed, self.epochs, place.device, place.data, test, assignment.confirming)
+        return LoopRun(
+            how=self.section.target,
+            loop=self._loop,
+            model=model,
+            report=report,
+            args=self.section.args,
+            wanted=self.wanted,
+        )
+
+
+def _check_call(function: Callable[..., Any], args: Mapping[str, Any]) -> None:
+    """See to it that a training loop can be called as it will be.
+
+    Raises:
+        StudyError: it takes other arguments.
+    """
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of a builtin, which does not tell
+        return
+    try:
+        signature.bind(None, None, **args)
+    except TypeError as cause:
+        raise StudyError(
+            f"cannot be called with a model, a report and args: {cause}",
+            at=("import",),
+            got=f"{function.__name__}{signature}",
+            allowed=", ".join(["function(model, report", *args]) + ")",
+        ) from None
 
 
 def _epoch(number: int, metrics: Mapping[str, float | None]) -> Epoch:
     """An epoch of which some is known."""
-    return Epoch(number, *(metrics.get(name) for name in METRICS))
+    return Epoch(number, {name: metrics.get(name) for name in said()})
 
 
 def _number(name: str, value: Any) -> float:
@@ -109,6 +195,6 @@ def _number(name: str, value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
         raise TrainingDiverged(f"{name} became {number}")
-    if name.endswith("accuracy") and not 0 <= number <= 1:
+    if name in METRICS and METRICS[name].share and not 0 <= number <= 1:
         raise TrainingFailed(f"{name} is {number}; allowed: 0 to 1")
     return number

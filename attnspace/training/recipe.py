@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from attnspace.data.augment import Augment
-from attnspace.documents.sections import Section
+from attnspace.training.train import Train
 
 __all__ = ["Recipe"]
 
 
-class Recipe(Section):
+class Recipe(Train):
     """How every design of a study is trained.
 
     Units: `lr` is the peak learning rate, `weight_decay` the L2 coefficient, applied to weights of two axes or more;

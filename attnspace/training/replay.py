@@ -1,24 +1,41 @@
-"""Recorded results in place of training, so that samplers and rungs are compared in seconds."""
+"""replay: recorded results in place of training, so that samplers and rungs are compared in seconds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field
 
-from attnspace.errors import StudyError
-from attnspace.objective.limits import Costs
+from attnspace.costs.declaration import DesignCosts
+from attnspace.costs.measured import cost_columns, declared
+from attnspace.errors import StudyError, TrainingFailed, within
+from attnspace.training.epoch import Epoch
+from attnspace.training.method import Assignment, Method, Run, Setting, Workplace, method_for
+from attnspace.training.train import Train
 
-__all__ = ["Recorded", "Table"]
+__all__ = ["Recorded", "Replay", "ReplayMethod", "ReplayRun", "Table"]
 
-OPTIONAL = ("phase",)
-COLUMNS = ["design", "seed", "epochs", "outcome", "reason", "history", "params", "flops", "activation_bytes"]
+
+class Replay(Train):
+    """Looks results up in a recorded table, instead of training: `trials.parquet` of finished runs.
+
+    Data and backbone must be those of the recorded study, and so are the epochs.
+    """
+
+    can_confirm = False
+
+    kind: Literal["replay"] = "replay"
+    table: Annotated[str, Field(min_length=1, description="A parquet file, seen from the study's folder.")]
+
+
+COLUMNS = ("design", "seed", "epochs", "outcome", "reason", "history")
 
 
 @dataclass(frozen=True)
@@ -27,7 +44,7 @@ class Recorded:
 
     history: list[dict[str, Any]]
     reason: str | None
-    costs: Costs | None
+    costs: DesignCosts | None
 
 
 class Table:
@@ -45,9 +62,8 @@ class Table:
     def __init__(self, path: Path) -> None:
         try:
             table = pq.read_table(path)
-            table = table.select(
-                [name for name in (*COLUMNS, "phase") if name not in OPTIONAL or name in table.column_names]
-            )
+            optional = [name for name in ("phase", *cost_columns()) if name in table.column_names]
+            table = table.select([*COLUMNS, *optional])
         except (OSError, KeyError, pa.ArrowException) as cause:
             raise StudyError(
                 f"cannot be read: {cause}", got=str(path), allowed="the trials.parquet of a finished run"
@@ -79,6 +95,88 @@ class Table:
         if row is None:
             return None
         reason = None if pd.isna(row["reason"]) else str(row["reason"])
-        costs = [row[name] for name in ("params", "flops", "activation_bytes")]
-        known = not any(pd.isna(cost) for cost in costs)
-        return Recorded(json.loads(row["history"]), reason, Costs(*map(int, costs)) if known else None)
+        return Recorded(json.loads(row["history"]), reason, _costs(row))
+
+    def lacks(self, cost: str) -> bool:
+        """Whether it has no such cost: it was not recorded, or would not be the same here."""
+        return declared()[cost].timed or not any(row.get(cost) is not None for row in self._rows.values())
+
+
+def _costs(row: Mapping[str, Any]) -> DesignCosts | None:
+    """What is on record; None if that is not all that can be known without measuring times."""
+    found: dict[str, float | None] = {}
+    for column, cost in cost_columns().items():
+        value = None if cost.timed or pd.isna(row.get(column)) else row[column]
+        if value is None and not cost.timed:
+            return None
+        found[column] = None if value is None else int(value) if cost.whole else float(value)
+    return found
+
+
+@dataclass
+class ReplayRun(Run):
+    """A training that was recorded."""
+
+    recorded: Recorded = field(kw_only=True)
+
+    def run(self, until: int, on_epoch: Callable[[Epoch], None]) -> None:
+        self.history = [Epoch.from_dict(epoch) for epoch in self.recorded.history[:until]]
+        if len(self.history) < until:
+            raise TrainingFailed(self.recorded.reason or f"recorded for {len(self.history)} epochs only")
+
+
+@method_for(Replay)
+class ReplayMethod(Method):
+    """Looks every design up in a table."""
+
+    is_lookup = True
+
+    def __init__(self, section: Replay, setting: Setting) -> None:
+        with within("table"):
+            self.table = Table(setting.folder / section.table)
+            _check_same(self.table, setting)
+        self.epochs = self.table.epochs
+
+    def protocol(self) -> Any:
+        return self.table.study["train"]
+
+    def begin(self, assignment: Assignment, place: Workplace, state: Mapping[str, Any] | None) -> Run:
+        found = self.table.find(assignment.design, assignment.seed)
+        if found is None:
+            raise LookupError(f"the table has no design {assignment.design} with seed {assignment.seed}")
+        return ReplayRun(recorded=found)
+
+    def seed(self, number: int) -> int:
+        return self.table.seeds[number % len(self.table.seeds)]
+
+    def holds(self, design: str, seed: int) -> bool:
+        return self.table.find(design, seed) is not None
+
+    def costs(self, design: str) -> DesignCosts | None:
+        recorded = self.table.find(design, self.table.seeds[0])
+        return recorded.costs if recorded else None
+
+    def lacks(self, cost: str) -> bool:
+        return self.table.lacks(cost)
+
+    def summary(self) -> str | None:
+        return f"a table of {len(self.table.designs())} designs under {len(self.table.seeds)} seeds to look up"
+
+
+def _check_same(table: Table, setting: Setting) -> None:
+    """See to it that data and backbone are those of the recorded study.
+
+    Raises:
+        StudyError: they are others.
+    """
+    for part in ("data", "backbone"):
+        here = setting.study[part]
+        recorded = setting.written_out({**setting.study, part: table.study[part]})[part]
+        if _without_path(here) != _without_path(recorded):
+            raise StudyError(
+                f"was recorded with another {part}", got=here, allowed=str(table.study[part]), remedy="copy it here"
+            )
+
+
+def _without_path(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "path"}

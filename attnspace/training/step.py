@@ -18,7 +18,7 @@ from torch.autograd.graph import save_on_cpu
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnspace.data.augment import augment, mixed
-from attnspace.data.loader import Feed
+from attnspace.data.loader import DeviceData
 from attnspace.training.recipe import Recipe
 
 __all__ = ["Number", "Step"]
@@ -40,7 +40,7 @@ class Step:
         average: the network of averaged weights, where the recipe asks for one.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, feed: Feed) -> None:
+    def __init__(self, model: nn.Module, recipe: Recipe, feed: DeviceData) -> None:
         self.model, self.recipe, self.feed = model, recipe, feed
         on_gpu = feed.device.type == "cuda"
         self.optimizer = torch.optim.SGD(

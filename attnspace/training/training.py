@@ -20,21 +20,21 @@ from torch import Tensor, nn
 
 from attnspace.data import Dataset
 from attnspace.data.augment import draws
-from attnspace.data.loader import Batches, Feed
+from attnspace.data.loader import Batches, DeviceData
 from attnspace.errors import TrainingDiverged, TrainingFailed
-from attnspace.training.cuda_graph import Captured
+from attnspace.training.cuda_graph import GraphedEpoch
 from attnspace.training.epoch import Epoch
 from attnspace.training.recipe import Recipe
 from attnspace.training.step import Step
 
-__all__ = ["Training", "algorithms", "evaluate", "seeded", "train"]
+__all__ = ["Training", "algorithms", "evaluate", "random_stream", "train"]
 
 
 EVALUATED = 512
 """Images in a batch of an evaluation, at most."""
 
 
-def seeded(seed: int, stream: int) -> torch.Generator:
+def random_stream(seed: int, stream: int) -> torch.Generator:
     """A random stream of its own: the same for the same seed and number."""
     generator = torch.Generator()
     generator.manual_seed((seed * 1_000_003 + stream) % 2**63)
@@ -49,7 +49,7 @@ class Training:
 
     Args:
         model: trained in place, and moved to where the images are.
-        data: training and validation images; as a `Feed` where they are on a device already.
+        data: training and validation images; as a `DeviceData` where they are on a device already.
         recipe: how.
         seed: of the order of the images, of their augmentation, and of layers that draw numbers.
 
@@ -58,21 +58,21 @@ class Training:
         how: in words, how steps are taken.
     """
 
-    def __init__(self, model: nn.Module, data: Dataset | Feed, recipe: Recipe, seed: int) -> None:
-        self.feed = feed = data if isinstance(data, Feed) else Feed(data)
+    def __init__(self, model: nn.Module, data: Dataset | DeviceData, recipe: Recipe, seed: int) -> None:
+        self.feed = feed = data if isinstance(data, DeviceData) else DeviceData(data)
         on_gpu = feed.device.type == "cuda"
         self.model = model.to(feed.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
         self.history: list[Epoch] = []
         self.how = "one by one"
         self._seed = seed
-        self._order, self._shifts = seeded(seed, 1), seeded(seed, 2)
+        self._order, self._shifts = random_stream(seed, 1), random_stream(seed, 2)
         self._batch_size = min(recipe.batch_size, len(feed.train))
         self._steps = len(feed.train) // self._batch_size
         self._rates = recipe.rates(self._steps)
         self._averaging = recipe.averaging(self._steps) if recipe.ema else []
         self._step = Step(self.model, recipe, feed)
-        self._captured: Captured | None = None
+        self._captured: GraphedEpoch | None = None
         self._may_capture = on_gpu and recipe.cuda_graph
 
     def run(self, until: int, on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> list[Epoch]:
@@ -117,7 +117,8 @@ class Training:
         val_loss, val_accuracy = self.evaluate(self.feed.validation)
         if not math.isfinite(val_loss):
             raise TrainingDiverged(f"the validation loss became {val_loss} in epoch {number} of {self.recipe.epochs}")
-        return Epoch(number, train_loss, val_loss, val_accuracy, self._rates[number * self._steps - 1])
+        rate = self._rates[number * self._steps - 1]
+        return Epoch(number, {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": val_accuracy, "lr": rate})
 
     def _drawn(self, steps: int) -> dict[str, Tensor]:
         """The random numbers of so many steps."""
@@ -147,7 +148,7 @@ class Training:
             self.how = "one by one: the images are streamed"
             return
         try:
-            self._captured = Captured(self._step, self.feed.train, order, drawn, self._rates, self._averaging)
+            self._captured = GraphedEpoch(self._step, self.feed.train, order, drawn, self._rates, self._averaging)
             self.how = "CUDA graph"
         except torch.OutOfMemoryError:
             raise
@@ -173,7 +174,7 @@ class Training:
         """Dropout and the like draw from torch's global stream: in here it is one of this seed and epoch."""
         devices = [self.feed.device] if self.feed.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(int(torch.randint(2**62, (), generator=seeded(self._seed, 1_000 + number))))
+            torch.manual_seed(int(torch.randint(2**62, (), generator=random_stream(self._seed, 1_000 + number))))
             yield
 
     def evaluate(self, batches: Batches) -> tuple[float, float]:
@@ -206,14 +207,14 @@ class Training:
         self._step.load_optimizer(state["optimizer"])
         self._order.set_state(state["order"])
         self._shifts.set_state(state["shifts"])
-        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.history = [Epoch.from_dict(epoch) for epoch in state["history"]]
         if self._captured is not None:  # its graph reads the optimizer state that was there before
             self._captured, self._may_capture = None, True
 
 
 def train(
     model: nn.Module,
-    data: Dataset | Feed,
+    data: Dataset | DeviceData,
     recipe: Recipe,
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,

@@ -1,6 +1,7 @@
 """Workers: where trainings happen.
 
 devices     which devices a study means
+threads     how many CPU threads torch uses
 job         what a worker is handed, and the row that it hands back
 trainer     trains one job after the other, in this process
 pool        takes jobs and gives back rows; one in this process

@@ -7,19 +7,22 @@ import platform
 import socket
 import sys
 import traceback
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import optuna
 import torch
 
-from attnspace.objective.limits import Costs
-from attnspace.record.ledger import Evaluation, timestamp
+from attnspace.costs.declaration import DesignCosts
+from attnspace.costs.measured import cost_columns
+from attnspace.objective.metrics import METRICS
+from attnspace.record.evaluation import Evaluation, Outcome, Phase, timestamp
 from attnspace.study.design import Design
-from attnspace.study.study import Study
+from attnspace.training.epoch import Epoch
 
-__all__ = ["Job", "failed", "told"]
+__all__ = ["Job", "Result", "describe", "row"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Job:
         since: the epoch after which an earlier training waits; 0 begins.
         until: the last epoch.
         trial: the number of the trial, see `Evaluation`.
-        phase: `search` or `confirm`; a confirmation looks at the test images.
+        phase: of the search, or of a confirmation, which looks at the test images.
         costs: of the design; None if they could not be found.
         fault: why they could not.
     """
@@ -42,45 +45,71 @@ class Job:
     since: int
     until: int
     trial: int | None = None
-    phase: str = "search"
-    costs: Costs | None = None
+    phase: Phase = Phase.SEARCH
+    costs: DesignCosts | None = None
     fault: str | None = None
 
 
-def failed(study: Study, job: Job, reason: str) -> Evaluation:
-    """The row of a training that came to nothing."""
-    design = job.design
+@dataclass
+class Result:
+    """What a training came to, as far as it got.
+
+    Attributes:
+        history: one entry for each epoch.
+        tested: metrics on the test images, name -> value.
+        reason: why it failed; None if it did not.
+        train_s: seconds in the training loop.
+        total_s: seconds with building and bookkeeping.
+        environment: device, and how steps were taken.
+    """
+
+    history: Sequence[Epoch] = ()
+    tested: Mapping[str, float | None] | None = None
+    reason: str | None = None
+    train_s: float = 0.0
+    total_s: float = 0.0
+    environment: Mapping[str, str] | None = None
+
+
+def row(protocol: str, epochs: int, job: Job, result: Result) -> Evaluation:
+    """The ledger's row of a job that has ended.
+
+    Args:
+        protocol: of the study.
+        epochs: of a whole training.
+        job: what was to be done.
+        result: what it came to.
+    """
+    design, failed = job.design, result.reason is not None
+    last = result.history[-1].metrics if result.history and not failed else {}
+    reached = Outcome.DONE if job.until == epochs else Outcome.PAUSED
     return Evaluation(
         phase=job.phase,
         trial=job.trial,
         role=design.role,
         name=design.name,
         design=design.identity,
-        recipe=study.recipe,
+        protocol=protocol,
         seed=job.seed,
         epochs=job.until,
         label=design.label,
-        placement=design.placement.label() if design.plan else "",
-        spec=design.written(),
+        placement=design.place,
+        spec=design.data(),
         choices=dict(design.choices),
-        outcome="failed",
-        reason=reason,
-        val_accuracy=None,
-        val_loss=None,
-        train_loss=None,
-        test_accuracy=None,
-        test_loss=None,
-        history=[],
-        **(asdict(job.costs) if job.costs else dict.fromkeys(Costs.__dataclass_fields__)),
-        train_s=0.0,
-        total_s=0.0,
+        outcome=Outcome.FAILED if failed else reached,
+        reason=result.reason,
+        metrics={name: ({**last, **(result.tested or {})}).get(name) for name in METRICS},
+        history=[epoch.to_dict() for epoch in result.history],
+        costs=job.costs or dict.fromkeys(cost_columns()),
+        train_s=result.train_s,
+        total_s=result.total_s,
         finished=timestamp(),
-        versions=_versions(),
+        environment=_environment() | dict(result.environment or {}),
         worker=f"{socket.gethostname()}:{os.getpid()}",
     )
 
 
-def told(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """An error in words, with the line of the user's code, or of a library's, that raised it."""
     own = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(own)]
@@ -88,7 +117,8 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{where}"
 
 
-def _versions() -> dict[str, str]:
+def _environment() -> dict[str, str]:
+    """Versions of what results depend on, and the number of threads."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -1,4 +1,4 @@
-"""Who trains: takes jobs and gives back rows. Here, this process, one training after the other."""
+"""Worker pools: they take jobs and give back rows. Here, that of this process, one training after the other."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import Self
 import torch
 
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.record.ledger import Evaluation
+from attnspace.record.evaluation import Evaluation
 from attnspace.study.study import Study
 from attnspace.training.epoch import Epoch
 from attnspace.workers.job import Job
 from attnspace.workers.trainer import Trainer
 
-__all__ = ["Alone", "Crew", "Heard"]
+__all__ = ["InlinePool", "OnEpoch", "WorkerPool"]
 
-Heard = Callable[[Job, Epoch], None]
+OnEpoch = Callable[[Job, Epoch], None]
 """Hears of every epoch of every job."""
 
 
-class Crew(ABC):
+class WorkerPool(ABC):
     """Takes jobs, and gives back the rows of those that have ended."""
 
     @property
     @abstractmethod
     def size(self) -> int:
-        """Jobs at once."""
+        """How many jobs can be under way at once."""
 
     @property
     @abstractmethod
     def busy(self) -> int:
-        """Jobs under way."""
+        """How many jobs are under way."""
 
     @abstractmethod
-    def start(self, job: Job) -> None:
-        """Hand over a job; there must be room."""
+    def submit(self, job: Job) -> None:
+        """Hand over a job; fewer than `size` may be under way."""
 
     @abstractmethod
-    def finish(self) -> tuple[Job, Evaluation]:
-        """Wait for a job to end.
+    def next_result(self) -> tuple[Job, Evaluation]:
+        """Wait for a job to end, and give its row.
 
         Raises:
             RunFailed: a checkpoint cannot be written, or a worker cannot begin.
@@ -60,12 +60,12 @@ class Crew(ABC):
         self.close()
 
 
-class Alone(Crew):
-    """This process: one job, trained when it is waited for."""
+class InlinePool(WorkerPool):
+    """This process: one job, trained when its result is waited for."""
 
-    def __init__(self, study: Study, checkpoints: Checkpoints, device: torch.device, heard: Heard) -> None:
+    def __init__(self, study: Study, checkpoints: Checkpoints, device: torch.device, on_epoch: OnEpoch) -> None:
         self._jobs: list[Job] = []
-        self._trainer = Trainer(study, checkpoints, device, lambda epoch: heard(self._jobs[0], epoch))
+        self._trainer = Trainer(study, checkpoints, device, lambda epoch: on_epoch(self._jobs[0], epoch))
 
     @property
     def size(self) -> int:
@@ -75,10 +75,10 @@ class Alone(Crew):
     def busy(self) -> int:
         return len(self._jobs)
 
-    def start(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         self._jobs.append(job)
 
-    def finish(self) -> tuple[Job, Evaluation]:
+    def next_result(self) -> tuple[Job, Evaluation]:
         row = self._trainer.advance(self._jobs[0])
         return self._jobs.pop(), row
 

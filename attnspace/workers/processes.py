@@ -21,13 +21,13 @@ import torch
 from attnspace.data.loader import SHARE
 from attnspace.errors import RunFailed
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.record.ledger import Evaluation
+from attnspace.record.evaluation import Evaluation
 from attnspace.study.study import Study
-from attnspace.workers.job import Job, failed
-from attnspace.workers.pool import Crew, Heard
+from attnspace.workers.job import Job, Result, row
+from attnspace.workers.pool import OnEpoch, WorkerPool
 from attnspace.workers.worker import work
 
-__all__ = ["PATIENCE_S", "PROBE_SECONDS", "Processes"]
+__all__ = ["PATIENCE_S", "PROBE_SECONDS", "ProcessPool"]
 
 PROBE_SECONDS = 4.0
 PATIENCE_S = 5.0
@@ -36,15 +36,15 @@ PATIENCE_S = 5.0
 
 @dataclass
 class _Worker:
-    """A process, where it trains, and what it is at."""
+    """A process, the device that it trains on, and the job that it has."""
 
     process: SpawnProcess
     line: Connection
     device: torch.device
     job: Job | None = None
 
-    def says(self) -> tuple[str, Any]:
-        """What it says next, see `attnspace.study.worker.work`; `lost` and how it ended if it has died."""
+    def receive(self) -> tuple[str, Any]:
+        """What it sends next, see `attnspace.study.worker.work`; `lost` and how it ended if it has died."""
         try:
             kind, what = self.line.recv()
         except (EOFError, OSError):
@@ -52,14 +52,14 @@ class _Worker:
         return kind, what
 
 
-class Processes(Crew):
-    """Several processes.
+class ProcessPool(WorkerPool):
+    """Several processes, each of which trains one job at a time.
 
     Args:
         study: whose designs.
         checkpoints: where trainings wait.
         devices: one for each process.
-        heard: hears of every epoch of every job.
+        on_epoch: hears of every epoch of every job.
         threads: CPU threads of each; None leaves it to torch.
         share: of a device's free memory, what each may fill with images.
 
@@ -72,14 +72,14 @@ class Processes(Crew):
         study: Study,
         checkpoints: Checkpoints,
         devices: Sequence[torch.device],
-        heard: Heard = lambda job, epoch: None,
+        on_epoch: OnEpoch = lambda job, epoch: None,
         threads: int | None = None,
         share: float = SHARE,
     ) -> None:
         self._share = share
-        self._study, self._checkpoints, self._heard, self._threads = study, checkpoints, heard, threads
+        self._study, self._checkpoints, self._on_epoch, self._threads = study, checkpoints, on_epoch, threads
         self._workers: list[_Worker] = []
-        self.hire(devices)
+        self.start(devices)
 
     @property
     def size(self) -> int:
@@ -89,7 +89,7 @@ class Processes(Crew):
     def busy(self) -> int:
         return sum(worker.job is not None for worker in self._workers)
 
-    def start(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         worker = next(worker for worker in self._workers if worker.job is None)
         try:
             worker.line.send(job)
@@ -98,26 +98,26 @@ class Processes(Crew):
             worker.line.send(job)
         worker.job = job
 
-    def finish(self) -> tuple[Job, Evaluation]:
+    def next_result(self) -> tuple[Job, Evaluation]:
         while True:
             at_work = {worker.line: worker for worker in self._workers if worker.job is not None}
             for line in wait(list(at_work)):
                 worker = at_work[line]  # type: ignore[index]  # `wait` is typed for sockets and handles too
                 job = worker.job
                 assert job is not None
-                kind, what = worker.says()
+                kind, what = worker.receive()
                 if kind == "epoch":
-                    self._heard(job, what)
+                    self._on_epoch(job, what)
                 elif kind == "fault":
                     raise what
                 elif kind == "lost":
                     self._replace(worker)
-                    return job, failed(self._study, job, what)
+                    return job, row(self._study.protocol, self._study.epochs, job, Result(reason=what))
                 else:
                     worker.job = None
                     return job, what
 
-    def hire(self, devices: Sequence[torch.device]) -> None:
+    def start(self, devices: Sequence[torch.device]) -> None:
         """Begin further processes, and wait until they are ready.
 
         Raises:
@@ -127,9 +127,9 @@ class Processes(Crew):
         new = []
         for device in devices:
             here, there = context.Pipe()
-            order = (self._study.source, self._study.recipe, self._checkpoints, device, self._threads, self._share)
+            order = (self._study.source, self._study.protocol, self._checkpoints, device, self._threads, self._share)
             process = context.Process(target=work, args=(there, *order))
-            with _deaf():
+            with _without_interrupts():
                 process.start()
             there.close()  # so that the line ends with the process
             new.append(_Worker(process, here, device))
@@ -145,11 +145,11 @@ class Processes(Crew):
         """A new process in place of one that has died or is of no more use."""
         self._workers.remove(worker)
         _end([worker])
-        self.hire([worker.device])
+        self.start([worker.device])
         return self._workers[-1]
 
-    def dismiss(self, number: int) -> None:
-        """End the processes that were hired last."""
+    def stop(self, number: int) -> None:
+        """End the processes that were started last."""
         _end(self._workers[-number:])
         del self._workers[-number:]
 
@@ -165,8 +165,8 @@ class Processes(Crew):
         self._workers = []
 
     def _answer(self, worker: _Worker) -> Any:
-        """What a process that trains nothing says next."""
-        kind, what = worker.says()
+        """What a process that trains nothing sends next."""
+        kind, what = worker.receive()
         if kind == "lost":
             raise RunFailed(f"a worker could not begin: {what}")
         if kind == "fault":
@@ -193,7 +193,7 @@ def _end(workers: Sequence[_Worker]) -> None:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def _without_interrupts() -> Iterator[None]:
     """A process that begins in here does not hear Ctrl-C, which is for the one that searches."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""The crew that a study asks for; on a GPU, as large as a measurement finds best."""
+"""The worker pool that a study asks for; on a GPU, as large as a measurement finds best."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from attnspace.data.loader import SHARE
 from attnspace.errors import RunFailed
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.study.study import Study
-from attnspace.training.recipe import Recipe
 from attnspace.workers.devices import devices
-from attnspace.workers.pool import Alone, Crew, Heard
-from attnspace.workers.processes import Processes
+from attnspace.workers.pool import InlinePool, OnEpoch, WorkerPool
+from attnspace.workers.processes import ProcessPool
 
-__all__ = ["gather"]
+__all__ = ["open_pool"]
 
 GAIN = 1.05
 """How many times as much a further worker on each device has to bring, where their number is measured."""
@@ -25,53 +24,56 @@ MOST = 8
 """Workers on a device, at most, where their number is measured."""
 
 
-def gather(
-    study: Study, checkpoints: Checkpoints, heard: Heard = lambda job, epoch: None, say: Callable[[str], None] = print
-) -> Crew:
-    """The crew that a study asks for.
+def open_pool(
+    study: Study,
+    checkpoints: Checkpoints,
+    on_epoch: OnEpoch = lambda job, epoch: None,
+    note: Callable[[str], None] = print,
+) -> WorkerPool:
+    """The worker pool that a study asks for.
 
     Args:
         study: whose designs.
         checkpoints: where trainings wait.
-        heard: hears of every epoch of every job.
-        say: hears how many trainings at once were found best.
+        on_epoch: hears of every epoch of every job.
+        note: hears how many trainings at once were found best.
 
     Raises:
         StudyError: it asks for a device that is not there.
         AttnspaceError: a worker cannot begin.
     """
-    settings = study.config.search
+    settings, method = study.config.search, study.method
     where = devices(settings.device)
     workers = settings.workers
-    measure = where[0].type == "cuda" and isinstance(study.config.train, Recipe) and not study.config.times
-    if study.table or workers == 1 or (workers is None and not measure):
-        return Alone(study, checkpoints, where[0], heard)
+    measure = where[0].type == "cuda" and method.is_measurable and not study.config.objective.times
+    if method.is_lookup or workers == 1 or (workers is None and not measure):
+        return InlinePool(study, checkpoints, where[0], on_epoch)
     each = -(-workers // len(where)) if workers else MOST
     threads = settings.threads or max(1, (os.cpu_count() or 1) // (workers or each * len(where)))
     if workers:
         where = [where[i % len(where)] for i in range(workers)]
-        return Processes(study, checkpoints, where, heard, threads, SHARE / each)
-    crew = Processes(study, checkpoints, where, heard, threads, SHARE / each)
+        return ProcessPool(study, checkpoints, where, on_epoch, threads, SHARE / each)
+    pool = ProcessPool(study, checkpoints, where, on_epoch, threads, SHARE / each)
     try:
-        return _measured(crew, where, say)
+        return _measured(pool, where, note)
     except BaseException:
-        crew.close()
+        pool.close()
         raise
 
 
-def _measured(crew: Processes, where: Sequence[torch.device], say: Callable[[str], None]) -> Crew:
+def _measured(pool: ProcessPool, where: Sequence[torch.device], note: Callable[[str], None]) -> WorkerPool:
     """One more process on each device as long as that brings more images per second."""
     most = len(where) * min(MOST, max(1, (os.cpu_count() or 1) // len(where)))
-    first = best = crew.probe()
-    while crew.size < most and best:
+    first = best = pool.probe()
+    while pool.size < most and best:
         try:
-            crew.hire(where)
+            pool.start(where)
         except RunFailed:  # the device takes no further process
             break
-        rate = crew.probe()
+        rate = pool.probe()
         if rate < GAIN * best:
-            crew.dismiss(len(where))
+            pool.stop(len(where))
             break
         best = rate
-    say(f"{crew.size} trainings at once: {best:,.0f} images per second, by {len(where)} at once {first:,.0f}")
-    return crew
+    note(f"{pool.size} trainings at once: {best:,.0f} images per second, by {len(where)} at once {first:,.0f}")
+    return pool

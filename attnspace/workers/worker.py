@@ -9,8 +9,8 @@ import torch
 
 from attnspace.errors import AttnspaceError, RunFailed, TrainingFailed
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.study.loading import made_ready
-from attnspace.study.study import Source
+from attnspace.study.loading import build_study
+from attnspace.study.study import StudySource
 from attnspace.workers.job import Job
 from attnspace.workers.trainer import DeviceLost, Trainer
 
@@ -19,8 +19,8 @@ __all__ = ["probed", "work"]
 
 def work(
     line: Connection,
-    source: Source,
-    recipe: str,
+    source: StudySource,
+    protocol: str,
     checkpoints: Checkpoints,
     device: torch.device,
     threads: int | None,
@@ -33,7 +33,7 @@ def work(
             an epoch; `row` and an evaluation; `rate` and images per second; `lost` and why this process is of no more
             use; `fault` and an error that ends the search.
         source: of the study.
-        recipe: of the study in the process that searches.
+        protocol: of the study in the process that searches.
         checkpoints: where trainings wait.
         device: where networks are trained.
         threads: CPU threads; None leaves it to torch.
@@ -43,8 +43,8 @@ def work(
     if threads:
         torch.set_num_threads(threads)
     try:
-        study = made_ready(source)
-        if study.recipe != recipe:
+        study = build_study(source)
+        if study.protocol != protocol:
             raise RunFailed(
                 "data or code of the study have changed since the search began",
                 file=source.file,

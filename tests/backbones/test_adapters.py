@@ -15,14 +15,12 @@ from torch import nn
 
 from attnspace import Placement, PlacementError, StudyError, cost, insert, plan, slots
 from attnspace.backbones import (
-    BackboneConfig,
+    Backbone,
     ImportConfig,
     MobileNetV2Config,
     ResNetConfig,
     TimmConfig,
     TorchvisionConfig,
-    located,
-    make,
 )
 from attnspace.documents.validation import validate
 from attnspace.placement.insertion import insert_at
@@ -30,7 +28,7 @@ from attnspace.placement.insertion import insert_at
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    backbone: BackboneConfig
+    backbone: Backbone
 
 
 def read(data: Any) -> Any:
@@ -39,7 +37,7 @@ def read(data: Any) -> Any:
 
 def message(config, in_channels=3, num_classes=10) -> str:
     with pytest.raises((StudyError, PlacementError)) as raised:
-        make(config, in_channels, num_classes, (32, 32))
+        config.make(in_channels, num_classes, (32, 32))
     return str(raised.value)
 
 
@@ -70,7 +68,7 @@ def test_unknown_kinds_and_slots_that_are_none_are_refused():
 
 def test_a_timm_resnet_has_slots_and_takes_blocks_and_any_number_of_channels():
     config = TimmConfig(model="resnet18", args={"drop_path_rate": 0.1})
-    model = make(config, 2, 7, (32, 32))
+    model = config.make(2, 7, (32, 32))
     assert model.input_shape == (2, 32, 32)
     available = slots(model, model.input_shape)
     assert [(s.stage, s.block) for s in available if s.position == "residual"] == [
@@ -84,7 +82,7 @@ def test_a_timm_resnet_has_slots_and_takes_blocks_and_any_number_of_channels():
 
 
 def test_a_torchvision_mobilenet_has_slots_and_takes_blocks():
-    model = make(TorchvisionConfig(model="mobilenet_v2", args={"width_mult": 0.25}), 3, 7, (32, 32))
+    model = TorchvisionConfig(model="mobilenet_v2", args={"width_mult": 0.25}).make(3, 7, (32, 32))
     available = slots(model, (3, 32, 32))
     assert {s.position for s in available} == {"depthwise", "residual"}
     insert(model, {s.name: "eca" for s in available if s.position == "depthwise"}, (3, 32, 32))
@@ -94,7 +92,7 @@ def test_a_torchvision_mobilenet_has_slots_and_takes_blocks():
 @pytest.mark.parametrize("name", ["resnet50", "mobilenetv2_100", "efficientnet_b0"])
 def test_blocks_of_known_families_need_no_slots(name):
     with torch.device("meta"):
-        model = make(TimmConfig(model=name), 3, 10)
+        model = TimmConfig(model=name).make(3, 10)
     assert model.input_shape == (3, 224, 224)
     found = slots(model, model.input_shape)
     assert "residual" in {s.position for s in found}
@@ -112,13 +110,13 @@ CONFIGS = [
 def test_weights_are_drawn_from_the_global_stream_and_none_on_meta(config):
     def drawn(seed):
         torch.manual_seed(seed)
-        return make(config, 3, 10, (32, 32)).state_dict()
+        return config.make(3, 10, (32, 32)).state_dict()
 
     one, same, other = drawn(0), drawn(0), drawn(1)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
     with torch.device("meta"):
-        model = make(config, 3, 10, (32, 32))
+        model = config.make(3, 10, (32, 32))
     assert {name: value.shape for name, value in model.state_dict().items()} == {n: v.shape for n, v in one.items()}
 
 
@@ -127,7 +125,7 @@ def test_names_of_weights_are_the_librarys(library):
     config = {"timm": TimmConfig, "torchvision": TorchvisionConfig}[library](model="resnet18")
     with torch.device("meta"):
         theirs = timm.create_model("resnet18") if library == "timm" else torchvision.models.resnet18()
-        ours = make(config, 3, 1000)
+        ours = config.make(3, 1000)
         insert(ours, {s.name: "se" for s in slots(ours, (3, 224, 224))}, (3, 224, 224))
     kept = theirs.state_dict()
     assert set(kept) < set(ours.state_dict())
@@ -193,7 +191,7 @@ def fetched(monkeypatch):
 
 @pytest.mark.parametrize("num_classes", [1000, 4])
 def test_weights_are_kept_but_for_another_number_of_classes(fetched, num_classes):
-    model = make(TorchvisionConfig(model="resnet18", pretrained=True), 3, num_classes, (32, 32))
+    model = TorchvisionConfig(model="resnet18", pretrained=True).make(3, num_classes, (32, 32))
     found = model.state_dict()
     same = {
         name for name in fetched if found[name].shape == fetched[name].shape and torch.equal(found[name], fetched[name])
@@ -201,7 +199,7 @@ def test_weights_are_kept_but_for_another_number_of_classes(fetched, num_classes
     assert set(fetched) - same == (set() if num_classes == 1000 else {"fc.weight", "fc.bias"})
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, num_classes)
     with torch.device("meta"):
-        assert make(TorchvisionConfig(model="resnet18", pretrained=True), 3, num_classes).fc.out_features == num_classes
+        assert TorchvisionConfig(model="resnet18", pretrained=True).make(3, num_classes).fc.out_features == num_classes
 
 
 def test_a_classifier_that_is_no_linear_layer_is_not_replaced(monkeypatch):
@@ -257,7 +255,7 @@ import attnspace.backbones as b
 assert not {"timm", "torchvision"} & set(sys.modules)
 import torch
 with torch.device("meta"):
-    assert b.make(b.TimmConfig(model="resnet18"), 3, 10).fc.out_features == 10
+    assert b.TimmConfig(model="resnet18").make(3, 10).fc.out_features == 10
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert not done.stderr
@@ -292,24 +290,24 @@ def own(tmp_path):
     (tmp_path / "models.py").write_text(MODELS)
 
     def config(name, **fields):
-        return located(ImportConfig(**{"import": f"models.py:{name}", **fields}), tmp_path)
+        return ImportConfig(**{"import": f"models.py:{name}", **fields}).located(tmp_path)
 
     return config
 
 
 def test_a_model_of_the_users_gets_slots_or_has_its_own(own):
-    model = make(own("plain", args={"width": 6}, slots={"middle": "1"}), 2, 5, (9, 9))
+    model = own("plain", args={"width": 6}, slots={"middle": "1"}).make(2, 5, (9, 9))
     assert model(torch.randn(1, 2, 9, 9)).shape == (1, 5)
-    found = slots(model, (2, 9, 9)) + slots(make(own("sited"), 2, 5, (9, 9)), (2, 9, 9))
+    found = slots(model, (2, 9, 9)) + slots(own("sited").make(2, 5, (9, 9)), (2, 9, 9))
     assert [(s.name, s.position, s.channels) for s in found] == [("1.attention", "middle", 6), ("1", "middle", 4)]
 
 
 def test_a_backbone_without_the_default_position_names_its_own(own):
     with pytest.raises(PlacementError) as raised:
-        plan(slots(make(own("sited"), 2, 5), (2, 9, 9)), Placement(), "eca")
+        plan(slots(own("sited").make(2, 5), (2, 9, 9)), Placement(), "eca")
     assert str(raised.value) == "placement.position: position 'residual' does not exist; allowed: middle"
     with pytest.raises(PlacementError) as raised:
-        plan(slots(make(own("plain"), 2, 5), (2, 9, 9)), Placement(), "eca")
+        plan(slots(own("plain").make(2, 5), (2, 9, 9)), Placement(), "eca")
     assert str(raised.value) == "placement: the backbone has no free slot; open some with add_sites"
 
 
@@ -329,5 +327,5 @@ def test_faults_of_the_users_function_are_named(own, name, fields, expected):
 
 
 def test_other_backbones_need_no_locating(tmp_path):
-    assert located(ResNetConfig(), tmp_path) == ResNetConfig()
-    assert isinstance(make(ResNetConfig(depth=8), 1, 2), nn.Module)
+    assert ResNetConfig().located(tmp_path) == ResNetConfig()
+    assert isinstance(ResNetConfig(depth=8).make(1, 2), nn.Module)

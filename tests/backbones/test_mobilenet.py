@@ -3,7 +3,7 @@ import torch
 import torchvision
 
 from attnspace import Placement, PlacementError, StudyError, cost, plan, slots
-from attnspace.backbones import MobileNetV2, MobileNetV2Config, make
+from attnspace.backbones import MobileNetV2, MobileNetV2Config
 from attnspace.documents.validation import validate
 from attnspace.placement.insertion import insert_at
 
@@ -17,7 +17,7 @@ def parameters(model):
 
 def test_it_is_as_large_as_torchvisions():
     with torch.device("meta"):
-        ours, theirs = make(IMAGENET, 3, 1000), torchvision.models.mobilenet_v2()
+        ours, theirs = IMAGENET.make(3, 1000), torchvision.models.mobilenet_v2()
     assert parameters(ours) == parameters(theirs) == 3_504_872
     assert cost(ours, (3, 224, 224)).flops == cost(theirs, (3, 224, 224)).flops
 
@@ -85,7 +85,7 @@ def test_a_stage_without_the_position_is_refused_where_it_is_asked_for():
 @pytest.mark.parametrize("position", POSITIONS)
 def test_blocks_go_into_every_position_and_train(position):
     torch.manual_seed(0)
-    model = make(MobileNetV2Config(width=0.25), 2, 7)
+    model = MobileNetV2Config(width=0.25).make(2, 7)
     available = slots(model, (2, 16, 16))
     insert_at(model, plan(available, Placement(position=position), "eca"), available)
     model(torch.randn(4, 2, 16, 16)).square().sum().backward()

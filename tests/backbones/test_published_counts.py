@@ -12,7 +12,7 @@ import torch
 import torchvision
 
 from attnspace import add_sites, cost, insert, load_spec, slots
-from attnspace.backbones import MobileNetV2Config, make
+from attnspace.backbones import MobileNetV2Config
 from attnspace.language.specs import dump_spec
 
 SHAPE = (3, 224, 224)
@@ -27,7 +27,7 @@ def resnet50(library):
 def mobilenet(library):
     with torch.device("meta"):
         if library == "attnspace":
-            return make(MobileNetV2Config(stem="imagenet"), 3, 1000)
+            return MobileNetV2Config(stem="imagenet").make(3, 1000)
         # In the first block, which does not expand, the depthwise convolution comes first.
         depthwise = {"after": "features.*.conv.1", "type": "Conv2dNormActivation"}
         model = torchvision.models.mobilenet_v2()

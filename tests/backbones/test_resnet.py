@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from attnspace import slots
-from attnspace.backbones import ImportConfig, MobileNetV2Config, ResNet, ResNetConfig, TimmConfig, make, widened
+from attnspace.backbones import ImportConfig, MobileNetV2Config, ResNet, ResNetConfig, TimmConfig
 from attnspace.documents.validation import validate
 from attnspace.errors import StudyError
 
@@ -28,7 +28,7 @@ def test_a_padded_shortcut_takes_every_other_position_and_adds_channels_of_zeros
 
 @pytest.mark.parametrize("shortcut", ["projection", "padded"])
 def test_bottlenecks_give_four_times_the_channels_and_have_a_third_convolution(shortcut):
-    model = make(ResNetConfig(depth=11, width=4, block="bottleneck", shortcut=shortcut), 3, 10)
+    model = ResNetConfig(depth=11, width=4, block="bottleneck", shortcut=shortcut).make(3, 10)
     found = slots(model, (3, 16, 16))
     positions = ("pre", "conv1", "conv2", "conv3", "residual", "identity", "post_add")
     assert [s.position for s in found] == list(positions) * 3
@@ -80,7 +80,7 @@ def test_impossible_networks_are_refused(depth, width):
 
 
 def test_width_and_classes_are_fields():
-    model = make(ResNetConfig(depth=8, width=5), in_channels=2, num_classes=7)
+    model = ResNetConfig(depth=8, width=5).make(in_channels=2, num_classes=7)
     assert model(torch.zeros(3, 2, 8, 8)).shape == (3, 7)
     assert model.fc.in_features == 20
 
@@ -89,10 +89,10 @@ def test_width_and_classes_are_fields():
 @pytest.mark.parametrize("more", [0, 289, 290, 5_000, 40_000])
 def test_a_widened_network_comes_as_near_as_a_channel_allows(depth, more):
     config = ResNetConfig(depth=depth, width=16)
-    wider = widened(config, more)
-    counts = [sum(p.numel() for p in make(c, 3, 10).parameters()) for c in (config, wider)]
+    wider = config.widened(more)
+    counts = [sum(p.numel() for p in c.make(3, 10).parameters()) for c in (config, wider)]
     assert 0 <= more - (counts[1] - counts[0]) < 290  # one more channel in stage 1 costs 290
-    assert make(wider, 3, 10)(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
+    assert wider.make(3, 10)(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
 
 
 def test_extra_channels_are_given_for_each_block():
@@ -120,10 +120,10 @@ def test_extra_channels_are_for_basic_blocks():
     ids=lambda config: config.kind,
 )
 def test_what_cannot_be_widened_stays_as_it_is(config):
-    assert widened(config, 100_000) is config
+    assert config.widened(100_000) is config
 
 
 def test_a_padded_resnet_is_widened_too():
     config = ResNetConfig(depth=8, shortcut="padded")
-    counts = [sum(p.numel() for p in make(c, 3, 10).parameters()) for c in (config, widened(config, 5_000))]
+    counts = [sum(p.numel() for p in c.make(3, 10).parameters()) for c in (config, config.widened(5_000))]
     assert 0 <= 5_000 - (counts[1] - counts[0]) < 290

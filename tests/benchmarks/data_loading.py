@@ -27,11 +27,11 @@ REPEATS = 3
 STEP = """
 import json, resource, sys, time
 import sklearn.model_selection, torch
-from attnspace.data import ParquetConfig, load
+from attnspace.data import ParquetConfig
 step, folder = sys.argv[1:]
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before, began = peak(), time.perf_counter()
-data = load(ParquetConfig(kind="parquet", path=folder))
+data = ParquetConfig(kind="parquet", path=folder).load()
 if step == "decode":
     test = data.sealed_test()
 if step == "read":

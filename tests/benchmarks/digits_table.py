@@ -57,7 +57,7 @@ def trained(study: Study, design: Design, seed: int) -> dict:
         "seed": seed,
         "epochs": study.epochs,
         "label": design.label,
-        "placement": design.placement.label() if design.plan else "",
+        "placement": design.document.placement.label() if design.plan else "",
         "choices": dict(design.choices),
         "outcome": "done",
         "reason": None,

@@ -15,16 +15,16 @@ import torch
 from torch import nn
 
 from attnspace.backbones import ResNet
-from attnspace.data import DigitsConfig, load
+from attnspace.data import DigitsConfig
 from attnspace.data.augment import Augment
-from attnspace.data.loader import Batches, Feed
+from attnspace.data.loader import Batches, DeviceData
 from attnspace.placement.insertion import insert
 from attnspace.training.recipe import Recipe
 from attnspace.training.training import Training
 from tests.benchmarks.machine import machine
 
 HERE = Path(__file__).parent
-DATA = load(DigitsConfig(canvas=16))
+DATA = DigitsConfig(canvas=16).load()
 AUGMENT = Augment(shift=2, flip=True, cutout=4, mixup=0.2)
 GPU = torch.device("cuda", 0)
 EXACT, ROUNDED = 0.0, 0.02
@@ -36,7 +36,7 @@ def begun(device: torch.device | str | None = None, *, dropout: float = 0.0, **c
     blocks = {"stage2.block1.residual": "cbam", "stage3.block1.residual": "se"}
     model = insert(ResNet(8, 16, 1, 10), blocks, (1, 16, 16))
     model.stage2.append(nn.Dropout(dropout))
-    return Training(model, Feed(DATA, device or GPU), recipe, 0)
+    return Training(model, DeviceData(DATA, device or GPU), recipe, 0)
 
 
 def graph_equals_one_by_one(**changes) -> dict:

@@ -11,48 +11,60 @@ import json
 import random
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 
-from attnspace.objective.limits import Costs
 from attnspace.record.ledger import Ledger
-from attnspace.search.feasibility import Appraisal
 from attnspace.search.progress import Watcher
 from attnspace.search.search import search
 from attnspace.study.loading import prepare
 from attnspace.study.study import Study
 from attnspace.training.epoch import Epoch
-from attnspace.workers.job import Job
-from attnspace.workers.trainer import Trainer
+from attnspace.training.method import Assignment, Method, Run, Workplace
 from tests.benchmarks.machine import machine
+from tests.searching import with_search
 
 HERE = Path(__file__).parent
 STUDY = HERE.parents[1] / "studies" / "digits.yaml"
 TIMED = 100
 
 
-class MadeUp:
+CHEAP = {"params": 80_000, "flops": 1, "activation_bytes": 1}
+
+
+class MadeUpRun(Run):
     """A training that takes no time: a design's value is drawn by its name, and nears it epoch by epoch."""
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self.value = random.Random(name).gauss(0.9, 0.02)
-        self.history: list[Epoch] = []
 
-    def run(self, until: int, on_epoch: object = None) -> list[Epoch]:
-        for epoch in range(len(self.history) + 1, until + 1):
-            value = self.value - 0.3 / epoch
-            self.history.append(Epoch(epoch, 1 - value, 1 - value, value, 0.1))
-        return self.history
-
-    def state(self) -> dict:
-        return {}
+    def run(self, until: int, on_epoch: object = None) -> None:
+        values = [self.value - 0.3 / epoch for epoch in range(1, until + 1)]
+        self.history = [
+            Epoch(epoch, {"train_loss": 1 - value, "val_loss": 1 - value, "val_accuracy": value, "lr": 0.1})
+            for epoch, value in enumerate(values, start=1)
+        ]
 
 
-def begun(self: Trainer, job: Job) -> MadeUp:
-    return MadeUp(job.design.identity)
+class MadeUp(Method):
+    """Every design has a made-up result; with `costs`, made-up costs too."""
+
+    def __init__(self, epochs: int, costs: dict | None = None) -> None:
+        self.epochs = epochs
+        self._costs = costs
+
+    def protocol(self) -> str:
+        return "made up"
+
+    def begin(self, assignment: Assignment, place: Workplace, state: object) -> Run:
+        return MadeUpRun(assignment.design)
+
+    def costs(self, design: str) -> dict | None:
+        return self._costs
 
 
 class Stopwatch(Watcher):
@@ -72,20 +84,20 @@ class Stopwatch(Watcher):
 def searched(study: Study, ledger: Ledger, trials: int) -> np.ndarray:
     """Milliseconds between the beginnings of trials, with the promotions in between."""
     watch = Stopwatch()
-    search(study.with_search(trials=trials), ledger, watch)
+    search(with_search(study, trials=trials), ledger, watch)
     return np.diff(watch.at) * 1e3
 
 
 def measured(study: Study, sampler: str, sizes: list[int]) -> dict:
-    study = study.with_search(sampler=sampler)
+    study = with_search(study, sampler=sampler)
+    cheap = replace(with_search(study, sampler="random"), method=MadeUp(study.epochs, CHEAP))
+    costed = replace(study, method=MadeUp(study.epochs))
     found = {}
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(Trainer, "_begun", begun):
+    with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.db")
         for size in sizes:
-            cheap = mock.patch.object(Appraisal, "_find", return_value=Costs(80_000, 1, 1))
-            with cheap:
-                searched(study.with_search(sampler="random"), ledger, size)
-            steps = searched(study, ledger, size + TIMED)
+            searched(cheap, ledger, size)
+            steps = searched(costed, ledger, size + TIMED)
             found[str(size)] = {
                 "median_ms": float(np.median(steps)),
                 "mean_ms": float(steps.mean()),

@@ -31,6 +31,7 @@ from attnspace.study.config import Rungs
 from attnspace.study.loading import prepare
 from attnspace.study.study import Study
 from tests.benchmarks.machine import machine
+from tests.searching import with_search
 
 HERE = Path(__file__).parent
 STUDY = HERE / "data" / "replay.yaml"
@@ -108,14 +109,14 @@ def curves(name: str, repetition: int) -> tuple[np.ndarray, np.ndarray]:
 def rows(name: str, repetition: int) -> list[tuple[int, str, float | None]]:
     """Epochs, design and, at the end, value of each step."""
     sampler, rungs, trials, more = VARIANTS[name]
-    again = study().with_search(sampler=sampler, rungs=rungs, trials=trials, seed=repetition, **more)
+    again = with_search(study(), sampler=sampler, rungs=rungs, trials=trials, seed=repetition, **more)
     ledger = Ledger(Path(":memory:"))
     search(again, ledger, Watcher())
     steps, before = [], {}
     for row in ledger.rows():
         if row.role == "trial":
             key = row.design, row.seed
-            value = getattr(row, METRIC) if row.outcome == "done" else None
+            value = row.metric(METRIC) if row.outcome == "done" else None
             steps.append((row.epochs - before.get(key, 0), row.design, value))
             before[key] = row.epochs
     return steps

@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 
 from attnspace.backbones import ResNet
-from attnspace.data import Dataset, Split
+from attnspace.data import Dataset, DataSplit
 from attnspace.data.augment import Augment
-from attnspace.data.loader import Feed
+from attnspace.data.loader import DeviceData
 from attnspace.training.recipe import Recipe
 from attnspace.training.training import Training, algorithms
 from tests.benchmarks.machine import machine
@@ -35,8 +35,8 @@ def made_up() -> Dataset:
     """Images of CIFAR's shape."""
     stream = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (IMAGES, 3, 32, 32), dtype=torch.uint8, generator=stream)
-    split = Split(images, torch.randint(0, 10, (IMAGES,), generator=stream))
-    few = Split(images[:128], split.labels[:128])
+    split = DataSplit(images, torch.randint(0, 10, (IMAGES,), generator=stream))
+    few = DataSplit(images[:128], split.labels[:128])
     mean, std = torch.full((3,), 127.5), torch.full((3,), 73.9)
     return Dataset(split, few, tuple("0123456789"), mean, std, "made up", _test=lambda: few)
 
@@ -65,7 +65,7 @@ def ours(depth: int, batch: int, device: torch.device, *, deterministic: bool = 
     torch.manual_seed(0)
     augment = Augment(shift=4, flip=True)
     recipe = Recipe(epochs=1_000, batch_size=batch, lr=0.01, augment=augment, deterministic=deterministic)
-    training = Training(ResNet(depth, 16), Feed(made_up(), device), recipe, 0)
+    training = Training(ResNet(depth, 16), DeviceData(made_up(), device), recipe, 0)
     first = [0]
 
     def steps(number: int) -> None:

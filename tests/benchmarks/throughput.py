@@ -31,17 +31,18 @@ from torch.utils.data import Dataset as PerImage
 
 from attnspace.backbones import ResNet
 from attnspace.costs.network import cost
-from attnspace.data import Dataset, ParquetConfig, load
+from attnspace.data import Dataset, ParquetConfig
 from attnspace.data.augment import Augment
-from attnspace.data.loader import Feed
+from attnspace.data.loader import DeviceData
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.study.loading import prepare
 from attnspace.training.recipe import Recipe
 from attnspace.training.training import Training
 from attnspace.workers.job import Job
-from attnspace.workers.processes import Processes
-from attnspace.workers.sizing import gather
+from attnspace.workers.processes import ProcessPool
+from attnspace.workers.sizing import open_pool
 from tests.benchmarks.machine import machine
+from tests.searching import with_search
 
 HERE = Path(__file__).parent
 STUDY = HERE.parents[1] / "studies" / "cifar.yaml"
@@ -103,7 +104,7 @@ def plain(data: Dataset, device: torch.device, epochs: int, steps: int | None, s
 
 @torch.no_grad()
 def tested(model: torch.nn.Module, data: Dataset, device: torch.device) -> float:
-    feed = Feed(data, device)
+    feed = DeviceData(data, device)
     model.eval()
     right = sum(
         int((model(feed.normalise(x)).argmax(1) == y).sum()) for x, y in feed.batches(data.sealed_test()).in_order(500)
@@ -111,7 +112,7 @@ def tested(model: torch.nn.Module, data: Dataset, device: torch.device) -> float
     return right / len(data.sealed_test())
 
 
-def ours(feed: Feed, recipe: Recipe, epochs: int, seed: int = 0) -> dict:
+def ours(feed: DeviceData, recipe: Recipe, epochs: int, seed: int = 0) -> dict:
     """A trial. The first epoch, in which a graph is captured, counts too."""
     torch.manual_seed(seed)
     training = Training(ResNet(20, 16), feed, recipe, seed)
@@ -136,20 +137,20 @@ def recipe_of(device: torch.device, **changes) -> Recipe:
 
 def several(folder: Path, device: torch.device) -> dict:
     """Trials per hour of the plain backbone, by as many workers as are found best."""
-    study = prepare(STUDY, data_folder=folder).with_search(rungs=None, device=device.type)
+    study = with_search(prepare(STUDY, data_folder=folder), rungs=None, device=device.type)
     config = study.config.model_copy(update={"train": recipe_of(device)})
     study = replace(study, source=replace(study.source, config=config))
     said: list[str] = []
-    with gather(study, Checkpoints(None), say=said.append) as crew:
-        assert isinstance(crew, Processes)
-        jobs = [Job(study.baselines[0], seed, 0, study.epochs) for seed in range(3 * crew.size)]
+    with open_pool(study, Checkpoints(None), say=said.append) as pool:
+        assert isinstance(pool, ProcessPool)
+        jobs = [Job(study.baselines[0], seed, 0, study.epochs) for seed in range(3 * pool.size)]
         began, rows = time.perf_counter(), []
-        while jobs or crew.busy:
-            while jobs and crew.busy < crew.size:
-                crew.start(jobs.pop())
-            rows.append(crew.finish()[1])
+        while jobs or pool.busy:
+            while jobs and pool.busy < pool.size:
+                pool.start(jobs.pop())
+            rows.append(pool.next_result()[1])
         seconds = time.perf_counter() - began
-    return {"workers": crew.size, "said": said, "trials_per_hour": 3600 * len(rows) / seconds, "n": len(rows)}
+    return {"workers": pool.size, "said": said, "trials_per_hour": 3600 * len(rows) / seconds, "n": len(rows)}
 
 
 def floor(device: torch.device, recipe: Recipe, images: int) -> dict:
@@ -179,8 +180,8 @@ def main() -> None:
     device = torch.device(given.device)
     few = 4_096
     section = {} if given.full else {"train_images": few, "validation": 512}
-    data = load(ParquetConfig(kind="parquet", path=str(given.data.resolve()), **section))
-    feed, recipe = Feed(data, device), recipe_of(device)
+    data = ParquetConfig(kind="parquet", path=str(given.data.resolve()), **section).load()
+    feed, recipe = DeviceData(data, device), recipe_of(device)
     result: dict = {
         "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),

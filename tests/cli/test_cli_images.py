@@ -9,8 +9,8 @@ from PIL import Image
 from attnspace.errors import AttnspaceError, StudyError
 from attnspace.study.config import load_config
 from attnspace.study.loading import prepare
+from tests.cli.test_cli import call  # noqa: F401  # a fixture
 from tests.data.made_images import write_set
-from tests.test_cli import call  # noqa: F401  # a fixture
 
 BLOCK = {
     "kind": "gate",

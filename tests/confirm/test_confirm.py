@@ -15,12 +15,12 @@ from attnspace.record.ledger import Ledger
 from attnspace.record.results import load, write_tables
 from attnspace.search.progress import Watcher
 from attnspace.study.loading import prepare, prepare_run
-from attnspace.study.run_directory import Run
+from attnspace.study.run_directory import RunDirectory
 
 
 def confirmed(path, watcher: Watcher | None = None, seeds: int = 2):
     study = prepare_run(path)
-    place = Run(path)
+    place = RunDirectory(path)
     with place.opened(study):
         ledger = Ledger(place.ledger_file)
         try:
@@ -185,4 +185,4 @@ def test_constant_gates_of_a_block_for_each_stage(tiny, write):
     study = prepare(write(tiny))
     control = constant(study, study.design(study.space.at(0)))
     assert {block.kind for block in control.plan.values()} == {"layers"}
-    assert set(control.block["per_stage"]) == {"1", "3"}
+    assert set(control.document.block["per_stage"]) == {"1", "3"}

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from pydantic import BaseModel
 
-from attnspace.data import DataConfig
+from attnspace.data import Data
 from attnspace.documents.validation import validate
 from attnspace.errors import DataError
 
@@ -72,9 +72,9 @@ def write_folder(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), count:
 
 
 class Section(BaseModel):
-    data: DataConfig
+    data: Data
 
 
-def config(**data) -> DataConfig:
+def config(**data) -> Data:
     """The `data` section of a study."""
     return validate(Section, {"data": data}, DataError).data

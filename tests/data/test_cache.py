@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from attnspace.data import cache as cache_module
-from attnspace.data import decoder, digests, load
+from attnspace.data import decoder, digests
 from attnspace.data.folders import cache_folder
 from attnspace.errors import DataError
 from tests.data.made_images import config, encoded, write_folder, write_set
@@ -49,7 +49,7 @@ def whole(data) -> torch.Tensor:
 
 
 def test_the_second_start_neither_decodes_nor_reads_the_source(parquet, decodings, digested):
-    first, second = load(parquet), load(parquet)
+    first, second = parquet.load(), parquet.load()
     assert (decodings, digested) == (["training"], [1])
     assert torch.equal(whole(first), whole(second))
     assert (first.fingerprint, first.mean.tolist(), first.notes) == (
@@ -60,16 +60,16 @@ def test_the_second_start_neither_decodes_nor_reads_the_source(parquet, decoding
 
 
 def test_the_same_bytes_elsewhere_are_digested_but_not_decoded_again(parquet, tmp_path, decodings, digested):
-    load(parquet)
+    parquet.load()
     write_set(tmp_path / "copy")
-    load(config(kind="parquet", path=str(tmp_path / "copy"), validation=10))
+    config(kind="parquet", path=str(tmp_path / "copy"), validation=10).load()
     assert (decodings, digested) == (["training"], [1, 1])
 
 
 def test_other_settings_are_decoded_into_folders_of_their_own(parquet, decodings, cache):
-    load(parquet)
+    parquet.load()
     for change in ({"size": 4}, {"channels": 1}):
-        load(parquet.model_copy(update=change))
+        parquet.model_copy(update=change).load()
     assert decodings == ["training"] * 3
     assert len(list((cache / "images").iterdir())) == 3
 
@@ -77,12 +77,12 @@ def test_other_settings_are_decoded_into_folders_of_their_own(parquet, decodings
 def test_a_change_of_the_source_is_noticed(tmp_path, decodings):
     write_folder(tmp_path / "set")
     chosen = config(kind="image_folder", path=str(tmp_path / "set"), validation=4, test_images=4)
-    before = load(chosen).fingerprint
+    before = chosen.load().fingerprint
     file = tmp_path / "set" / "cat" / "003.png"
     stamp = file.stat()
     file.write_bytes(encoded(77))
     os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as `cp -p` leaves it
-    assert load(chosen).fingerprint != before
+    assert chosen.load().fingerprint != before
     assert len(decodings) == 2
 
 
@@ -95,7 +95,7 @@ def test_a_source_that_changes_while_it_is_decoded_is_not_kept(parquet, tmp_path
 
     monkeypatch.setattr(cache_module, "decode_source", changed)
     with pytest.raises(DataError, match=r"^path: .* changed while it was read; start again$"):
-        load(parquet)
+        parquet.load()
     assert not list((cache / "images").iterdir())
 
 
@@ -115,19 +115,19 @@ def test_a_source_that_changes_while_it_is_decoded_is_not_kept(parquet, tmp_path
     ],
 )
 def test_a_damaged_folder_is_decoded_again(parquet, cache, decodings, damage):
-    before = whole(load(parquet))
+    before = whole(parquet.load())
     damage(next((cache / "images").iterdir()))
-    assert torch.equal(whole(load(parquet)), before)
-    load(parquet)
+    assert torch.equal(whole(parquet.load()), before)
+    parquet.load()
     assert decodings == ["training"] * 2
     assert [folder.name for folder in (cache / "images").iterdir() if ".partial-" in folder.name] == []
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
 def test_a_damaged_digest_gives_no_wrong_images(parquet, cache, content):
-    before = whole(load(parquet))
+    before = whole(parquet.load())
     next((cache / "digests").iterdir()).write_bytes(content)
-    assert torch.equal(whole(load(parquet)), before)
+    assert torch.equal(whole(parquet.load()), before)
 
 
 def test_a_full_disk_is_named_with_what_is_needed_and_leaves_nothing(parquet, cache, monkeypatch):
@@ -136,7 +136,7 @@ def test_a_full_disk_is_named_with_what_is_needed_and_leaves_nothing(parquet, ca
 
     monkeypatch.setattr(decoder.np, "save", full)
     with pytest.raises(DataError) as raised:
-        load(parquet)
+        parquet.load()
     message = str(raised.value)
     assert message.startswith(
         f"{cache}: decoded images cannot be kept here: No space left on device; they need 4.3 kB; "
@@ -156,7 +156,7 @@ def test_a_disk_that_is_really_full_ends_no_process(tmp_path, monkeypatch):
         write_set(tmp_path / "set", train=200)
         chosen = config(kind="parquet", path=str(tmp_path / "set"), validation=10, size=64)
         with pytest.raises(DataError, match=r"No space left on device; they need 2.5 MB; .* are free; make room"):
-            load(chosen)
+            chosen.load()
         assert not list((small / "images").iterdir())
     finally:
         subprocess.run(["umount", str(small)], check=True)
@@ -168,7 +168,7 @@ def test_a_cache_that_cannot_be_made_is_named(parquet, tmp_path, monkeypatch):
     with pytest.raises(
         DataError, match=r"below: decoded images cannot be kept here: Not a directory; make room, or set"
     ):
-        load(parquet)
+        parquet.load()
 
 
 def test_a_stop_by_the_user_leaves_nothing(parquet, cache, monkeypatch):
@@ -176,9 +176,9 @@ def test_a_stop_by_the_user_leaves_nothing(parquet, cache, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        load(parquet, stopped)
+        parquet.load(stopped)
     assert not (cache / "images").exists() or not list((cache / "images").iterdir())
-    assert len(load(parquet).train) == 30
+    assert len(parquet.load().train) == 30
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next_and_never_read(parquet, tmp_path, cache):
@@ -190,29 +190,29 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_never_read(parque
             real(*given)
             os.kill(os.getpid(), signal.SIGKILL)
         cache.decode_source = killed
-        load(ParquetConfig(kind="parquet", path={str(tmp_path / "set")!r}, validation=10))
+        ParquetConfig(kind="parquet", path={str(tmp_path / "set")!r}, validation=10).load()
     """
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
     assert ended.returncode == -signal.SIGKILL
     (left,) = (cache / "images").iterdir()
     assert ".partial-" in left.name
-    assert len(load(parquet).train) == 30
+    assert len(parquet.load().train) == 30
     (kept,) = (cache / "images").iterdir()
     assert ".partial-" not in kept.name
 
 
 def test_the_folder_of_a_process_that_runs_is_left_alone(parquet, cache):
-    load(parquet)
+    parquet.load()
     (kept,) = (cache / "images").iterdir()
     busy = kept.with_name(f"other.partial-{socket.gethostname()}-{os.getppid()}-00000000")
     busy.mkdir()
-    load(parquet.model_copy(update={"size": 4}))
+    parquet.model_copy(update={"size": 4}).load()
     assert busy.exists()
 
 
 def start(chosen, gate, results):
     gate.wait()
-    data = load(chosen)
+    data = chosen.load()
     results.put((data.fingerprint, int(data.train.images.read().sum())))
 
 
@@ -226,7 +226,7 @@ def test_two_processes_that_decode_the_same_both_succeed(parquet, cache):
     for process in both:
         process.join()
     assert [process.exitcode for process in both] == [0, 0]
-    assert found == {(load(parquet).fingerprint, int(load(parquet).train.images.read().sum()))}
+    assert found == {(parquet.load().fingerprint, int(parquet.load().train.images.read().sum()))}
     assert len(list((cache / "images").iterdir())) == 1
 
 
@@ -235,23 +235,23 @@ def test_a_folder_that_another_process_finished_first_is_used(parquet, cache, mo
 
     def overtaken(*given):
         monkeypatch.setattr(cache_module, "decode_source", real)
-        load(parquet)
+        parquet.load()
         real(*given)
 
     monkeypatch.setattr(cache_module, "decode_source", overtaken)
-    assert len(load(parquet).train) == 30
+    assert len(parquet.load().train) == 30
     assert len(list((cache / "images").iterdir())) == 1
 
 
 def test_a_file_that_is_cut_off_later_is_an_error_not_the_end(parquet, cache):
-    data = load(parquet)
+    data = parquet.load()
     os.truncate(next((cache / "images").iterdir()) / "images.npy", 2_000)
     with pytest.raises(DataError, match=r"images.npy: was cut off; start again: it is decoded anew"):
         data.train.images.read()
 
 
 def test_rows_are_read_in_the_order_asked_for(parquet):
-    images = load(parquet).train.images
+    images = parquet.load().train.images
     everything = images.read()
     chosen = torch.tensor([5, 6, 7, 2, 2, 29, 0])
     assert torch.equal(images.read(chosen), everything[chosen])
@@ -261,7 +261,7 @@ def test_rows_are_read_in_the_order_asked_for(parquet):
 
 def test_the_watch_is_told_of_reading_and_decoding(parquet):
     told = []
-    load(parquet, lambda *said: told.append(said)).sealed_test()
+    parquet.load(lambda *said: told.append(said)).sealed_test()
     assert sum(what == "read bytes" for what, *_ in told) == 2
     assert told[-1] == ("decode test images", 8, 8)
     assert ("decode training images", 40, 40) in told

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits as sklearn_digits
 
-from attnspace.data import DigitsConfig, load
+from attnspace.data import DigitsConfig
 
 
 def keys(split) -> list[bytes]:
@@ -10,28 +10,28 @@ def keys(split) -> list[bytes]:
 
 
 def test_splits_are_disjoint_and_cover_the_set():
-    data, test = load(DigitsConfig()), load(DigitsConfig()).sealed_test()
+    data, test = DigitsConfig().load(), DigitsConfig().load().sealed_test()
     assert (len(data.train), len(data.validation), len(test)) == (797, 500, 500)
     whole = np.ascontiguousarray(sklearn_digits().images, dtype=np.uint8)
     assert sorted(keys(data.train) + keys(data.validation) + keys(test)) == sorted(image.tobytes() for image in whole)
 
 
 def test_splits_are_always_the_same_and_stratified():
-    one, other = load(DigitsConfig()), load(DigitsConfig())
+    one, other = DigitsConfig().load(), DigitsConfig().load()
     assert torch.equal(one.validation.images, other.validation.images)
     counts = torch.bincount(one.validation.labels)
     assert counts.max() - counts.min() <= 2
 
 
 def test_fewer_training_images_leave_validation_and_test_alone():
-    few, all_ = load(DigitsConfig(train_images=100)), load(DigitsConfig())
+    few, all_ = DigitsConfig(train_images=100).load(), DigitsConfig().load()
     assert len(few.train) == 100
     assert set(keys(few.train)) <= set(keys(all_.train))
     assert torch.equal(few.validation.images, all_.validation.images)
 
 
 def test_normalisation_is_that_of_the_training_images():
-    data = load(DigitsConfig(train_images=200))
+    data = DigitsConfig(train_images=200).load()
     pixels = data.train.images.float()
     torch.testing.assert_close(data.mean, pixels.mean((0, 2, 3)))
     torch.testing.assert_close(data.std, pixels.std((0, 2, 3)))
@@ -41,7 +41,7 @@ def test_normalisation_is_that_of_the_training_images():
 
 
 def test_on_a_larger_canvas_each_digit_stands_somewhere_whole():
-    plain, placed = load(DigitsConfig()), load(DigitsConfig(canvas=11))
+    plain, placed = DigitsConfig().load(), DigitsConfig(canvas=11).load()
     assert placed.input_shape == (1, 11, 11)
     corners = set()
     for before, after in zip(plain.train.images, placed.train.images, strict=True):
@@ -51,4 +51,4 @@ def test_on_a_larger_canvas_each_digit_stands_somewhere_whole():
         assert after.sum() == before.sum()
         corners.add(found[0])
     assert len(corners) == 16
-    assert torch.equal(load(DigitsConfig(canvas=11)).train.images, placed.train.images)
+    assert torch.equal(DigitsConfig(canvas=11).load().train.images, placed.train.images)

@@ -1,7 +1,6 @@
 import pytest
 from PIL import Image
 
-from attnspace.data import load
 from attnspace.errors import DataError
 from tests.data.made_images import config, encoded, pixels, write_folder
 
@@ -16,7 +15,7 @@ def keys(split) -> list[bytes]:
 
 def test_folders_name_the_classes_in_order_and_test_images_are_drawn(tmp_path):
     write_folder(tmp_path / "set", ("dog", "cat"))
-    data, test = load(folder(tmp_path / "set")), load(folder(tmp_path / "set")).sealed_test()
+    data, test = folder(tmp_path / "set").load(), folder(tmp_path / "set").load().sealed_test()
     assert data.classes == ("cat", "dog")
     assert (len(data.train), len(data.validation), len(test)) == (12, 4, 4)
     assert data.notes == ("there is no test split: 4 of the 20 images were drawn for it, class by class",)
@@ -29,7 +28,7 @@ def test_folders_name_the_classes_in_order_and_test_images_are_drawn(tmp_path):
 def test_folders_of_training_and_test_images_are_taken_as_they_are(tmp_path):
     write_folder(tmp_path / "train")
     write_folder(tmp_path / "val", count=3, seed=50)
-    data = load(folder(tmp_path, test="val"))
+    data = folder(tmp_path, test="val").load()
     assert (len(data.train), len(data.validation), len(data.sealed_test())) == (16, 4, 6)
     assert data.notes == ()
 
@@ -46,7 +45,7 @@ def test_nested_images_count_hidden_ones_do_not_and_other_files_are_noted(tmp_pa
     (tmp_path / "set" / "list.csv").write_text("")
     (tmp_path / "set" / ".git").mkdir()
     (tmp_path / "set" / "eel").mkdir()
-    data = load(folder(tmp_path / "set"))
+    data = folder(tmp_path / "set").load()
     assert len(data.train) + len(data.validation) + len(data.sealed_test()) == 21
     assert data.notes[:2] == (
         "2 files of set are no images and are ignored",
@@ -57,21 +56,21 @@ def test_nested_images_count_hidden_ones_do_not_and_other_files_are_noted(tmp_pa
 def test_the_fingerprint_is_the_same_in_two_places(tmp_path):
     write_folder(tmp_path / "one")
     write_folder(tmp_path / "other" / "deep")
-    assert load(folder(tmp_path / "one")).fingerprint == load(folder(tmp_path / "other" / "deep")).fingerprint
+    assert folder(tmp_path / "one").load().fingerprint == folder(tmp_path / "other" / "deep").load().fingerprint
     (tmp_path / "one" / "cat" / "000.png").rename(tmp_path / "one" / "dog" / "999.png")
-    assert load(folder(tmp_path / "one")).fingerprint != load(folder(tmp_path / "other" / "deep")).fingerprint
+    assert folder(tmp_path / "one").load().fingerprint != folder(tmp_path / "other" / "deep").load().fingerprint
 
 
 def test_images_of_many_sizes_need_a_size(tmp_path):
     write_folder(tmp_path / "set")
     (tmp_path / "set" / "cat" / "wide.png").write_bytes(encoded(1, width=9, height=5))
     with pytest.raises(DataError) as raised:
-        load(folder(tmp_path / "set"))
+        folder(tmp_path / "set").load()
     assert str(raised.value) == (
         "size: the first 21 images have 2 sizes, W x H: 6 x 6 (20), 9 x 5 (1); "
         "set size: they are resized and cut to size x size"
     )
-    assert load(folder(tmp_path / "set", size=4)).input_shape == (3, 4, 4)
+    assert folder(tmp_path / "set", size=4).load().input_shape == (3, 4, 4)
 
 
 def test_test_images_of_another_size_are_an_error(tmp_path):
@@ -79,7 +78,7 @@ def test_test_images_of_another_size_are_an_error(tmp_path):
     (tmp_path / "test" / "cat").mkdir(parents=True)
     (tmp_path / "test" / "cat" / "wide.png").write_bytes(encoded(1, width=9, height=5))
     with pytest.raises(DataError) as raised:
-        load(folder(tmp_path)).sealed_test()
+        folder(tmp_path).load().sealed_test()
     assert str(raised.value) == "size: test images are 9 x 5 pixels, training images 6 x 6; set size"
 
 
@@ -87,7 +86,7 @@ def test_a_class_that_only_test_has_is_an_error(tmp_path):
     write_folder(tmp_path / "train")
     write_folder(tmp_path / "test", ("cat", "eel"), count=2)
     with pytest.raises(DataError) as raised:
-        load(folder(tmp_path))
+        folder(tmp_path).load()
     assert str(raised.value) == (
         "test: test holds images of classes that no training image has: eel; allowed: cat, dog"
     )
@@ -98,12 +97,12 @@ def test_an_image_that_is_cut_off_is_named(tmp_path):
     file = tmp_path / "set" / "dog" / "004.png"
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(DataError) as raised:
-        load(folder(tmp_path / "set"))
+        folder(tmp_path / "set").load()
     assert str(raised.value) == (
         "path: 1 of 20 training images cannot be used: dog/004.png cannot be decoded: image file is truncated; "
         "mend them, or leave them out with faulty: skip"
     )
-    data = load(folder(tmp_path / "set", faulty="skip"))
+    data = folder(tmp_path / "set", faulty="skip").load()
     assert len(data.train) == 11
 
 
@@ -112,7 +111,7 @@ def test_a_decompression_bomb_is_a_fault_not_a_wait(tmp_path):
     for name, width in (("bomb", 10_000), ("worse", 20_000)):
         Image.new("1", (width, 10_000)).save(tmp_path / "set" / "dog" / f"{name}.png")
     with pytest.raises(DataError) as raised:
-        load(folder(tmp_path / "set"))
+        folder(tmp_path / "set").load()
     assert str(raised.value) == (
         "path: 2 of 22 training images cannot be used: "
         "dog/bomb.png is 10,000 x 10,000 pixels large, more than 89,478,485 in all; "
@@ -147,7 +146,7 @@ def test_a_folder_without_images_is_explained(tmp_path, made, message):
         if name:
             (tmp_path / "set" / name / "a.png").write_bytes(encoded(1))
     with pytest.raises(DataError) as raised:
-        load(folder(tmp_path / "set"))
+        folder(tmp_path / "set").load()
     assert str(raised.value) == message.format(path=tmp_path / "set")
 
 
@@ -155,11 +154,11 @@ def test_an_empty_test_folder_is_an_error(tmp_path):
     write_folder(tmp_path / "train")
     (tmp_path / "test" / "cat").mkdir(parents=True)
     with pytest.raises(DataError, match=r'^test: test holds no images; got "test"$'):
-        load(folder(tmp_path))
+        folder(tmp_path).load()
 
 
 def test_a_link_to_nothing_is_named(tmp_path):
     write_folder(tmp_path / "set")
     (tmp_path / "set" / "cat" / "link.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.raises(DataError, match=r"^path: .*link.png cannot be read: No such file or directory$"):
-        load(folder(tmp_path / "set"))
+        folder(tmp_path / "set").load()

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from attnspace.data import load, located
 from attnspace.errors import DataError
 from tests.data.made_images import config
 
@@ -14,7 +13,7 @@ def imported(function="made", args=None, **given):
 
 @pytest.mark.parametrize("kind", ["tensor", "array"])
 def test_images_of_a_function_are_split_as_others_are(kind):
-    data = load(imported(args={"kind": kind, "names": ["cat", "dog"]}))
+    data = imported(args={"kind": kind, "names": ["cat", "dog"]}).load()
     assert (len(data.train), len(data.validation), len(data.sealed_test())) == (16, 4, 6)
     assert data.input_shape == (3, 4, 5)
     assert data.classes == ("cat", "dog")
@@ -25,22 +24,22 @@ def test_images_of_a_function_are_split_as_others_are(kind):
 
 
 def test_a_validation_split_of_its_own_is_taken():
-    data = load(imported(args={"validation": 8}))
+    data = imported(args={"validation": 8}).load()
     assert (len(data.train), len(data.validation)) == (20, 8)
 
 
 def test_without_test_images_they_are_drawn():
     chosen = imported(args={"test": 0})
-    assert load(chosen).notes == ("there is no test split: 4 of the 20 images were drawn for it, class by class",)
-    assert (len(load(chosen).train), len(load(chosen).sealed_test())) == (12, 4)
+    assert chosen.load().notes == ("there is no test split: 4 of the 20 images were drawn for it, class by class",)
+    assert (len(chosen.load().train), len(chosen.load().sealed_test())) == (12, 4)
 
 
 def test_the_fingerprint_is_of_the_images_not_of_the_function():
-    prints = {load(imported(args={"kind": kind})).fingerprint for kind in ("tensor", "array")}
+    prints = {imported(args={"kind": kind}).load().fingerprint for kind in ("tensor", "array")}
     assert len(prints) == 1
-    assert load(imported(args={"train": 22})).fingerprint not in prints
-    assert load(imported(split_seed=1)).fingerprint not in prints
-    assert load(imported(args={"test": 8})).fingerprint in prints
+    assert imported(args={"train": 22}).load().fingerprint not in prints
+    assert imported(split_seed=1).load().fingerprint not in prints
+    assert imported(args={"test": 8}).load().fingerprint in prints
 
 
 @pytest.mark.parametrize(
@@ -92,17 +91,17 @@ def test_the_fingerprint_is_of_the_images_not_of_the_function():
 )
 def test_what_a_function_returns_is_checked(function, args, message):
     with pytest.raises(DataError) as raised:
-        load(imported(function, args))
+        imported(function, args).load()
     assert str(raised.value) == f"import: {message}"
 
 
 @pytest.mark.parametrize("function", ["bfloat", "ragged"])
 def test_what_is_no_array_is_said(function):
     with pytest.raises(DataError, match=r"^import: train holds what is no array: "):
-        load(imported(function))
+        imported(function).load()
 
 
 def test_a_file_beside_the_study_may_be_imported(tmp_path):
     (tmp_path / "mine.py").write_text("from tests.data.functions import made as images\n")
-    chosen = located(config(**{"import": "mine.py:images", "validation": 4}), tmp_path)
-    assert len(load(chosen).train) == 16
+    chosen = config(**{"import": "mine.py:images", "validation": 4}).located(tmp_path)
+    assert len(chosen.load().train) == 16

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from attnspace.data import DigitsConfig, load, located, progress, progress_bar
+from attnspace.data import DigitsConfig, progress, progress_bar
 from attnspace.data.hub import HubPath
 from attnspace.errors import DataError
 from tests.data.made_images import config, write_set
@@ -24,9 +24,9 @@ def test_a_study_that_says_nothing_has_digits():
 
 def test_external_data_have_a_shape_and_no_images():
     chosen = config(kind="external", shape=[3, 32, 24], classes=7)
-    data = load(chosen)
+    data = chosen.load()
     assert data.input_shape == (3, 32, 24)
-    assert (len(data.train), len(data.validation), len(load(chosen).sealed_test()), len(data.classes)) == (0, 0, 0, 7)
+    assert (len(data.train), len(data.validation), len(chosen.load().sealed_test()), len(data.classes)) == (0, 0, 0, 7)
     assert data.fingerprint == "external/3x32x24/7"
 
 
@@ -62,7 +62,7 @@ def test_a_data_set_of_the_hub_is_downloaded_at_one_commit(tmp_path, monkeypatch
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert len(load(config(kind="parquet", path=HUB, validation=10)).train) == 30
+    assert len(config(kind="parquet", path=HUB, validation=10).load().train) == 30
     patterns = [
         f"plain_text/{name}" for name in ("train*.parquet", "*/train*.parquet", "test*.parquet", "*/test*.parquet")
     ]
@@ -92,24 +92,24 @@ def test_without_internet_what_was_downloaded_before_is_used(tmp_path, monkeypat
         return str(tmp_path / "snapshot")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", kept)
-    assert len(load(config(kind="parquet", path=HUB, validation=10)).train) == 30
+    assert len(config(kind="parquet", path=HUB, validation=10).load().train) == 30
     assert asked == [True]
 
 
 def test_missing_data_say_both_ways_to_get_them(monkeypatch, tmp_path):
     with pytest.raises(DataError) as raised:
-        load(config(kind="parquet", path=HUB))
+        config(kind="parquet", path=HUB).load()
     assert str(raised.value) == (
         f"path: cannot be downloaded: no route to the hub: {HUB}; {BOTH_WAYS.format(written='')}"
     )
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(DataError) as raised:
-        load(config(kind="parquet", path=HUB))
+        config(kind="parquet", path=HUB).load()
     assert str(raised.value) == (
         f"path: cannot be downloaded: huggingface_hub is not installed: {HUB}; {BOTH_WAYS.format(written='')}"
     )
     with pytest.raises(DataError) as raised:
-        load(config(kind="parquet", path=str(tmp_path / "nowhere")))
+        config(kind="parquet", path=str(tmp_path / "nowhere")).load()
     written = " and write path: hf://datasets/OWNER/NAME"
     assert str(raised.value) == (
         f"path: there is no folder or file: {tmp_path / 'nowhere'}; {BOTH_WAYS.format(written=written)}"
@@ -119,16 +119,16 @@ def test_missing_data_say_both_ways_to_get_them(monkeypatch, tmp_path):
 @pytest.mark.parametrize("kind", ["parquet", "image_folder"])
 def test_paths_are_seen_from_the_study_and_a_local_copy_stands_for_them(kind, tmp_path):
     chosen = config(kind=kind, path="../images")
-    assert located(chosen, tmp_path / "studies").path == str(tmp_path / "images")
-    assert located(config(kind=kind, path="/images"), tmp_path).path == "/images"
-    assert located(config(kind=kind, path="~/images"), tmp_path).path == str(Path.home() / "images")
-    assert located(chosen, tmp_path, Path("/copy")).path == "/copy"
-    assert located(chosen, tmp_path, Path("copy")).path == str(Path.cwd() / "copy")
+    assert chosen.located(tmp_path / "studies").path == str(tmp_path / "images")
+    assert config(kind=kind, path="/images").located(tmp_path).path == "/images"
+    assert config(kind=kind, path="~/images").located(tmp_path).path == str(Path.home() / "images")
+    assert chosen.located(tmp_path, Path("/copy")).path == "/copy"
+    assert chosen.located(tmp_path, Path("copy")).path == str(Path.cwd() / "copy")
 
 
 def test_paths_of_the_hub_are_the_same_from_everywhere(tmp_path):
-    assert located(config(kind="parquet", path=HUB), tmp_path).path == HUB
-    assert located(config(kind="parquet", path=HUB), tmp_path, Path("/copy")).path == "/copy"
+    assert config(kind="parquet", path=HUB).located(tmp_path).path == HUB
+    assert config(kind="parquet", path=HUB).located(tmp_path, Path("/copy")).path == "/copy"
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_paths_of_the_hub_are_the_same_from_everywhere(tmp_path):
 )
 def test_data_without_a_path_have_no_local_copy(data, tmp_path):
     chosen = config(**data)
-    assert located(chosen, tmp_path) == chosen
+    assert chosen.located(tmp_path) == chosen
     with pytest.raises(DataError) as raised:
-        located(chosen, tmp_path, Path("/copy"))
+        chosen.located(tmp_path, Path("/copy"))
     assert str(raised.value) == (
         f"kind: data of kind {chosen.kind} have no path that a local copy could stand for; "
         'got "/copy"; leave out --data, and unset ATTNSPACE_DATA'

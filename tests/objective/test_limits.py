@@ -9,9 +9,9 @@ import pytest
 from attnspace.costs import network as costing
 from attnspace.costs.latency import latency
 from attnspace.errors import StudyError
-from attnspace.objective.limits import Costs, Limits
+from attnspace.objective.limits import Limits
 from attnspace.record.ledger import Ledger
-from attnspace.search.feasibility import Appraisal
+from attnspace.search.feasibility import Feasibility
 from attnspace.study.loading import prepare
 
 WIDE = {
@@ -21,6 +21,10 @@ WIDE = {
         {"kind": "conv2d", "kernel": {"$choice": [1, 3, 5, 7]}, "depthwise": {"$choice": [True, False]}, "out": "C"}
     ],
 }
+
+
+def costs(params: float, flops: float, activation_bytes: float) -> dict[str, float]:
+    return {"params": params, "flops": flops, "activation_bytes": activation_bytes}
 
 
 @pytest.fixture
@@ -41,13 +45,13 @@ def wide(tiny):
     ],
 )
 def test_a_limit_is_on_the_whole_or_over_the_plain_backbone(limit, cost, excess):
-    found = Limits(**limit).excesses(Costs(cost, 0, 0), Costs(1000, 0, 0))
+    found = Limits(**limit).excesses(costs(cost, 0, 0), costs(1000, 0, 0))
     assert [str(one) for one in found] == ([excess] if excess else [])
 
 
 def test_the_worst_excess_comes_first():
     limits = Limits(params=100, flops=100)
-    found = limits.excesses(Costs(150, 300, 0), Costs(1, 1, 0))
+    found = limits.excesses(costs(150, 300, 0), costs(1, 1, 0))
     assert [one.name for one in found] == ["flops", "params"]
 
 
@@ -57,15 +61,15 @@ def test_designs_beyond_the_limits_are_never_trained(wide, write, tmp_path, run,
     wide["search"] |= {"trials": 40, "sampler": sampler}
     study = prepare(write(wide))
     outcome, rows = run(study, tmp_path / "run")
-    plain = rows[0].params
+    plain = rows[0].costs["params"]
     trials = [row for row in rows if row.role == "trial"]
     assert trials
-    assert all(row.params <= 1.2 * plain for row in trials)
+    assert all(row.costs["params"] <= 1.2 * plain for row in trials)
     assert outcome.exhausted
     within = {
         design.identity
         for design in map(study.design, study.space.enumerate())
-        if not Appraisal(study).excesses(design)
+        if not Feasibility(study).excesses(design)
     }
     assert {row.design for row in trials} == within
 
@@ -73,11 +77,11 @@ def test_designs_beyond_the_limits_are_never_trained(wide, write, tmp_path, run,
 def test_a_design_that_is_too_heavy_is_made_lighter(wide, write):
     wide["objective"] = {"maximize": "val_accuracy", "subject_to": {"params_overhead": 0.2}}
     study = prepare(write(wide))
-    appraisal = Appraisal(study)
+    feasibility = Feasibility(study)
     heavy = study.space.answered({"block.excite.0.kernel": 7, "placement.stages": "1+2+3"})
-    assert appraisal.excesses_of(heavy)
-    mended = appraisal.repaired(heavy, random.Random(0))
-    assert appraisal.excesses_of(mended) == []
+    assert feasibility.excesses_of(heavy)
+    mended = feasibility.repaired(heavy, random.Random(0))
+    assert feasibility.excesses_of(mended) == []
 
 
 def test_limits_that_nothing_meets_are_told_at_once(wide, write):
@@ -93,7 +97,7 @@ def test_limits_that_nothing_meets_are_told_at_once(wide, write):
     ):
         wide["objective"] = {"maximize": "val_accuracy", "subject_to": limits}
         with pytest.raises(StudyError, match=re.escape(message)) as caught:
-            Appraisal(prepare(write(wide))).demand()
+            Feasibility(prepare(write(wide))).require_feasible()
         assert re.search(r"none of the space's 28 designs meets the limits|nothing meets the limits", str(caught.value))
         assert "objective.subject_to" in str(caught.value)
 
@@ -101,22 +105,22 @@ def test_limits_that_nothing_meets_are_told_at_once(wide, write):
 def test_in_a_large_space_what_is_light_is_found_and_what_is_not_is_told_in_seconds(tiny, write):
     tiny["space"] = {"block": {"$any": "gate"}, "placement": {"stages": {"$subset": [1, 2, 3]}}}
     tiny["objective"] = {"maximize": "val_accuracy", "subject_to": {"params_overhead": 0.0001}}
-    Appraisal(prepare(write(tiny))).demand()
+    Feasibility(prepare(write(tiny))).require_feasible()
     tiny["objective"]["subject_to"] = {"params_overhead": 0.0}
     began = time.monotonic()
     with pytest.raises(StudyError, match=r"none of \d+ random designs, nor one made lighter, meets the limits"):
-        Appraisal(prepare(write(tiny))).demand()
+        Feasibility(prepare(write(tiny))).require_feasible()
     assert time.monotonic() - began < 60  # 10 s on an idle machine
 
 
 def test_costs_are_those_of_the_network_and_leave_no_trace(wide, write):
     study = prepare(write(wide))
-    appraisal = Appraisal(study)
+    feasibility = Feasibility(study)
     for filling in list(study.space.enumerate())[::5]:
         design = study.design(filling)
-        found = appraisal.costs(design)
+        found = feasibility.costs(design)
         whole = costing.cost(study.network(design), study.data.input_shape)
-        assert (found.params, found.flops, found.activation_bytes) == (
+        assert (found["params"], found["flops"], found["activation_bytes"]) == (
             whole.params,
             whole.flops,
             whole.activation_bytes,
@@ -127,15 +131,17 @@ def test_latency_is_measured_once_and_kept(tiny, write, tmp_path, run, monkeypat
     tiny["objective"] = {"maximize": "val_accuracy", "minimize": "latency_ms", "subject_to": {"latency_ms": 1000}}
     study = prepare(write(tiny))
     _, rows = run(study, tmp_path / "run")
-    assert all(row.latency_low_ms <= row.latency_ms <= row.latency_high_ms for row in rows)
+    assert all(row.costs["latency_low_ms"] <= row.costs["latency_ms"] <= row.costs["latency_high_ms"] for row in rows)
 
     def not_again(*args, **kwargs):
         raise AssertionError
 
-    monkeypatch.setattr("attnspace.study.appraisal.latency", not_again)
+    monkeypatch.setattr("attnspace.search.feasibility.latency", not_again)
     ledger = Ledger(tmp_path / "run" / "ledger.db")
-    kept = Appraisal(study, ledger)
-    assert [kept.costs(design).latency_ms for design in study.baselines] == [row.latency_ms for row in rows[:5]]
+    kept = Feasibility(study, ledger)
+    assert [kept.costs(design)["latency_ms"] for design in study.baselines] == [
+        row.costs["latency_ms"] for row in rows[:5]
+    ]
 
 
 def test_a_latency_is_the_median_of_warm_runs():

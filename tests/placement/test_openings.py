@@ -182,7 +182,7 @@ def test_cost_counts_what_is_inserted(model):
 def test_positions_of_opened_slots_are_names_and_no_promises(model):
     """`pre` is on the residual branch alone here, so that a block there is another network."""
     add_sites(model, {"post_add": "layer*.*", "pre": {"before": "layer*.*.conv1"}}, SHAPE)
-    assert all(slot.map == slot.name for slot in slots(model, SHAPE))
+    assert all(slot.same_as == slot.name for slot in slots(model, SHAPE))
 
 
 def test_slots_are_opened_in_several_calls(model):

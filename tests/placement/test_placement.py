@@ -196,13 +196,13 @@ def test_a_design_file_goes_into_a_model(tmp_path):
 
 
 def test_post_add_and_the_next_pre_are_one_place_unless_something_lies_between(model):
-    maps = {slot.name: slot.map for slot in slots(model, SHAPE)}
+    maps = {slot.name: slot.same_as for slot in slots(model, SHAPE)}
     assert maps["stage1.block2.pre"] == "stage1.block1.post_add"
     assert maps["stage2.block1.pre"] == "stage1.block2.post_add"
     assert maps["stage1.block1.pre"] == "stage1.block1.pre"
     assert sum(name != first for name, first in maps.items()) == 5
     pooled = nn.Sequential(Site(1, 1, "post_add"), nn.AvgPool2d(2), Site(2, 1, "pre"))
-    assert [slot.map for slot in slots(pooled, SHAPE)] == ["0", "2"]
+    assert [slot.same_as for slot in slots(pooled, SHAPE)] == ["0", "2"]
 
 
 def test_sites_make_slots_of_any_model():

@@ -6,7 +6,7 @@ from attnspace.errors import RunError
 from attnspace.record.results import load
 from attnspace.search.migration import migrate
 from attnspace.study.loading import prepare
-from attnspace.study.run_directory import Run
+from attnspace.study.run_directory import RunDirectory
 from tests.searching import facts
 
 
@@ -25,7 +25,7 @@ def test_a_larger_space_takes_everything_over_and_goes_on(earlier, tiny, write, 
     study = prepare(write(tiny, "larger.yaml"))
     with pytest.raises(RunError, match=r"belongs to another study: space\.block.*attnspace migrate"):
         run(study, tmp_path / "earlier")
-    found = migrate(study, tmp_path / "earlier", Run(tmp_path / "larger"))
+    found = migrate(study, tmp_path / "earlier", RunDirectory(tmp_path / "larger"))
     assert (found.taken, found.trials, found.left) == (13, 8, {})
     outcome, rows = run(study, tmp_path / "larger")
     assert outcome.evaluations == 2
@@ -37,7 +37,7 @@ def test_a_smaller_space_leaves_behind_what_is_no_member(earlier, tiny, write, t
     tiny["space"]["block"]["excite"] = [{"kind": "fc", "reduction": {"$choice": [2, 4]}}]
     tiny["baselines"] = {"extra": ["ese"]}
     study = prepare(write(tiny, "smaller.yaml"))
-    found = migrate(study, tmp_path / "earlier", Run(tmp_path / "smaller"))
+    found = migrate(study, tmp_path / "earlier", RunDirectory(tmp_path / "smaller"))
     outside = [row for row in earlier if row.role == "trial" and row.choices["block.excite.0.reduction"] == 8]
     assert found.left == {"not in the study's space": len(outside)}
     assert found.taken == 13 - len(outside)
@@ -49,7 +49,7 @@ def test_a_smaller_space_leaves_behind_what_is_no_member(earlier, tiny, write, t
 
 def test_what_the_limits_forbid_stays_behind(earlier, tiny, write, tmp_path):
     tiny["objective"] = {"maximize": "val_accuracy", "subject_to": {"params": 0}}
-    found = migrate(prepare(write(tiny, "limited.yaml")), tmp_path / "earlier", Run(tmp_path / "limited"))
+    found = migrate(prepare(write(tiny, "limited.yaml")), tmp_path / "earlier", RunDirectory(tmp_path / "limited"))
     assert found.left == {"beyond the study's limits": 8}
     assert found.taken == 5
 
@@ -59,7 +59,7 @@ def test_a_search_goes_on_alike_however_often_it_is_resumed_after_a_migration(ea
     tiny["search"]["trials"] = 9
     study = prepare(write(tiny, "changed.yaml"))
     for name in ("one", "other"):
-        migrate(study, tmp_path / "earlier", Run(tmp_path / name))
+        migrate(study, tmp_path / "earlier", RunDirectory(tmp_path / name))
     _, one = run(study, tmp_path / "one")
     tiny["search"]["trials"] = 6
     run(prepare(write(tiny, "fewer.yaml")), tmp_path / "other")
@@ -70,28 +70,28 @@ def test_a_search_goes_on_alike_however_often_it_is_resumed_after_a_migration(ea
 def test_another_training_is_refused(earlier, tiny, write, tmp_path):
     tiny["train"]["lr"] = 0.5
     with pytest.raises(RunError, match=r"was trained otherwise: train\.lr is 0\.02 there and 0\.5 in the study"):
-        migrate(prepare(write(tiny, "other.yaml")), tmp_path / "earlier", Run(tmp_path / "other"))
+        migrate(prepare(write(tiny, "other.yaml")), tmp_path / "earlier", RunDirectory(tmp_path / "other"))
     assert not (tmp_path / "other").exists()
 
 
 def test_a_run_that_is_there_is_not_written_over(earlier, tiny, write, tmp_path):
     with pytest.raises(RunError, match="holds a run already; choose another directory with --to"):
-        migrate(prepare(write(tiny)), tmp_path / "earlier", Run(tmp_path / "earlier"))
+        migrate(prepare(write(tiny)), tmp_path / "earlier", RunDirectory(tmp_path / "earlier"))
     assert len(load(tmp_path / "earlier").frame) == 13
 
 
 def test_another_seed_is_refused(earlier, tiny, write, tmp_path):
     tiny["search"]["seed"] = 5
     with pytest.raises(RunError, match=r"was trained otherwise: search\.seed is 0 there and 5 in the study"):
-        migrate(prepare(write(tiny, "other.yaml")), tmp_path / "earlier", Run(tmp_path / "other"))
+        migrate(prepare(write(tiny, "other.yaml")), tmp_path / "earlier", RunDirectory(tmp_path / "other"))
 
 
 def test_costs_that_the_earlier_study_did_not_ask_for_are_found(earlier, tiny, write, tmp_path, run):
     tiny["objective"] = {"maximize": "val_accuracy", "minimize": "latency_ms"}
     study = prepare(write(tiny, "timed.yaml"))
-    migrate(study, tmp_path / "earlier", Run(tmp_path / "timed"))
+    migrate(study, tmp_path / "earlier", RunDirectory(tmp_path / "timed"))
     _, rows = run(study, tmp_path / "timed")
-    assert all(row.latency_ms > 0 for row in rows)
+    assert all(row.costs["latency_ms"] > 0 for row in rows)
 
 
 def test_a_ledger_of_an_earlier_version_is_told_from_a_damaged_one(earlier, tiny, write, tmp_path, run):

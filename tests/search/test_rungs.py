@@ -21,7 +21,10 @@ def rungs(tiny):
 def test_every_design_reaches_the_first_rung_and_the_best_half_of_each_goes_on(rungs, write, tmp_path, run):
     outcome, rows = run(prepare(write(rungs)), tmp_path / "run")
     trials = [row for row in rows if row.role == "trial"]
-    at = {epochs: {row.design: row.val_accuracy for row in trials if row.epochs == epochs} for epochs in (1, 2, 4)}
+    at = {
+        epochs: {row.design: row.metrics["val_accuracy"] for row in trials if row.epochs == epochs}
+        for epochs in (1, 2, 4)
+    }
     assert [len(at[epochs]) for epochs in (1, 2, 4)] == [8, 4, 2]
     assert set(at[4]) < set(at[2]) < set(at[1])
     assert max(at[1], key=at[1].get) in at[2]
@@ -103,9 +106,10 @@ def test_several_objectives_promote_what_few_dominate(rungs, write, tmp_path, ru
         row.design
         for row in first
         if not any(
-            other.val_accuracy >= row.val_accuracy
-            and other.params <= row.params
-            and (other.val_accuracy, -other.params) != (row.val_accuracy, -row.params)
+            other.metrics["val_accuracy"] >= row.metrics["val_accuracy"]
+            and other.costs["params"] <= row.costs["params"]
+            and (other.metrics["val_accuracy"], -other.costs["params"])
+            != (row.metrics["val_accuracy"], -row.costs["params"])
             for other in first
         )
     }
@@ -177,7 +181,7 @@ def test_a_small_search_has_a_design_trained_to_the_end(rungs, write, tmp_path, 
     _, rows = run(prepare(write(rungs)), tmp_path / "run")
     done = [row for row in rows if row.role == "trial" and row.outcome == "done"]
     assert len(done) == 1
-    first = {row.design: row.val_accuracy for row in rows if row.role == "trial" and row.epochs == 1}
+    first = {row.design: row.metrics["val_accuracy"] for row in rows if row.role == "trial" and row.epochs == 1}
     assert first[done[0].design] == max(first.values())
 
 

@@ -7,7 +7,7 @@ from attnspace.errors import RunError, RunFailed
 from attnspace.record.ledger import Ledger
 from attnspace.search.suggester import Suggester
 from attnspace.study.loading import prepare
-from attnspace.study.run_directory import Run
+from attnspace.study.run_directory import RunDirectory
 from attnspace.study.study import Study
 from tests.searching import StopAfter, facts
 
@@ -84,7 +84,7 @@ def test_an_exception_in_one_trial_is_recorded_and_the_search_goes_on(tiny, writ
     assert len(rows) == 11
     assert "cbam" in [row.name for row in failed]
     assert all(
-        row.reason.startswith("RuntimeError: out of memory (test_search.py:") and row.val_accuracy is None
+        row.reason.startswith("RuntimeError: out of memory (test_search.py:") and row.metrics["val_accuracy"] is None
         for row in failed
     )
     assert study.config.search.trials == 3
@@ -146,8 +146,8 @@ def test_a_search_killed_before_it_wrote_its_study_can_be_begun_again(tiny, writ
 def test_another_study_begun_in_the_meantime_is_noticed(tiny, write, tmp_path, monkeypatch, run):
     mine = prepare(write(tiny))
     other = prepare(write({**tiny, "train": {**tiny["train"], "lr": 0.5}}, "other.yaml"))
-    place, checks = Run(tmp_path / "run"), []
-    real = Run.check
+    place, checks = RunDirectory(tmp_path / "run"), []
+    real = RunDirectory.check
 
     def check(self, study):
         real(self, study)
@@ -155,7 +155,7 @@ def test_another_study_begun_in_the_meantime_is_noticed(tiny, write, tmp_path, m
         if len(checks) == 1:
             run(other, tmp_path / "run")
 
-    monkeypatch.setattr(Run, "check", check)
+    monkeypatch.setattr(RunDirectory, "check", check)
     with pytest.raises(RunError, match="belongs to another study"), place.opened(mine):
         pass
 
@@ -225,13 +225,13 @@ def test_one_map_has_two_names_and_one_identity(tiny, write):
 
 def test_a_directory_in_use_is_refused(tiny, write, tmp_path, run):
     study = prepare(write(tiny))
-    with Run(tmp_path / "run").opened(study), pytest.raises(RunError, match=r"is in use by process \d+"):
+    with RunDirectory(tmp_path / "run").opened(study), pytest.raises(RunError, match=r"is in use by process \d+"):
         run(study, tmp_path / "run")
 
 
 def test_a_ledger_that_cannot_be_written_ends_the_search_with_its_reason(tiny, write, tmp_path):
     study = prepare(write(tiny))
-    place = Run(tmp_path / "run")
+    place = RunDirectory(tmp_path / "run")
     with place.opened(study):
         place.ledger_file.write_text("not a database, and longer than the header of one " * 4)
         with pytest.raises(RunFailed, match=r"ledger\.db: the ledger cannot be used: file is not a database"):
@@ -268,5 +268,5 @@ def test_training_uses_the_threads_of_the_study(tiny, write, tmp_path, threads, 
     before = torch.get_num_threads()
     tiny["search"] |= {"trials": 1, "threads": threads}
     _, rows = run(prepare(write(tiny)), tmp_path / "run")
-    assert {row.versions["threads"] for row in rows} == {str(threads or before)}
+    assert {row.environment["threads"] for row in rows} == {str(threads or before)}
     assert torch.get_num_threads() == before

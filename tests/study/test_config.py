@@ -38,12 +38,12 @@ def test_further_baselines_may_be_published_or_files(tiny, write):
     assert [b.name for b in study.baselines][5:] == ["ese", "mine"]
 
 
-def test_the_recipe_hash_tells_trainings_apart(tiny, write):
-    one = prepare(write(tiny)).recipe
-    assert prepare(write(put(tiny, "search.trials", 9))).recipe == one
-    assert prepare(write(put(tiny, "search.rungs", None))).recipe == one
-    assert prepare(write(put(tiny, "train.epochs", 9))).recipe != one  # the learning rate goes down over all of them
-    assert prepare(write(put(tiny, "train.lr", 0.3))).recipe != one
+def test_the_protocol_tells_trainings_apart(tiny, write):
+    one = prepare(write(tiny)).protocol
+    assert prepare(write(put(tiny, "search.trials", 9))).protocol == one
+    assert prepare(write(put(tiny, "search.rungs", None))).protocol == one
+    assert prepare(write(put(tiny, "train.epochs", 9))).protocol != one  # the learning rate goes down over all of them
+    assert prepare(write(put(tiny, "train.lr", 0.3))).protocol != one
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_one_block_for_each_stage(tiny, write):
     study = prepare(write(put(tiny, "space.block", {"per_stage": stages})))
     assert study.space.size() == 8 * 7
     design = study.design(next(f for f in study.space.enumerate() if len(f.data["placement"]["stages"]) == 3))
-    kinds = [filling_block["kind"] for filling_block in design.block["per_stage"].values()]
+    kinds = [filling_block["kind"] for filling_block in design.document.block["per_stage"].values()]
     assert len(design.plan) == kinds.count("gate")
     two = next(f for f in study.space.enumerate() if f.data["placement"]["stages"] == [1, 3])
-    assert set(study.design(two).block["per_stage"]) == {"1", "3"}
+    assert set(study.design(two).document.block["per_stage"]) == {"1", "3"}
 
 
 def test_a_space_without_end_cannot_be_gone_through(tiny, write):

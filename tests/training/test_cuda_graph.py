@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from attnspace.backbones import ResNet
-from attnspace.data import DigitsConfig, load
+from attnspace.data import DigitsConfig
 from attnspace.data.augment import Augment
 from attnspace.training import cuda_graph as graph
 from attnspace.training.recipe import Recipe
 from attnspace.training.training import Training
 
-DATA = load(DigitsConfig(train_images=100))
+DATA = DigitsConfig(train_images=100).load()
 RECIPE = Recipe(epochs=3, batch_size=25, augment=Augment(shift=1, flip=True, cutout=2, mixup=0.3), ema=0.9)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from attnspace.backbones.libraries import imported
 from attnspace.confirm.confirm import confirm
-from attnspace.data import DigitsConfig, load
+from attnspace.data import DigitsConfig
 from attnspace.errors import RunError, RunFailed, StudyError, TrainingDiverged, TrainingFailed
 from attnspace.record.ledger import Ledger
 from attnspace.record.results import load as load_run
@@ -18,29 +18,30 @@ from attnspace.report import write_report
 from attnspace.search.progress import Watcher
 from attnspace.study.loading import prepare, prepare_run
 from attnspace.training.loop import Report, run_loop
+from tests.searching import with_search
 
 LOOPS = Path(__file__).parents[2] / "studies" / "loops"
-DATA = load(DigitsConfig(train_images=60))
+DATA = DigitsConfig(train_images=60).load()
 
 
-def told(**more) -> Report:
+def describe(**more) -> Report:
     return Report(**{"seed": 0, "epochs": 2, "device": torch.device("cpu"), "data": DATA, **more})
 
 
 def test_the_example_searches_and_is_confirmed(tmp_path, run):
     study = prepare(LOOPS / "plain.yaml")
-    study = study.with_search(trials=2)
+    study = with_search(study, trials=2)
     _, rows = run(study, tmp_path / "run")
     assert [row.outcome for row in rows] == ["done"] * 7
-    assert all(len(row.history) == 5 and row.history[-1]["val_accuracy"] == row.val_accuracy for row in rows)
-    assert max(row.val_accuracy for row in rows) > 0.8
-    assert {row.versions["steps"] for row in rows} == {f"{LOOPS / 'plain.py'}:train"}
+    assert all(len(row.history) == 5 and row.history[-1]["val_accuracy"] == row.metrics["val_accuracy"] for row in rows)
+    assert max(row.metrics["val_accuracy"] for row in rows) > 0.8
+    assert {row.environment["steps"] for row in rows} == {f"{LOOPS / 'plain.py'}:train"}
     again = prepare_run(tmp_path / "run")
     ledger = Ledger(tmp_path / "run" / "ledger.db")
     trained = confirm(again, load_run(tmp_path / "run"), ledger, Watcher(), top=1, seeds=2)
     assert trained >= 12
     tested = [row for row in ledger.rows() if row.phase == "confirm"]
-    assert all(0.5 < row.test_accuracy <= 1 and row.test_loss > 0 for row in tested)
+    assert all(0.5 < row.metrics["test_accuracy"] <= 1 and row.metrics["test_loss"] > 0 for row in tested)
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's own, of its dependencies
@@ -54,10 +55,10 @@ def test_the_lightning_example_searches(tmp_path, run):
     _, rows = run(study, tmp_path / "run")
     assert [row.outcome for row in rows] == ["done"] * 6, [row.reason for row in rows]
     assert all(len(row.history) == 2 for row in rows)
-    assert max(row.val_accuracy for row in rows) > 0.3
+    assert max(row.metrics["val_accuracy"] for row in rows) > 0.3
     ledger = Ledger(tmp_path / "run" / "ledger.db")
     confirm(study, load_run(tmp_path / "run"), ledger, Watcher(), top=1, seeds=2)
-    assert all(row.test_accuracy is not None for row in ledger.rows() if row.phase == "confirm")
+    assert all(row.metrics["test_accuracy"] is not None for row in ledger.rows() if row.phase == "confirm")
 
 
 def test_the_example_without_a_study_searches():
@@ -77,7 +78,7 @@ def test_what_is_reported_is_the_history_and_what_is_returned_the_result():
         report(val_loss=torch.tensor(1.5), lr=0.1)
         return {"val_accuracy": 0.5, "val_loss": 1.25, "f1": 0.4}
 
-    report = told(on_epoch=heard.append)
+    report = describe(on_epoch=heard.append)
     assert run_loop(loop, nn.Identity(), report, {"lr": 0.5}, ["val_accuracy"]) is None
     first, last = report.history
     assert (first.epoch, first.val_loss, first.train_loss, first.val_accuracy) == (1, 2.0, 1.0, None)
@@ -86,7 +87,7 @@ def test_what_is_reported_is_the_history_and_what_is_returned_the_result():
 
 
 def test_a_loop_that_reports_nothing_has_one_entry():
-    report = told()
+    report = describe()
     run_loop(lambda model, report: {"val_accuracy": 1}, nn.Identity(), report, {}, ["val_accuracy"])
     assert [(epoch.epoch, epoch.val_accuracy) for epoch in report.history] == [(2, 1.0)]
 
@@ -102,19 +103,19 @@ def test_a_loop_that_reports_nothing_has_one_entry():
 )
 def test_what_cannot_be_used_is_said(returned, message):
     with pytest.raises(TrainingFailed, match=message):
-        run_loop(lambda model, report: returned, nn.Identity(), told(), {}, ["val_accuracy"])
+        run_loop(lambda model, report: returned, nn.Identity(), describe(), {}, ["val_accuracy"])
 
 
 def test_a_confirmation_needs_a_test_accuracy():
     with pytest.raises(TrainingFailed, match="returned no test_accuracy; it returned val_accuracy"):
         run_loop(
-            lambda model, report: {"val_accuracy": 1.0}, nn.Identity(), told(confirming=True), {}, ["val_accuracy"]
+            lambda model, report: {"val_accuracy": 1.0}, nn.Identity(), describe(confirming=True), {}, ["val_accuracy"]
         )
 
 
 def test_a_metric_that_is_no_number_is_a_divergence():
     with pytest.raises(TrainingDiverged, match="val_loss became nan"):
-        told()(val_loss=math.nan)
+        describe()(val_loss=math.nan)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_a_metric_that_is_no_number_is_a_divergence():
     ],
 )
 def test_a_report_that_cannot_be_right_is_refused(said, metrics, message):
-    report = told()
+    report = describe()
     for _ in range(said):
         report(val_loss=1.0)
     with pytest.raises(TrainingFailed, match=message):
@@ -134,7 +135,7 @@ def test_a_report_that_cannot_be_right_is_refused(said, metrics, message):
 
 def test_an_accuracy_in_percent_is_refused():
     with pytest.raises(TrainingFailed, match=r"val_accuracy is 97.0; allowed: 0 to 1"):
-        told()(val_accuracy=97.0)
+        describe()(val_accuracy=97.0)
 
 
 @pytest.mark.parametrize(("calls", "expected"), [(0, [3]), (1, [1]), (3, [1, 2, 3])])

@@ -30,9 +30,12 @@ def test_what_is_looked_up_is_what_was_trained(recorded, write, tmp_path, run):
     assert len(found) > 5 + 12
     for row in found:
         assert row.history == trained[row.design].history[: row.epochs]
-        assert (row.params, row.flops) == (trained[row.design].params, trained[row.design].flops)
+        assert (row.costs["params"], row.costs["flops"]) == (
+            trained[row.design].costs["params"],
+            trained[row.design].costs["flops"],
+        )
         assert row.outcome == ("done" if row.epochs == 3 else "paused")
-        assert row.recipe == trained[row.design].recipe
+        assert row.protocol == trained[row.design].recipe
 
 
 def test_a_replay_chooses_as_the_search_that_trains(recorded, tiny, write, tmp_path, run):
@@ -42,7 +45,7 @@ def test_a_replay_chooses_as_the_search_that_trains(recorded, tiny, write, tmp_p
     _, other = run(prepare(write(trained, "trained.yaml")), tmp_path / "other")
 
     def without(rows):
-        return [{k: v for k, v in row.items() if k not in ("versions",)} for row in facts(rows)]
+        return [{k: v for k, v in row.items() if k not in ("environment",)} for row in facts(rows)]
 
     assert without(one) == without(other)
 

@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 from attnspace.backbones import ResNet
-from attnspace.data import DigitsConfig, Split, load
+from attnspace.data import DataSplit, DigitsConfig
 from attnspace.data.augment import Augment
 from attnspace.data.loader import Batches
 from attnspace.errors import TrainingDiverged, TrainingFailed
 from attnspace.training.recipe import Recipe
 from attnspace.training.training import Training, evaluate, train
 
-DATA = load(DigitsConfig(train_images=100))
+DATA = DigitsConfig(train_images=100).load()
 
 
 def trained(seed: int = 0, **recipe):
@@ -66,7 +66,7 @@ def test_a_loss_that_is_no_number_ends_the_training():
 
 def test_one_step_is_sgd_with_nesterov_momentum():
     """Two steps on one batch, against the update written out. Sutskever et al., 2013, in torch's form."""
-    data = replace(DATA, train=Split(DATA.train.images[:8], DATA.train.labels[:8]))
+    data = replace(DATA, train=DataSplit(DATA.train.images[:8], DATA.train.labels[:8]))
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).double()
     weight, bias = (p.detach().clone().requires_grad_() for p in model.parameters())
@@ -328,11 +328,11 @@ def test_dropout_is_of_the_seed_and_the_epoch_and_leaves_the_global_stream_alone
 
 
 def test_a_loader_that_streams_gives_the_same_training():
-    from attnspace.data.loader import Feed
+    from attnspace.data.loader import DeviceData
 
     def run(share: float) -> Training:
         torch.manual_seed(0)
-        feed = Feed(DATA, "cpu", share)
+        feed = DeviceData(DATA, "cpu", share)
         if not share:
             feed.train = Batches(DATA.train, torch.device("cpu"), resident=False)
             feed.validation = Batches(DATA.validation, torch.device("cpu"), resident=False)

@@ -11,12 +11,12 @@ from attnspace.record.checkpoints import Checkpoints
 from attnspace.search.progress import Watcher
 from attnspace.study.loading import prepare
 from attnspace.workers import processes
-from attnspace.workers import sizing as gathering
+from attnspace.workers import sizing as sizing
 from attnspace.workers.devices import devices
 from attnspace.workers.job import Job
-from attnspace.workers.pool import Alone
-from attnspace.workers.processes import Processes
-from attnspace.workers.sizing import gather
+from attnspace.workers.pool import InlinePool
+from attnspace.workers.processes import ProcessPool
+from attnspace.workers.sizing import open_pool
 from attnspace.workers.worker import probed
 
 CPU = torch.device("cpu")
@@ -62,7 +62,7 @@ def test_a_worker_that_is_killed_costs_its_training_alone(tiny, write, tmp_path,
     assert {row.name for row in rows if row.outcome == "done" and row.role == "baseline"} == {"none", "eca"}
     reason = "its process was ended by SIGKILL, as the system does when it is out of memory"
     assert {row.reason for row in killed} == {reason}
-    assert all(row.params > plain + 500 for row in killed)
+    assert all(row.costs["params"] > plain + 500 for row in killed)
 
 
 def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tiny, write, tmp_path, run):
@@ -85,7 +85,7 @@ def test_a_worker_that_cannot_begin_says_why(tiny, write, tmp_path):
     study = prepare(write(tiny))
     (tmp_path / "loop.py").unlink()
     with pytest.raises(StudyError, match=r"train\.import: there is no file .*loop\.py"):
-        Processes(study, Checkpoints(None), [CPU, CPU])
+        ProcessPool(study, Checkpoints(None), [CPU, CPU])
     assert not multiprocessing.active_children()
 
 
@@ -98,29 +98,29 @@ def test_a_worker_that_dies_before_it_begins_is_no_result(tiny, write, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIE", "1")
         with pytest.raises(RunFailed, match="a worker could not begin: its process ended with status 3"):
-            Processes(study, Checkpoints(None), [CPU])
+            ProcessPool(study, Checkpoints(None), [CPU])
 
 
 def test_a_worker_that_dies_while_it_is_idle_is_replaced(tiny, write):
     study = prepare(write(tiny))
-    with Processes(study, Checkpoints(None), [CPU], threads=1) as crew:
-        first = crew._workers[0].process
+    with ProcessPool(study, Checkpoints(None), [CPU], threads=1) as pool:
+        first = pool._workers[0].process
         first.kill()
         first.join()
-        crew.start(Job(study.baselines[0], 0, 0, 1))
-        _, row = crew.finish()
+        pool.submit(Job(study.baselines[0], 0, 0, 1))
+        _, row = pool.next_result()
         assert row.outcome == "done"
-        assert crew.size == 1
+        assert pool.size == 1
 
 
 def test_code_that_changes_while_a_search_goes_on_ends_it(tiny, write, tmp_path):
     (tmp_path / "loop.py").write_text("def train(model, report): return {'val_accuracy': 0.5}\n")
     tiny["train"] = {"import": "loop.py:train", "epochs": 1}
     study = prepare(write(tiny))
-    assert study.recipe == prepare(write(tiny)).recipe
+    assert study.protocol == prepare(write(tiny)).protocol
     (tmp_path / "loop.py").write_text("def train(model, report): return {'val_accuracy': 0.9}\n")
     with pytest.raises(RunFailed, match=r"data or code of the study have changed since the search began; undo"):
-        Processes(study, Checkpoints(None), [CPU])
+        ProcessPool(study, Checkpoints(None), [CPU])
 
 
 def test_a_loop_may_have_processes_of_its_own(tiny, write, tmp_path, run):
@@ -177,21 +177,21 @@ def test_latencies_want_an_idle_machine(tiny, write):
 def test_a_probe_trains_in_all_workers_and_leaves_them_ready(tiny, write, monkeypatch):
     monkeypatch.setattr(processes, "PROBE_SECONDS", 0.2)
     study = prepare(write(tiny))
-    with Processes(study, Checkpoints(None), [CPU], threads=1) as crew:
-        assert crew.probe() > 0
-        crew.hire([CPU])
-        assert crew.size == 2
-        assert crew.probe() > 0
-        crew.dismiss(1)
-        assert crew.size == 1
-        crew.start(Job(study.baselines[0], 0, 0, 1))
-        assert crew.busy == 1
-        job, row = crew.finish()
-        assert (job.design.name, row.outcome, crew.busy) == ("none", "done", 0)
+    with ProcessPool(study, Checkpoints(None), [CPU], threads=1) as pool:
+        assert pool.probe() > 0
+        pool.start([CPU])
+        assert pool.size == 2
+        assert pool.probe() > 0
+        pool.stop(1)
+        assert pool.size == 1
+        pool.submit(Job(study.baselines[0], 0, 0, 1))
+        assert pool.busy == 1
+        job, row = pool.next_result()
+        assert (job.design.name, row.outcome, pool.busy) == ("none", "done", 0)
 
 
 class Counted:
-    """A crew whose throughput is made up."""
+    """A pool whose throughput is made up."""
 
     def __init__(self, rates: list[float]) -> None:
         self.rates, self.size = rates, 1
@@ -199,10 +199,10 @@ class Counted:
     def probe(self) -> float:
         return self.rates[self.size - 1]
 
-    def hire(self, where) -> None:
+    def start(self, where) -> None:
         self.size += len(where)
 
-    def dismiss(self, number: int) -> None:
+    def stop(self, number: int) -> None:
         self.size -= number
 
 
@@ -217,28 +217,28 @@ class Counted:
     ],
 )
 def test_workers_are_added_as_long_as_they_bring_something(monkeypatch, rates, best):
-    monkeypatch.setattr(gathering.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(sizing.os, "cpu_count", lambda: 64)
     said = []
-    assert gathering._measured(Counted(rates), [CPU], said.append).size == best
+    assert sizing._measured(Counted(rates), [CPU], said.append).size == best
     assert said[0].startswith(f"{best} training")
 
 
 def test_a_device_that_takes_no_further_process_has_enough(monkeypatch):
     class Full(Counted):
-        def hire(self, where) -> None:
+        def start(self, where) -> None:
             if self.size == 2:
                 raise RunFailed("a worker could not begin")
-            super().hire(where)
+            super().start(where)
 
-    monkeypatch.setattr(gathering.os, "cpu_count", lambda: 64)
-    assert gathering._measured(Full([100.0, 200.0, 300.0]), [CPU], lambda said: None).size == 2
+    monkeypatch.setattr(sizing.os, "cpu_count", lambda: 64)
+    assert sizing._measured(Full([100.0, 200.0, 300.0]), [CPU], lambda said: None).size == 2
 
 
 def test_one_worker_is_this_process(tiny, write):
     for workers in (1, None):
         tiny["search"]["workers"] = workers
-        with gather(prepare(write(tiny)), Checkpoints(None)) as crew:
-            assert isinstance(crew, Alone)
+        with open_pool(prepare(write(tiny)), Checkpoints(None)) as pool:
+            assert isinstance(pool, InlinePool)
 
 
 def test_devices_that_are_not_there_are_refused(monkeypatch):
@@ -258,8 +258,8 @@ def test_devices_that_are_not_there_are_refused(monkeypatch):
 
 def test_a_crew_that_trains_nothing_ends_at_once(tiny, write):
     study = prepare(write(tiny))
-    crew = Processes(study, Checkpoints(None), [CPU])
+    pool = ProcessPool(study, Checkpoints(None), [CPU])
     began = time.monotonic()
-    crew.close()
+    pool.close()
     assert time.monotonic() - began < processes.PATIENCE_S
-    assert crew.size == 0
+    assert pool.size == 0

@@ -1,0 +1,49 @@
+"""The costs of a network, one file each: importing this package declares every file in it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+from attnspace.costs.declaration import DECLARED, DesignCost
+
+if TYPE_CHECKING:
+    from attnspace.costs.subject import Subject
+
+__all__ = ["cost_columns", "cost_names", "declared", "measure"]
+
+_FIRST = ("params", "flops", "activation_bytes", "latency_ms")
+"""In this order tables have them; what is in other files comes after these."""
+
+for _name in dict.fromkeys((*_FIRST, *sorted(found.name for found in iter_modules(__path__)))):
+    import_module(f"{__name__}.{_name}")
+
+
+def declared() -> dict[str, DesignCost]:
+    """Name -> cost, of all that are known."""
+    return dict(DECLARED)
+
+
+def cost_names() -> list[str]:
+    """The names of all costs."""
+    return list(DECLARED)
+
+
+def cost_columns() -> dict[str, DesignCost]:
+    """Column of the ledger -> the cost that it is of."""
+    return {column: cost for cost in DECLARED.values() for column in cost.columns}
+
+
+def measure(subject: Subject, *, timed: bool) -> dict[str, float | None]:
+    """All costs of a network.
+
+    Args:
+        subject: the network.
+        timed: whether times are measured; otherwise they are None.
+    """
+    return {
+        column: how(subject) if timed or not cost.timed else None
+        for cost in DECLARED.values()
+        for column, how in cost.columns.items()
+    }

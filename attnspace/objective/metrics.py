@@ -1,0 +1,67 @@
+"""What a metric is: a number that a training comes to, and which way is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from attnspace.documents.sections import sections_changed
+
+__all__ = ["Direction", "METRICS", "Metric", "Part", "declare_metric", "goal_metrics", "metrics_of"]
+
+Direction = Literal["maximize", "minimize"]
+Part = Literal["train", "val", "test"]
+"""Of the images: those that train, those that validate, those that a confirmation alone looks at."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that a training comes to.
+
+    Attributes:
+        name: as a study, the ledger and tables call it.
+        title: in words, for the axes of plots.
+        better: which way is better.
+        part: of which images it is measured; a study's objective may name those of the validation images.
+        share: whether it is a share, from 0 to 1, which sentences give in percent.
+    """
+
+    name: str
+    title: str
+    better: Direction
+    part: Part
+    share: bool = False
+
+
+METRICS: dict[str, Metric] = {}
+"""Name -> metric, of all that were declared."""
+
+
+def declare_metric(metric: Metric) -> Metric:
+    """Make a metric known: the ledger has a column for it, and an objective may name it.
+
+    Raises:
+        ValueError: another metric has this name.
+    """
+    if metric.name in METRICS:
+        raise ValueError(f"a metric is already called {metric.name!r}")
+    METRICS[metric.name] = metric
+    sections_changed()
+    return metric
+
+
+def metrics_of(*parts: Part) -> list[str]:
+    """The names of the metrics of some of the images."""
+    return [metric.name for metric in METRICS.values() if metric.part in parts]
+
+
+def goal_metrics(direction: Direction) -> list[str]:
+    """The metrics that an objective may maximise, or minimise."""
+    return [metric.name for metric in METRICS.values() if metric.part == "val" and metric.better == direction]
+
+
+declare_metric(Metric("val_accuracy", "validation accuracy", "maximize", "val", share=True))
+declare_metric(Metric("val_loss", "validation loss", "minimize", "val"))
+declare_metric(Metric("train_loss", "training loss", "minimize", "train"))
+declare_metric(Metric("test_accuracy", "test accuracy", "maximize", "test", share=True))
+declare_metric(Metric("test_loss", "test loss", "minimize", "test"))

@@ -1,0 +1,152 @@
+"""What one does with a study from beginning to end: search, confirm. The command line and notebooks call this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnspace.analysis.verdict import Confirmation, confirmation
+from attnspace.confirm.confirm import confirm
+from attnspace.record.checkpoints import Checkpoints
+from attnspace.record.ledger import Ledger
+from attnspace.record.results import Results, load
+from attnspace.report.run import report_run
+from attnspace.search.feasibility import Feasibility
+from attnspace.search.progress import Watcher
+from attnspace.search.search import Sitting, search
+from attnspace.study.loading import prepare, prepare_run
+from attnspace.study.run_directory import RunDirectory
+from attnspace.study.study import Study
+from attnspace.workers.threads import threads
+
+__all__ = [
+    "Searched",
+    "Stopped",
+    "check_feasible",
+    "confirm_run",
+    "confirm_study",
+    "run_study",
+    "usual_directory",
+]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search came to.
+
+    Attributes:
+        path: the run directory, which holds the report, the table and the winner.
+        sitting: what was done this time.
+        results: the run as tables, with what was done before.
+    """
+
+    path: Path
+    sitting: Sitting
+    results: Results
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C. What was finished is kept, and the same call goes on from there.
+
+    Attributes:
+        kept: how many evaluations are on record.
+    """
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        self.kept = kept
+
+
+def run_study(study: Study | str | Path, run: str | Path | None = None, watcher: Watcher | None = None) -> Searched:
+    """Search, and write report, table and winner. The same call goes on where an earlier one was stopped.
+
+    Args:
+        study: the study, or the path of its file.
+        run: the run directory; by default `runs/NAME` where the process is.
+        watcher: hears of every step; by default nobody does.
+
+    Raises:
+        AttnspaceError: the study is not possible, or the directory is another study's.
+        RunFailed: the search could not be finished; what was finished before is kept.
+        Stopped: Ctrl-C.
+    """
+    ready = study if isinstance(study, Study) else prepare(study)
+    place = RunDirectory(usual_directory(ready) if run is None else Path(run))
+    place.check(ready)
+    if not place.ledger_file.exists():  # a search that was begun has met its limits
+        check_feasible(ready)
+    with place.opened(ready), _ledger(place) as ledger:
+        sitting = search(ready, ledger, watcher or Watcher(), Checkpoints(place.checkpoint_folder))
+        results = report_run(place.path)
+    return Searched(place.path, sitting, results)
+
+
+def check_feasible(study: Study) -> None:
+    """See to it that some design of the space meets the study's limits.
+
+    Raises:
+        StudyError: none was found.
+    """
+    with threads(study.config.search.threads):
+        Feasibility(study).require_feasible()
+
+
+def confirm_run(
+    run: str | Path, watcher: Watcher | None = None, *, top: int | None = None, seeds: int | None = None
+) -> Confirmation:
+    """Train the best designs, the baselines and two controls on fresh seeds, test them once, and say what is real.
+
+    Args:
+        run: the run directory of a finished search.
+        watcher: hears of every step; by default nobody does.
+        top: how many of the best designs; by default as the study says.
+        seeds: how many fresh seeds; by default as the study says.
+
+    Raises:
+        AttnspaceError: it is no run, or its study is not possible any more.
+        RunFailed: it could not be finished; what was finished before is kept.
+        Stopped: Ctrl-C.
+    """
+    return confirm_study(prepare_run(Path(run)), run, watcher, top=top, seeds=seeds)
+
+
+def confirm_study(
+    study: Study,
+    run: str | Path,
+    watcher: Watcher | None = None,
+    *,
+    top: int | None = None,
+    seeds: int | None = None,
+) -> Confirmation:
+    """`confirm_run` of a study that is read."""
+    place, settings = RunDirectory(Path(run)), study.config.confirm
+    watcher = watcher or Watcher()
+    asked = seeds or settings.seeds
+    with place.opened(study), _ledger(place) as ledger:
+        results = load(place.path)
+        earlier = confirmation(results)
+        if earlier and 2 <= len(earlier.scores) < asked and not earlier.scores.isna().any(axis=None):
+            watcher.warn("seeds are added after a look at the verdict, which makes p-values too small")
+        confirm(study, results, ledger, watcher, top=top or settings.top, seeds=asked)
+        found = confirmation(report_run(place.path))
+    assert found is not None
+    return found
+
+
+def usual_directory(study: Study) -> Path:
+    """Where a study's run is kept unless something else is said."""
+    return Path("runs") / study.config.name
+
+
+@contextmanager
+def _ledger(place: RunDirectory) -> Iterator[Ledger]:
+    """The ledger of a run; Ctrl-C says how much of it is kept."""
+    ledger = Ledger(place.ledger_file)
+    try:
+        yield ledger
+    except KeyboardInterrupt:
+        raise Stopped(len(ledger.rows())) from None
+    finally:
+        ledger.close()
