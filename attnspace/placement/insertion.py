@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from attnspace.documents.validation import did_you_mean, validate
+from attnspace.documents.validation import did_you_mean, some_of, validate
 from attnspace.errors import NOTHING, PlacementError, in_file, within
 from attnspace.language.compiler import build
 from attnspace.language.identity import resolve
@@ -46,7 +46,7 @@ def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Seque
             raise PlacementError(
                 f"{name!r} is not a free slot" if is_module else f"no slot is named {name!r}",
                 got=type(modules[name]).__name__ if is_module else NOTHING,
-                allowed=_some(list(free)),
+                allowed=some_of(free, empty="none, every slot is taken"),
                 remedy=None if is_module else did_you_mean(name, free),
             )
     resolved: dict[str, Block] = {}
@@ -73,8 +73,3 @@ def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, 
         shape = shape_of(model, input_shape)
         available = slots(model, shape)
         return insert_at(model, plan(available, placement, found.blocks), available)
-
-
-def _some(names: list[str], limit: int = 8) -> str:
-    shown = ", ".join(names[:limit])
-    return f"{shown}, ... ({len(names)} in all)" if len(names) > limit else shown or "none, every slot is taken"

@@ -79,7 +79,7 @@ def trial_of(filling: Filling, available: tuple[Slot, ...], maps: Mapping[str, s
     Raises:
         SpecError, PlacementError: the filling is no valid design.
     """
-    block, placement, choices = filling.data["block"], filling.data["placement"], filling.params
+    block, placement, choices = filling.data["block"], filling.data["placement"], filling.choices
     with within("placement"):
         where = validate(Placement, placement, PlacementError)
     with within("block"):

@@ -54,7 +54,7 @@ def test_a_trial_is_asked_for_the_holes_on_its_way_only():
     filling = Space(GATE).suggest(trial)
     assert filling.data["excite"] == [{"kind": "fc", "reduction": 8}]
     assert filling.data["squeeze"]["stats"] == ["avg", "max"]
-    assert dict(filling.params) == trial.params
+    assert dict(filling.choices) == trial.params
 
 
 def test_true_and_one_are_different_options():
@@ -157,7 +157,7 @@ def test_a_repeat_that_is_no_item_is_a_list():
 def test_one_item_more_keeps_the_answers_of_the_others():
     space = Space(REPEATED)
     two = space.answered({"blocks.1": 2, "blocks.1.0.k": 5, "blocks.1.1.k": 7})
-    one = space.answered({**two.params, "blocks.1": 1})
+    one = space.answered({**two.choices, "blocks.1": 1})
     assert one.data["blocks"] == [{"kind": "identity"}, {"k": 5}]
     assert space.answered({"blocks.1": 2, "blocks.1.0.k": 5}) is None
     assert space.answered({"blocks.1": 1, "blocks.1.0.k": 4}) is None
@@ -267,8 +267,8 @@ def test_neighbours_answer_one_hole_differently():
     assert len(near) == 2 + 2 + 1  # statistics, layers, reductions
     for filling in near:
         assert filling.data != start.data
-        kept = {k: v for k, v in start.params.items() if k in filling.params}
-        assert sum(filling.params[name] != value for name, value in kept.items()) == 1
+        kept = {k: v for k, v in start.choices.items() if k in filling.choices}
+        assert sum(filling.choices[name] != value for name, value in kept.items()) == 1
     order = [str(f.data) for f in space.neighbours(start, random.Random(1))]
     assert order != [str(f.data) for f in space.neighbours(start, random.Random(2))]
 
