@@ -41,7 +41,7 @@ def made_run(
     blocks = [(name, {"kind": "identity"} if name == "none" else dump_spec(load_spec(name))) for name in named]
     drawn = [space.sample(rng) for _ in range(trials + failed)]
     blocks += [("", filling.data) for filling in drawn]
-    choices = [*({} for _ in named), *({f"block{k}": v for k, v in filling.params.items()} for filling in drawn)]
+    choices = [*({} for _ in named), *({f"block{k}": v for k, v in filling.choices.items()} for filling in drawn)]
     rows = []
     for number, (name, block) in enumerate(blocks):
         is_failed = number >= len(blocks) - failed

@@ -8,7 +8,8 @@ import torch
 
 from attnspace import build, export_python, identity, parse_spec
 from attnspace.language.specs import dump_spec
-from attnspace.space.space import Space, drawn
+from attnspace.space.filling import drawn
+from attnspace.space.space import Space
 
 CHANNELS = 128
 """Enough for a sixteenth of a chunk of a group."""

@@ -12,11 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from attnspace.space.template import Hole, Interval, Visitor, parameters
+
 if TYPE_CHECKING:
     from attnspace.analysis.verdict import Confirmation
     from attnspace.primitives import Block
     from attnspace.record.results import Results
-    from attnspace.space.holes import Template
     from attnspace.space.space import Space
 
 __all__ = [
@@ -140,7 +141,7 @@ def confirmation_table(found: Confirmation) -> Table:
 def space_tree(space: Space, name: str) -> Tree:
     """A space: every hole with its options, and how many fillings each of them stands for."""
     root = Tree(f"[bold]{escape(name)}[/bold]  {fillings(space.size())}")
-    _grow_template(root, space.template)
+    _Grower(root)(space.template)
     return root
 
 
@@ -152,31 +153,29 @@ def fillings(number: float) -> str:
     return f"{many} filling{'' if number == 1 else 's'}"
 
 
-def _grow_template(tree: Tree, template: Template) -> None:
-    from attnspace.space.holes import Hole, Interval, Record, parameters
+class _Grower(Visitor):
+    """Hangs every hole below a branch of a printed tree, and what lies inside its options below the hole."""
 
-    if isinstance(template, Record):
-        for part in template.parts:
-            _grow_template(tree, part)
-    elif isinstance(template, Interval):
-        scale = ", logarithmic" if template.log else ""
-        tree.add(f"{escape(template.name)}: {template.low:g} to {template.high:g}{scale}")
-    elif isinstance(template, Hole):
-        deep = [bool(parameters(option)) for option in template.options]
-        if template.integers:
-            flat = f"{template.integers[0]} to {template.integers[1]}"
+    def __init__(self, branch: Tree) -> None:
+        self.branch = branch
+
+    def hole(self, node: Hole) -> None:
+        deep = [bool(parameters(option)) for option in node.options]
+        options = list(zip(node.labels, node.options, deep, strict=True))
+        if node.integers:
+            flat = f"{node.integers[0]} to {node.integers[1]}"
         else:
-            flat = " | ".join(
-                "null" if label is None else str(label)
-                for label, is_deep in zip(template.labels, deep, strict=True)
-                if not is_deep
-            )
-        nested = f", {fillings(template.count)}" if any(deep) else ""
-        title = f"{template.name}: {flat}" if flat else f"{template.name}: one of {len(template.options)}"
-        branch = tree.add(escape(f"{title}{nested}"))
-        for label, option, is_deep in zip(template.labels, template.options, deep, strict=True):
+            flat = " | ".join("null" if label is None else str(label) for label, _, is_deep in options if not is_deep)
+        nested = f", {fillings(node.count)}" if any(deep) else ""
+        title = f"{node.name}: {flat}" if flat else f"{node.name}: one of {len(options)}"
+        below = self.branch.add(escape(f"{title}{nested}"))
+        for label, option, is_deep in options:
             if is_deep:
-                _grow_template(branch.add(escape(f"[{label}] {fillings(option.count)}")), option)
+                _Grower(below.add(escape(f"[{label}] {fillings(option.count)}")))(option)
+
+    def interval(self, node: Interval) -> None:
+        scale = ", logarithmic" if node.log else ""
+        self.branch.add(f"{escape(node.name)}: {node.low:g} to {node.high:g}{scale}")
 
 
 def block_tree(block: Block, name: str) -> Tree:

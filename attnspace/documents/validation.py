@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from attnspace.documents.families import Member, is_family, kind_of, refresh
 from attnspace.errors import NOTHING, AttnspaceError, PathPart
 
-__all__ = ["did_you_mean", "validate"]
+__all__ = ["did_you_mean", "some_of", "validate"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -196,6 +196,14 @@ def did_you_mean(word: str, options: Iterable[str]) -> str | None:
     lower = {option.lower(): option for option in options}
     close = [lower[found] for found in difflib.get_close_matches(word.lower(), lower, n=1)]
     return f"did you mean {close[0]!r}?" if close else None
+
+
+def some_of(names: Iterable[object], empty: str = "") -> str:
+    """The first eight of the names that are allowed, and how many there are; `empty` if there are none."""
+    texts = [str(name) for name in names]
+    if not texts:
+        return empty
+    return ", ".join(texts[:8]) + (f", ... ({len(texts)} in all)" if len(texts) > 8 else "")
 
 
 def _value_at(data: Any, at: tuple[PathPart, ...]) -> Any:

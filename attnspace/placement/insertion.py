@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from attnspace.documents.validation import did_you_mean
+from attnspace.documents.validation import did_you_mean, some_of
 from attnspace.errors import NOTHING, PlacementError, in_file, within
 from attnspace.language.compiler import build_resolved
 from attnspace.language.identity import resolve
@@ -74,7 +74,7 @@ def _check_free(model: nn.Module, blocks: Mapping[str, SpecLike], free: Mapping[
             raise PlacementError(
                 f"{name!r} is not a free slot" if is_module else f"no slot is named {name!r}",
                 got=type(modules[name]).__name__ if is_module else NOTHING,
-                allowed=_some(list(free)),
+                allowed=some_of(free, empty="none, every slot is taken"),
                 remedy=None if is_module else did_you_mean(name, free),
             )
 
@@ -89,8 +89,3 @@ def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, 
         document = DesignDocument.of_file(read_spec(design))
         available = slots(model, shape_of(model, input_shape))
         return insert_at(model, plan_blocks(available, document.placement, document.blocks), available)
-
-
-def _some(names: list[str], limit: int = 8) -> str:
-    shown = ", ".join(names[:limit])
-    return f"{shown}, ... ({len(names)} in all)" if len(names) > limit else shown or "none, every slot is taken"

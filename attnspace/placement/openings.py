@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from attnspace.costs.meta import watched_on_meta
 from attnspace.documents.families import fault
 from attnspace.documents.sections import Section
-from attnspace.documents.validation import did_you_mean, validate
+from attnspace.documents.validation import did_you_mean, some_of, validate
 from attnspace.errors import NOTHING, PlacementError, within
 from attnspace.placement.slots import Position, Site, shape_of
 
@@ -154,7 +154,7 @@ def _places(model: nn.Module, position: str, written: str | Opening) -> list[_Pl
             "matches no module",
             at=(position,),
             got=opening.pattern,
-            allowed=_some(common),
+            allowed=some_of(common),
             remedy=did_you_mean(opening.pattern, [*common, *modules]),
         )
     found = [name for name in named if opening.type is None or opening.type in _types(modules[name])]
@@ -162,7 +162,7 @@ def _places(model: nn.Module, position: str, written: str | Opening) -> list[_Pl
         types = sorted({type(modules[name]).__name__ for name in named})
         remedy = did_you_mean(str(opening.type), types)
         raise PlacementError(
-            "is the type of no such module", at=(position,), got=opening.type, allowed=_some(types), remedy=remedy
+            "is the type of no such module", at=(position,), got=opening.type, allowed=some_of(types), remedy=remedy
         )
     before = opening.before is not None
     return [_Place(position, name, modules[name], before, matches[name] or ()) for name in found]
@@ -297,8 +297,3 @@ def _runs_children(module: nn.Module) -> bool:
 def _appends(module: nn.Module) -> bool:
     """Whether it runs its children one after another, so that a child more runs by itself."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
-
-
-def _some(names: Iterable[str], limit: int = 8) -> str:
-    shown = list(names)
-    return ", ".join(shown[:limit]) + (f", ... ({len(shown)} in all)" if len(shown) > limit else "")

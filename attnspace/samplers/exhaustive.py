@@ -59,6 +59,6 @@ class Exhaustive(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         if self._answers[0] != trial.number:
-            self._answers = (trial.number, self._space.at(self._order[self._position % len(self._order)]).params)
+            self._answers = (trial.number, self._space.at(self._order[self._position % len(self._order)]).choices)
             self._position += 1
         return self._answers[1][param_name]

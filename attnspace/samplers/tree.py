@@ -8,7 +8,6 @@ where it was not, and differently at the place of a mutation.
 from __future__ import annotations
 
 import abc
-import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +16,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+
+from attnspace.space.template import number_at, same
 
 __all__ = ["TreeSampler", "differently", "fresh"]
 
@@ -82,11 +83,8 @@ def fresh(distribution: BaseDistribution, rng: random.Random) -> Any:
             return distribution.choices[rng.randrange(len(distribution.choices))]
         case IntDistribution():
             return rng.randrange(distribution.low, distribution.high + 1)
-        case FloatDistribution(log=True):
-            low, high = math.log(distribution.low), math.log(distribution.high)
-            return min(distribution.high, max(distribution.low, math.exp(rng.uniform(low, high))))
-        case FloatDistribution():
-            return rng.uniform(distribution.low, distribution.high)
+        case FloatDistribution(low=low, high=high, log=log):
+            return number_at(rng.random(), low, high, log)
     raise AssertionError(f"no hole has a {type(distribution).__name__}")
 
 
@@ -94,7 +92,7 @@ def differently(distribution: BaseDistribution, value: Any, rng: random.Random) 
     """Another value. Of numbers, half of the time a near one: one up or down, or within a tenth of the range."""
     match distribution:
         case CategoricalDistribution():
-            others = [option for option in distribution.choices if not _same(option, value)]
+            others = [option for option in distribution.choices if not same(option, value)]
             return others[rng.randrange(len(others))] if others else value
         case IntDistribution():
             others = [n for n in range(distribution.low, distribution.high + 1) if n != value]
@@ -113,10 +111,6 @@ def differently(distribution: BaseDistribution, value: Any, rng: random.Random) 
 
 def _is_option(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
-        return any(_same(option, value) for option in distribution.choices)
+        return any(same(option, value) for option in distribution.choices)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     return type(value) in (int, float) and bool(distribution.low <= value <= distribution.high)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)

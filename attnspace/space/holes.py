@@ -1,4 +1,4 @@
-"""Holes: JSON data with alternatives in it, compiled to a tree of parameters.
+"""Holes: JSON data with alternatives in it, compiled to a template.
 
     {"$choice": [a, b, ...]}                    one of the alternatives, which may hold holes of their own
     {"$int": [lo, hi]}                          a whole number, both ends included
@@ -17,13 +17,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import combinations
-from math import prod
 from typing import Any
-
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from attnspace.documents.limits import has_holes
 from attnspace.documents.validation import did_you_mean
@@ -31,155 +27,11 @@ from attnspace.errors import PathPart, SpaceError, join_path, within
 from attnspace.language.specs import dump_spec, load_spec
 from attnspace.primitives import Block
 from attnspace.primitives.node import families
+from attnspace.space.template import Fixed, Hole, Interval, Record, Template, Transformer
 
-__all__ = [
-    "Answer",
-    "Fixed",
-    "Hole",
-    "Interval",
-    "MAX_REPEATS",
-    "Parameter",
-    "Record",
-    "Template",
-    "compile_template",
-    "parameters",
-]
+__all__ = ["MAX_REPEATS", "compile_template"]
 
 MAX_OPTIONS, MAX_REPEATS = 1_024, 16
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A value without holes."""
-
-    value: Any
-    count = 1
-
-    def fill(self, answer: Answer) -> Any:
-        return self.value
-
-
-@dataclass(frozen=True)
-class Record:
-    """A mapping or a list with holes inside.
-
-    Attributes:
-        keys, parts: what stands under which key or index.
-        is_list: whether it is a list.
-        spliced: indices of the parts whose items take their place in the list.
-    """
-
-    keys: tuple[PathPart, ...]
-    parts: tuple[Template, ...]
-    is_list: bool
-    spliced: frozenset[int] = frozenset()
-
-    @cached_property
-    def count(self) -> int:
-        return prod(part.count for part in self.parts)
-
-    def fill(self, answer: Answer) -> Any:
-        return self.assembled([part.fill(answer) for part in self.parts])
-
-    def assembled(self, values: Sequence[Any]) -> Any:
-        """The mapping or list of these values of its parts."""
-        if not self.is_list:
-            return dict(zip(self.keys, values, strict=True))
-        return [item for i, value in enumerate(values) for item in (value if i in self.spliced else (value,))]
-
-
-@dataclass(frozen=True)
-class Hole:
-    """A parameter: one of several options.
-
-    Attributes:
-        name: its path.
-        labels: what Optuna and the tables call the options.
-        options: what each one puts in the hole.
-        integers: (lo, hi) when the labels are the whole numbers between.
-        offered: whether `$any` made it, so that an option that is not possible is no fault of the user's.
-    """
-
-    name: str
-    labels: tuple[Any, ...]
-    options: tuple[Template, ...]
-    integers: tuple[int, int] | None = None
-    offered: bool = False
-
-    @cached_property
-    def count(self) -> int:
-        return sum(option.count for option in self.options)
-
-    @property
-    def distribution(self) -> BaseDistribution:
-        """As Optuna has it."""
-        return IntDistribution(*self.integers) if self.integers else CategoricalDistribution(self.labels)
-
-    def index(self, label: Any) -> int | None:
-        """Which option is called so; None if none is. True is not 1 here."""
-        return self._indices.get((type(label), label)) if label.__hash__ else None
-
-    def fill(self, answer: Answer) -> Any:
-        index = self.index(answer(self))
-        assert index is not None, f"{self.name} has no such option"
-        return self.options[index].fill(answer)
-
-    @cached_property
-    def _indices(self) -> dict[tuple[type, Any], int]:
-        return {(type(label), label): i for i, label in enumerate(self.labels)}
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A parameter: any number from `low` to `high`; it counts as one where the ways to fill a space are counted."""
-
-    name: str
-    low: float
-    high: float
-    log: bool = False
-    offered = False
-    count = 1
-
-    @property
-    def distribution(self) -> BaseDistribution:
-        """As Optuna has it."""
-        return FloatDistribution(self.low, self.high, log=self.log)
-
-    def at(self, share: float) -> float:
-        """The number this far along, from 0 to 1, on its scale."""
-        if self.log:
-            low, high = math.log(self.low), math.log(self.high)
-            return min(self.high, max(self.low, math.exp(low + share * (high - low))))
-        return self.low + share * (self.high - self.low)
-
-    def fill(self, answer: Answer) -> Any:
-        return answer(self)
-
-
-Parameter = Hole | Interval
-Template = Fixed | Record | Hole | Interval
-Answer = Callable[[Parameter], Any]
-"""A parameter -> the label of an option, or a number of an interval."""
-
-
-def parameters(template: Template) -> list[Parameter]:
-    """Every parameter once, outer ones first."""
-    found: dict[str, Parameter] = {}
-
-    def walk(part: Template) -> None:
-        if isinstance(part, Hole | Interval):
-            found.setdefault(part.name, part)
-        for inner in _inside(part):
-            walk(inner)
-
-    walk(template)
-    return list(found.values())
-
-
-def _inside(template: Template) -> tuple[Template, ...]:
-    if isinstance(template, Hole):
-        return template.options
-    return template.parts if isinstance(template, Record) else ()
 
 
 def compile_template(data: Any, at: tuple[PathPart, ...] = (), name: tuple[PathPart, ...] = ()) -> Template:
@@ -194,20 +46,19 @@ def compile_template(data: Any, at: tuple[PathPart, ...] = (), name: tuple[PathP
             return _compile_hole(data, marks, at, name)
         keys: tuple[PathPart, ...] = tuple(data)
         parts = tuple(compile_template(data[key], (*at, key), (*name, key)) for key in keys)
-        record = Record(keys, parts, is_list=False)
-    elif isinstance(data, list | tuple):
+        return _closed(Record(keys, parts, is_list=False))
+    if isinstance(data, list | tuple):
         keys = tuple(range(len(data)))
         parts = tuple(compile_template(value, (*at, i), (*name, i)) for i, value in enumerate(data))
         repeats = frozenset(i for i, value in enumerate(data) if isinstance(value, Mapping) and "$repeat" in value)
-        record = Record(keys, parts, is_list=True, spliced=repeats)
-    else:
-        return Fixed(data)
-    # A part may be fixed by now though a hole was written there: {"$published": ...}.
-    return Fixed(record.fill(_nothing)) if all(isinstance(part, Fixed) for part in parts) else record
+        return _closed(Record(keys, parts, is_list=True, spliced=repeats))
+    return Fixed(data)
 
 
-def _nothing(parameter: Parameter) -> Any:
-    raise AssertionError(f"{parameter.name} was to be fixed")
+def _closed(record: Record) -> Template:
+    """The same; as fixed data if all its parts are, also those where a hole was written: `{"$published": ...}`."""
+    values = [part.value for part in record.parts if isinstance(part, Fixed)]
+    return Fixed(record.assembled(values)) if len(values) == len(record.parts) else record
 
 
 _BESIDE = {"$float": ("log",)}
@@ -304,13 +155,8 @@ def _repeat(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) ->
         )
     # The n-th item is the same parameter however many there are.
     items = tuple(compile_template(value["of"], (*at, "of"), (*name, i)) for i in range(high))
-    lists = tuple(_list_of(items[:n]) for n in range(low, high + 1))
+    lists = tuple(_closed(Record(tuple(range(n)), items[:n], is_list=True)) for n in range(low, high + 1))
     return lists[0] if low == high else Hole(join_path(name), tuple(range(low, high + 1)), lists, (low, high))
-
-
-def _list_of(items: tuple[Template, ...]) -> Template:
-    record = Record(tuple(range(len(items))), items, is_list=True)
-    return Fixed(record.fill(_nothing)) if all(isinstance(item, Fixed) for item in items) else record
 
 
 def _published(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) -> Template:
@@ -326,13 +172,13 @@ def _any(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) -> Te
     if not isinstance(value, str):
         raise SpaceError("should be the name of a family or a kind of block", at=at, got=value)
     if value in kinds:
-        return _offered(compile_template(kinds[value].any_of(), at, name))
+        return _Offer()(compile_template(kinds[value].any_of(), at, name))
     if value == "excite":
         searched = [layer.any_of() for layer in known["layer"].members.values() if layer.searched]
-        return _offered(compile_template([{"$choice": searched}], at, name))
+        return _Offer()(compile_template([{"$choice": searched}], at, name))
     if value in known:
         members = [member.any_of() for member in known[value].members.values() if member.searched]
-        return _offered(_choice(members, at, name))
+        return _Offer()(_choice(members, at, name))
     names = sorted([*known, *kinds, "excite"])
     raise SpaceError(
         "should be a family or a kind of block",
@@ -343,13 +189,11 @@ def _any(value: Any, at: tuple[PathPart, ...], name: tuple[PathPart, ...]) -> Te
     )
 
 
-def _offered(template: Template) -> Template:
-    """The same, its holes marked as made by `$any`."""
-    if isinstance(template, Record):
-        return replace(template, parts=tuple(map(_offered, template.parts)))
-    if isinstance(template, Hole):
-        return replace(template, options=tuple(map(_offered, template.options)), offered=True)
-    return template
+class _Offer(Transformer):
+    """Marks every hole as made by `$any`."""
+
+    def hole(self, node: Hole) -> Template:
+        return replace(node, options=tuple(map(self, node.options)), offered=True)
 
 
 _HOLES: dict[str, Callable[[Any, tuple[PathPart, ...], tuple[PathPart, ...]], Template]] = {

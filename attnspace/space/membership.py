@@ -11,88 +11,110 @@ from pydantic_core import to_jsonable_python
 from attnspace.primitives import Branch
 from attnspace.primitives.node import families
 from attnspace.primitives.reduction import Reduction
-from attnspace.space.holes import Fixed, Interval, Record, Template
+from attnspace.space.template import Fixed, Hole, Interval, Record, Template, Traversal
 
 __all__ = ["matches"]
 
-Params = Mapping[str, Any]
+Choices = Mapping[str, Any]
 
 
-def matches(template: Template, data: Any, models: Sequence[type[BaseModel]] = ()) -> Iterator[Params]:
+def matches(template: Template, data: Any, models: Sequence[type[BaseModel]] = ()) -> Iterator[Choices]:
     """Every way to answer the holes of `template` so that it becomes `data`.
 
     A field that one of them leaves out is taken for its default; `"avg"` is `{"kind": "avg"}`, and a bare number a
     ratio.
     """
-    if isinstance(template, Interval):
-        is_number = type(data) in (int, float)
-        if is_number and template.low <= data <= template.high:
-            yield {template.name: float(data)}
-    elif isinstance(template, Fixed):
-        part = _opened(template.value)
-        if part is not None and isinstance(data, Mapping | list | tuple):
-            yield from matches(part, data, models)
-        elif _plain(template.value) == _plain(data) and isinstance(template.value, bool) == isinstance(data, bool):
+    return _Matcher(data, models)(template)
+
+
+class _Matcher(Traversal[Iterator[Choices]]):
+    """Compares a node with the data that stands in its place; inner nodes have matchers of their own.
+
+    Args:
+        data: what stands in the place of the node.
+        models: further models whose defaults may be left out.
+    """
+
+    def __init__(self, data: Any, models: Sequence[type[BaseModel]]) -> None:
+        self.data = data
+        self.models = models
+
+    def fixed(self, node: Fixed) -> Iterator[Choices]:
+        value, data = node.value, self.data
+        inside = _opened(value)
+        if inside is not None and isinstance(data, Mapping | list | tuple):
+            yield from self(inside)
+        elif _plain(value) == _plain(data) and isinstance(value, bool) == isinstance(data, bool):
             yield {}
-    elif isinstance(template, Record):
-        if template.is_list and isinstance(data, list | tuple):
-            yield from _list(template, tuple(data), 0, models)
-        elif not template.is_list:
-            yield from _mapping(dict(zip(template.keys, template.parts, strict=True)), _written_out(data), models)
-    else:
-        for label, option in zip(template.labels, template.options, strict=True):
-            for params in matches(option, data, models):
-                yield {template.name: label, **params}
 
+    def record(self, node: Record) -> Iterator[Choices]:
+        if node.is_list and isinstance(self.data, list | tuple):
+            yield from self._items(node, tuple(self.data), 0)
+        elif not node.is_list:
+            yield from self._fields(dict(zip(node.keys, node.parts, strict=True)), _written_out(self.data))
 
-def _list(template: Record, data: tuple[Any, ...], first: int, models: Sequence[type[BaseModel]]) -> Iterator[Params]:
-    """Ways for the parts from `first` on; a part that is spliced takes any number of items."""
-    if first == len(template.parts):
-        if not data:
-            yield {}
-        return
-    counts = range(len(data) + 1) if first in template.spliced else range(1, 2)
-    for count in counts:
-        if count > len(data):
+    def hole(self, node: Hole) -> Iterator[Choices]:
+        for label, option in zip(node.labels, node.options, strict=True):
+            for choices in self(option):
+                yield {node.name: label, **choices}
+
+    def interval(self, node: Interval) -> Iterator[Choices]:
+        is_number = type(self.data) in (int, float)
+        if is_number and node.low <= self.data <= node.high:
+            yield {node.name: float(self.data)}
+
+    def _first(self, part: Template, data: Any) -> Choices | None:
+        """One way for an inner node. Parts have no parameter in common, so that one way for each is enough."""
+        return next(matches(part, data, self.models), None)
+
+    def _items(self, node: Record, data: tuple[Any, ...], first: int) -> Iterator[Choices]:
+        """Ways for the parts from `first` on; a part that is spliced takes any number of items."""
+        if first == len(node.parts):
+            if not data:
+                yield {}
             return
-        here: Any = list(data[:count]) if first in template.spliced else data[0]
-        params = next(matches(template.parts[first], here, models), None)
-        if params is not None:
-            for rest in _list(template, data[count:], first + 1, models):
-                yield {**params, **rest}
-                if first not in template.spliced:
-                    return
+        is_spliced = first in node.spliced
+        counts = range(len(data) + 1) if is_spliced else range(1, 2)
+        for count in counts:
+            if count > len(data):
+                return
+            here = self._first(node.parts[first], list(data[:count]) if is_spliced else data[0])
+            if here is not None:
+                for rest in self._items(node, data[count:], first + 1):
+                    yield {**here, **rest}
+                    if not is_spliced:
+                        return
 
-
-def _mapping(parts: Mapping[Any, Template], data: Any, models: Sequence[type[BaseModel]]) -> Iterator[Params]:
-    if not isinstance(data, Mapping):
-        return
-    if parts.keys() == data.keys():
-        yield from _all([(part, data[key]) for key, part in parts.items()], models)
-        return
-    for defaults in _defaults({*parts, *data}, data, models):
-        pairs = [
-            (parts[key] if key in parts else Fixed(defaults[key]), data[key] if key in data else defaults[key])
-            for key in {**parts, **data}
-        ]
-        found = next(_all(pairs, models), None)
-        if found is not None:
-            yield found
+    def _fields(self, parts: Mapping[Any, Template], data: Any) -> Iterator[Choices]:
+        """Ways for the parts of a mapping, whose keys may be left out on either side."""
+        if not isinstance(data, Mapping):
             return
+        if parts.keys() == data.keys():
+            yield from self._all([(part, data[key]) for key, part in parts.items()])
+            return
+        for defaults in _defaults({*parts, *data}, data, self.models):
+            pairs = [
+                (parts[key] if key in parts else Fixed(defaults[key]), data[key] if key in data else defaults[key])
+                for key in {**parts, **data}
+            ]
+            found = next(self._all(pairs), None)
+            if found is not None:
+                yield found
+                return
+
+    def _all(self, pairs: Sequence[tuple[Template, Any]]) -> Iterator[Choices]:
+        """One way for all of these pairs of a part and its data."""
+        whole: dict[str, Any] = {}
+        for part, data in sorted(pairs, key=lambda pair: not isinstance(pair[0], Fixed)):  # what fails fast first
+            found = self._first(part, data)
+            if found is None:
+                return
+            whole |= found
+        yield whole
 
 
 _MISSING: Any = object()
-
-
-def _all(pairs: Sequence[tuple[Template, Any]], models: Sequence[type[BaseModel]]) -> Iterator[Params]:
-    """Parts have no parameter in common: one way for each is enough."""
-    whole: dict[str, Any] = {}
-    for template, data in sorted(pairs, key=lambda pair: not isinstance(pair[0], Fixed)):  # what fails fast first
-        found = next(matches(template, data, models), None)
-        if found is None:
-            return
-        whole |= found
-    yield whole
+"""Equal to nothing: what stands for a required field that is left out."""
 
 
 def _defaults(

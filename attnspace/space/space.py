@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import BaseTrial
 from pydantic import BaseModel
 
 from attnspace.documents.families import refresh
 from attnspace.documents.limits import check_limits
 from attnspace.documents.reading import read
-from attnspace.documents.validation import did_you_mean
+from attnspace.documents.validation import did_you_mean, some_of
 from attnspace.errors import AttnspaceError, SpaceError
 from attnspace.language.identity import identity
 from attnspace.language.specs import SpecLike, as_block, dump_spec
 from attnspace.primitives import Block
-from attnspace.space.holes import Fixed, Hole, Interval, Parameter, Record, Template, compile_template, parameters
+from attnspace.space import filling as fillings
+from attnspace.space.coverage import check_options
+from attnspace.space.filling import Answer, Filling
+from attnspace.space.holes import compile_template
 from attnspace.space.membership import matches
+from attnspace.space.template import Interval, Parameter, parameters
 
-__all__ = ["Filling", "Space", "drawn", "load_space"]
-
-EXHAUSTED = 500
-TRIES = 200
-
-
-@dataclass(frozen=True)
-class Filling:
-    """One member of a space.
-
-    Attributes:
-        data: the JSON data, without holes.
-        params: hole name -> the option that was taken, or the number, as Optuna sees it.
-    """
-
-    data: Any
-    params: Mapping[str, Any] = field(default_factory=dict)
+__all__ = ["Filling", "Space", "load_space"]
 
 
 class Space:
@@ -66,7 +52,7 @@ class Space:
 
         At least as many as there are distinct designs: two fillings may be one network.
         """
-        return math.inf if any(isinstance(hole, Interval) for hole in self.holes()) else self.template.count
+        return fillings.size(self.template)
 
     def holes(self) -> list[Parameter]:
         """Every hole once, outer ones first."""
@@ -74,7 +60,7 @@ class Space:
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Hole name -> its distribution, as Optuna has it."""
-        return {hole.name: hole.distribution for hole in self.holes()}
+        return {hole.name: _distribution(hole) for hole in self.holes()}
 
     def suggest(self, trial: BaseTrial) -> Filling:
         """Fill the holes by asking an Optuna trial, each under its name, inner ones where outer ones lead there."""
@@ -90,26 +76,19 @@ class Space:
 
         return self.filled(ask)
 
-    def filled(self, answer: Callable[[Parameter], Any]) -> Filling:
+    def filled(self, answer: Answer) -> Filling:
         """The filling of these answers: the label of an option for a hole, a number for an interval."""
-        params: dict[str, Any] = {}
+        return fillings.filled(self.template, answer)
 
-        def noted(hole: Parameter) -> Any:
-            params[hole.name] = answer(hole)
-            return params[hole.name]
-
-        return Filling(self.template.fill(noted), params)
-
-    def answered(self, params: Mapping[str, Any]) -> Filling | None:
-        """The filling of these parameters, by name; None if one that is asked for is missing or is no option."""
-        try:
-            return self.filled(lambda hole: _valid(hole, params))
-        except LookupError:
-            return None
+    def answered(self, choices: Mapping[str, Any]) -> Filling | None:
+        """The filling of these choices, by name; None if one that is asked for is missing or is no option."""
+        return fillings.answered(self.template, choices)
 
     def sample(self, rng: random.Random) -> Filling:
         """A filling drawn uniformly from all fillings, not path by path; intervals evenly on their scale."""
-        return self._at(rng.randrange(self.template.count), lambda interval: interval.at(rng.random()))
+        return fillings.filling_at(
+            self.template, rng.randrange(self.template.count), lambda interval: fillings.drawn(interval, rng)
+        )
 
     def at(self, index: int) -> Filling:
         """The filling of this index, from 0 to size() - 1.
@@ -118,7 +97,7 @@ class Space:
             SpaceError: the space is not countable.
             IndexError: no such filling.
         """
-        return self._at(index, _not_countable)
+        return fillings.filling_at(self.template, index)
 
     def enumerate(self) -> Iterator[Filling]:
         """All fillings, in order of index.
@@ -126,14 +105,12 @@ class Space:
         Raises:
             SpaceError: the space is not countable.
         """
-        if self.size() == math.inf:
-            _not_countable(next(hole for hole in self.holes() if isinstance(hole, Interval)))
-        return (self.at(index) for index in range(self.template.count))
+        return fillings.enumerated(self.template)
 
     def find(self, data: Any) -> Filling | None:
         """The filling that is this JSON data, fields that keep their default written or left out; None if none is."""
-        params = next(matches(self.template, data, self._models), None)
-        return None if params is None else self.answered(params)
+        choices = next(matches(self.template, data, self._models), None)
+        return None if choices is None else self.answered(choices)
 
     def contains(self, spec: SpecLike | Any) -> bool:
         """Whether a spec, as a block, JSON data, a file or a published name, is a member.
@@ -170,13 +147,13 @@ class Space:
         for name, label in settled.items():
             if name not in known:
                 raise SpaceError(
-                    "no hole has this name", at=(name,), allowed=_some(list(known)), remedy=did_you_mean(name, known)
+                    "no hole has this name", at=(name,), allowed=some_of(known), remedy=did_you_mean(name, known)
                 )
             try:
-                _valid(known[name], settled)
+                fillings.valid_answer(known[name], settled)
             except LookupError:
                 raise SpaceError(
-                    "is no option of this hole", at=(name,), got=label, allowed=_options(known[name])
+                    "is no option of this hole", at=(name,), got=label, allowed=_allowed(known[name])
                 ) from None
         template = self.template
         for hole in self.holes():  # outer ones first
@@ -185,7 +162,7 @@ class Space:
                     raise SpaceError(
                         "is never asked: another hole that is fixed excludes it", at=(hole.name,), remedy="remove it"
                     )
-                template = _settled(template, {hole.name: settled[hole.name]})
+                template = fillings.settled(template, {hole.name: settled[hole.name]})
         part = Space.__new__(Space)
         part.data, part._models, part.template = self.data, self._models, template
         return part
@@ -197,20 +174,16 @@ class Space:
         """
         changes: list[tuple[str, Any]] = []
         for hole in self.holes():
-            if hole.name not in filling.params:
+            if hole.name not in filling.choices:
                 continue
             if isinstance(hole, Interval):
                 changes.append((hole.name, hole.at(rng.random())))
             else:
-                here = hole.index(filling.params[hole.name])
+                here = hole.index(filling.choices[hole.name])
                 changes += [(hole.name, label) for i, label in enumerate(hole.labels) if i != here]
         rng.shuffle(changes)
         for name, label in changes:
-            yield self._near({**filling.params, name: label}, rng)
-
-    def _near(self, params: Mapping[str, Any], rng: random.Random) -> Filling:
-        """The filling of these answers, of random ones where there is none."""
-        return self.filled(lambda hole: params[hole.name] if hole.name in params else drawn(hole, rng))
+            yield fillings.near(self.template, {**filling.choices, name: label}, rng)
 
     def check(self, use: Callable[[Filling], object]) -> None:
         """Try that each option of each hole is part of some filling that `use` accepts; of `$any`, some option. Of an
@@ -221,37 +194,7 @@ class Space:
         Raises:
             AttnspaceError: the first refusal of an option of which no filling that was tried is accepted.
         """
-        rng = random.Random(0)
-        small = self.size() <= EXHAUSTED
-        tried = [(filling, _refusal(use, filling)) for filling in self.enumerate()] if small else []
-        if tried and all(refusal for _, refusal in tried) and tried[0][1]:
-            raise tried[0][1]
-        for hole in self.holes():
-            impossible: list[AttnspaceError] = []
-            labels = (hole.low, hole.high) if isinstance(hole, Interval) else hole.labels
-            for label in labels:
-                refusals = (
-                    (r for f, r in tried if hole.name in f.params and _same(f.params[hole.name], label))
-                    if small
-                    else (_refusal(use, filling) for filling in self._taking(hole, label, rng, TRIES))
-                )
-                first = next(refusals)
-                if first is not None and all(refusals):
-                    how_many = "no design is valid" if small else f"none of {TRIES} random designs is valid; the first"
-                    first.what = f"with {hole.name} = {label}, {how_many}: {first.what}"
-                    impossible.append(first)
-            if impossible and (len(impossible) == len(labels) or not hole.offered):
-                raise impossible[0]
-
-    def _taking(self, hole: Parameter, label: Any, rng: random.Random, tries: int) -> Iterator[Filling]:
-        """Random fillings that give one hole one answer."""
-        settled = {**_ancestors(self.template, hole), hole.name: label}
-        for _ in range(tries):
-            yield self._near(settled, rng)
-
-    def _at(self, index: int, draw: Callable[[Interval], float]) -> Filling:
-        params: dict[str, Any] = {}
-        return Filling(_at(self.template, index, draw, params), params)
+        check_options(self.template, use)
 
 
 def load_space(path_or_data: str | Path | Mapping[str, Any]) -> Space:
@@ -269,99 +212,15 @@ def load_space(path_or_data: str | Path | Mapping[str, Any]) -> Space:
         raise document.place(error) from None
 
 
-def drawn(hole: Parameter, rng: random.Random) -> Any:
-    """A random answer: every option as likely, numbers evenly on their scale."""
-    return hole.at(rng.random()) if isinstance(hole, Interval) else hole.labels[rng.randrange(len(hole.labels))]
-
-
-def _valid(hole: Parameter, params: Mapping[str, Any]) -> Any:
-    """The answer of this name.
-
-    Raises:
-        LookupError: there is none, or it is no answer to this hole.
-    """
-    answer = params[hole.name]
+def _distribution(hole: Parameter) -> BaseDistribution:
+    """A hole as Optuna has it."""
     if isinstance(hole, Interval):
-        is_number = type(answer) in (int, float)
-        if not is_number or not hole.low <= answer <= hole.high:
-            raise LookupError(hole.name)
-    elif hole.index(answer) is None:
-        raise LookupError(hole.name)
-    return answer
+        return FloatDistribution(hole.low, hole.high, log=hole.log)
+    return IntDistribution(*hole.integers) if hole.integers else CategoricalDistribution(hole.labels)
 
 
-def _not_countable(interval: Interval) -> float:
-    raise SpaceError(
-        f"{interval.name} is a $float: the space has no end",
-        remedy="use sample, or $choice and $int in its place",
-    )
-
-
-def _some(names: Sequence[str], limit: int = 8) -> str:
-    return ", ".join(names[:limit]) + (f", ... ({len(names)} in all)" if len(names) > limit else "")
-
-
-def _options(hole: Parameter) -> str:
+def _allowed(hole: Parameter) -> str:
+    """The answers to a hole, in words."""
     if isinstance(hole, Interval):
         return f"{hole.low:g} to {hole.high:g}"
-    return (
-        f"{hole.integers[0]} to {hole.integers[1]}" if hole.integers else _some([str(label) for label in hole.labels])
-    )
-
-
-def _refusal(use: Callable[[Filling], object], filling: Filling) -> AttnspaceError | None:
-    try:
-        use(filling)
-    except AttnspaceError as error:
-        return error
-    return None
-
-
-def _same(option: Any, label: Any) -> bool:
-    return type(option) is type(label) and bool(option == label)
-
-
-def _settled(template: Template, settled: Mapping[str, Any]) -> Template:
-    """The template without the parameters that are settled."""
-    if isinstance(template, Record):
-        return replace(template, parts=tuple(_settled(part, settled) for part in template.parts))
-    if isinstance(template, Interval):
-        return Fixed(settled[template.name]) if template.name in settled else template
-    if isinstance(template, Hole):
-        if template.name in settled:
-            index = template.index(settled[template.name])
-            assert index is not None
-            return _settled(template.options[index], settled)
-        return replace(template, options=tuple(_settled(option, settled) for option in template.options))
-    return template
-
-
-def _ancestors(template: Template, wanted: Parameter) -> dict[str, Any]:
-    """For each hole that `wanted` lies inside: its name -> the option that leads there."""
-    if isinstance(template, Record):
-        return next((found for part in template.parts if (found := _ancestors(part, wanted))), {})
-    if isinstance(template, Hole):
-        for label, option in zip(template.labels, template.options, strict=True):
-            if any(hole.name == wanted.name for hole in parameters(option)):
-                return {template.name: label, **_ancestors(option, wanted)}
-    return {}
-
-
-def _at(template: Template, index: int, draw: Callable[[Interval], float], params: dict[str, Any]) -> Any:
-    if isinstance(template, Fixed):
-        return template.value
-    if isinstance(template, Interval):
-        params[template.name] = draw(template)
-        return params[template.name]
-    if isinstance(template, Record):
-        values = []
-        for part in template.parts:
-            index, here = divmod(index, part.count)
-            values.append(_at(part, here, draw, params))
-        return template.assembled(values)
-    for label, option in zip(template.labels, template.options, strict=True):
-        if index < option.count:
-            params[template.name] = label
-            return _at(option, index, draw, params)
-        index -= option.count
-    raise IndexError("no such filling")
+    return f"{hole.integers[0]} to {hole.integers[1]}" if hole.integers else some_of(hole.labels)

@@ -95,7 +95,7 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
     space = space_of(config)
     if check:
         with within("space"):
-            space.check(lambda filling: trial_of(filling.data, filling.params, available, same_as))
+            space.check(lambda filling: trial_of(filling.data, filling.choices, available, same_as))
     with within("search", "sampler"):
         make(config.search.sampler, space, 0)
     return Study(source, dataset, available, space, _baselines(config, available, folder, source.known), method)

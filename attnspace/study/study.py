@@ -100,7 +100,7 @@ class Study:
         Raises:
             SpecError, PlacementError: the filling is no valid design.
         """
-        return trial_of(filling.data, filling.params, self.slots, self._same_as)
+        return trial_of(filling.data, filling.choices, self.slots, self._same_as)
 
     def recorded_design(self, row: Evaluation) -> Design:
         """The design of a trial that is on record.

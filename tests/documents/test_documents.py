@@ -6,6 +6,7 @@ import pytest
 from attnspace import SpecError, StudyError, load_spec, parse_spec
 from attnspace.documents.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES
 from attnspace.documents.reading import read
+from attnspace.documents.validation import some_of
 
 
 def nested(depth: int) -> str:
@@ -117,3 +118,17 @@ def test_a_fault_names_the_file_and_the_path_in_it(tmp_path):
     assert str(caught.value) == (
         f"{path}: squeeze.stats.0: unknown kind 'avgg'; allowed: amax, attention, avg, dct, l1, l2, lse, max, std; did you mean 'avg'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "none"),
+        (["a"], "a"),
+        ({"a": 1, 2: "b", None: "c"}, "a, 2, None"),
+        (range(8), "0, 1, 2, 3, 4, 5, 6, 7"),
+        (range(9), "0, 1, 2, 3, 4, 5, 6, 7, ... (9 in all)"),
+    ],
+)
+def test_of_many_names_the_first_eight_are_said_and_how_many_there_are(names, said):
+    assert some_of(names, empty="none") == said

@@ -1,6 +1,5 @@
 import ast
 import json
-import random
 import subprocess
 import sys
 from functools import cache
@@ -13,7 +12,6 @@ from attnspace import build, identity, published
 from attnspace.errors import ExportError
 from attnspace.export import export_python
 from attnspace.export.python import write_module
-from attnspace.space.space import Space
 from tests.export.blocks import channels_of
 
 WITHOUT_ATTNSPACE = """
@@ -210,12 +208,6 @@ def test_own_weights_buffers_containers_and_names_are_written():
     assert "top = x.max(1, keepdim=True).values" in source
     assert "nn.init.zeros_(self.parts[1][0].bias)" in source
     assert "self.unused" not in source
-
-
-def test_random_designs_are_written():
-    space, rng = Space({"$any": "block"}), random.Random(0)
-    for _ in range(25):
-        run(export_python(space.sample(rng).data, 128))
 
 
 class Doubles(nn.Module):

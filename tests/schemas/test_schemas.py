@@ -8,9 +8,12 @@ from jsonschema import Draft202012Validator
 import attnspace
 import attnspace.language.specs
 from attnspace.documents.reading import read
-from attnspace.errors import StudyError
+from attnspace.documents.validation import validate
+from attnspace.errors import SpaceError, StudyError
 from attnspace.schemas import spec_schema, study_schema
-from attnspace.study.config import load_config
+from attnspace.space.space import Space
+from attnspace.study.config import StudyConfig, load_config
+from attnspace.study.loading import space_of
 
 PACKAGE = Path(attnspace.__file__).parent
 STUDIES = PACKAGE.parent / "studies"
@@ -87,16 +90,36 @@ def test_the_schema_refuses_what_the_parser_refuses(data):
         {"per_stage": {"1": {"$any": "block"}, "2": {"kind": "identity"}}},
     ],
 )
-def test_a_study_may_have_holes_anywhere_in_its_space(block):
-    for placement in ({"stages": {"$subset": [1, 2]}}, {"$choice": [{"every": 2}, {"position": "pre"}]}):
-        STUDY.validate({"name": "a", "space": {"block": block, "placement": placement}})
+@pytest.mark.parametrize(
+    "placement", [{"stages": {"$subset": [1, 2]}}, {"$choice": [{"every": 2}, {"position": "pre"}]}]
+)
+def test_a_study_may_have_holes_anywhere_in_its_space(block, placement):
+    data = {"name": "a", "space": {"block": block, "placement": placement}}
+    assert list(STUDY.iter_errors(data)) == []
+    assert parsed(data).size() > 1
+
+
+def parsed(data) -> Space:
+    """The space of a study, as a search reads it."""
+    return space_of(validate(StudyConfig, data, StudyError))
 
 
 @pytest.mark.parametrize(
-    "change", [{"trian": {}}, {"name": 3}, {"search": {"trials": 0}}, {"space": {"block": {"$chioce": [1]}}}]
+    "change",
+    [
+        {"trian": {}},
+        {"name": 3},
+        {"search": {"trials": 0}},
+        {"space": {"block": {"$chioce": [1]}}},
+        {"search": {"trials": {"$int": [1, 9]}}},  # holes are for the space
+        {"train": {"$choice": [{"epochs": 1}, {"epochs": 2}]}},
+    ],
 )
 def test_the_study_schema_refuses_what_the_parser_refuses(change):
-    assert list(STUDY.iter_errors({"name": "a", "space": {"block": {"kind": "identity"}}, **change}))
+    data = {"name": "a", "space": {"block": {"kind": "identity"}}, **change}
+    assert list(STUDY.iter_errors(data))
+    with pytest.raises((StudyError, SpaceError)):
+        parsed(data)
 
 
 def test_every_field_is_described_by_its_model():

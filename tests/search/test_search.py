@@ -245,9 +245,9 @@ def test_the_same_question_has_the_same_answer(tiny, write):
         suggester = Suggester(study.space, "tpe", 0, ["maximize"])
         rng = random.Random(0)
         for number in range(15):
-            suggester.tell(number, study.space.sample(rng).params, [rng.random()])
+            suggester.tell(number, study.space.sample(rng).choices, [rng.random()])
         suggester.ask(1, 0)
-        return [suggester.ask(number, 0).params for number in range(5)]
+        return [suggester.ask(number, 0).choices for number in range(5)]
 
     assert asked() == asked()
 
@@ -257,9 +257,9 @@ def test_tpe_prefers_what_was_good(tiny, write):
     suggester = Suggester(study.space, "tpe", 0, ["maximize"])
     rng = random.Random(0)
     for number in range(60):
-        params = study.space.sample(rng).params
+        params = study.space.sample(rng).choices
         suggester.tell(number, params, [float(params["block.excite.0.reduction"] == 4)])
-    asked = [suggester.ask(number, 0).params["block.excite.0.reduction"] for number in range(40)]
+    asked = [suggester.ask(number, 0).choices["block.excite.0.reduction"] for number in range(40)]
     assert asked.count(4) > 25
 
 

@@ -1,27 +1,19 @@
+import json
 import math
 import random
 import statistics
 
 import optuna
 import pytest
+from pydantic_core import to_jsonable_python
 
 from attnspace import SpaceError, load_space, load_spec, parse_spec
 from attnspace.language.specs import dump_spec
+from attnspace.primitives import Block, grid_of
+from attnspace.primitives.node import families
+from attnspace.space.filling import drawn
 from attnspace.space.space import Space
-
-GATE = {
-    "kind": "gate",
-    "squeeze": {"kind": "global", "stats": {"$subset": ["avg", "max"]}},
-    "excite": [
-        {
-            "$choice": [
-                {"kind": "fc", "reduction": {"$choice": [4, 8]}},
-                {"kind": "conv1d", "kernel": {"$choice": [3, 5, 7]}},
-                {"kind": "project", "bias": {"$choice": [True, False]}},
-            ]
-        }
-    ],
-}
+from tests.space.spaces import GATE, REPEATED
 
 
 def test_size_counts_every_way_to_fill_the_holes():
@@ -54,7 +46,7 @@ def test_a_trial_is_asked_for_the_holes_on_its_way_only():
     filling = Space(GATE).suggest(trial)
     assert filling.data["excite"] == [{"kind": "fc", "reduction": 8}]
     assert filling.data["squeeze"]["stats"] == ["avg", "max"]
-    assert dict(filling.params) == trial.params
+    assert dict(filling.choices) == trial.params
 
 
 def test_true_and_one_are_different_options():
@@ -76,15 +68,32 @@ def test_published_blocks_may_stand_anywhere():
     assert space.at(0).data == dump_spec(load_spec("se"))
 
 
-@pytest.mark.parametrize("family", ["gate", "squeeze", "layer", "statistic", "excite", "identity"])
-def test_any_offers_what_is_registered(family):
-    assert Space({"$any": family}).size() >= 1
+def designs(data, count: int = 300) -> list:
+    """Members of a space, drawn hole by hole, so that each option of a hole is as likely as another."""
+    space, rng = Space(data), random.Random(0)
+    return [space.filled(lambda hole: drawn(hole, rng)).data for _ in range(count)]
 
 
-def test_any_block_parses():
-    space, rng = Space({"$any": "block"}), random.Random(0)
-    for _ in range(100):
-        parse_spec(space.sample(rng).data)
+@pytest.mark.parametrize("family", ["block", "squeeze", "layer", "statistic"])
+def test_any_of_a_family_offers_each_member_that_is_searched_and_no_other(family):
+    searched = {kind for kind, member in families()[family].members.items() if member.searched}
+    assert {data["kind"] for data in designs({"$any": family})} == searched
+
+
+def test_any_excitation_is_a_list_of_any_layer():
+    assert {len(data) for data in designs({"$any": "excite"})} == {1}
+    kinds = {data["kind"] for (data,) in designs({"$any": "excite"})}
+    assert kinds == {data["kind"] for data in designs({"$any": "layer"})}
+
+
+@pytest.mark.parametrize("kind", Block.members)
+def test_any_of_a_kind_offers_every_value_of_the_grid_of_every_field(kind):
+    drawn_designs = designs({"$any": kind})
+    assert {data["kind"] for data in drawn_designs} == {kind}
+    for field in Block.members[kind].model_fields:
+        grid = to_jsonable_python(grid_of(Block.members[kind], field))
+        if grid:
+            assert {json.dumps(data[field]) for data in drawn_designs} == set(map(json.dumps, grid))
 
 
 @pytest.mark.parametrize(
@@ -123,20 +132,17 @@ def test_a_float_is_any_number_on_its_scale():
     space = Space({"a": {"$float": [1e-3, 1e1], "log": True}, "b": {"$float": [0, 2]}, "c": {"$choice": ["x", "y"]}})
     assert space.size() == math.inf
     rng = random.Random(0)
-    drawn = [space.sample(rng) for _ in range(2000)]
-    logs = [math.log10(f.data["a"]) for f in drawn]
-    assert all(1e-3 <= f.data["a"] <= 1e1 and 0 <= f.data["b"] <= 2 for f in drawn)
+    samples = [space.sample(rng) for _ in range(2000)]
+    logs = [math.log10(f.data["a"]) for f in samples]
+    assert all(1e-3 <= f.data["a"] <= 1e1 and 0 <= f.data["b"] <= 2 for f in samples)
     assert abs(statistics.fmean(logs) + 1) < 0.1
-    assert abs(statistics.fmean(f.data["b"] for f in drawn) - 1) < 0.05
+    assert abs(statistics.fmean(f.data["b"] for f in samples) - 1) < 0.05
     trial = optuna.trial.FixedTrial({"a": 0.1, "b": 1.0, "c": "y"})
     assert space.suggest(trial).data == {"a": 0.1, "b": 1.0, "c": "y"}
     assert space.distributions()["a"] == optuna.distributions.FloatDistribution(1e-3, 1e1, log=True)
     for use in (lambda: space.at(0), lambda: list(space.enumerate())):
         with pytest.raises(SpaceError, match=r"a is a \$float: the space has no end; use sample"):
             use()
-
-
-REPEATED = {"blocks": [{"kind": "identity"}, {"$repeat": {"of": {"k": {"$choice": [3, 5, 7]}}, "min": 0, "max": 2}}]}
 
 
 def test_repeated_parts_have_holes_of_their_own_and_take_their_place_in_the_list():
@@ -157,7 +163,7 @@ def test_a_repeat_that_is_no_item_is_a_list():
 def test_one_item_more_keeps_the_answers_of_the_others():
     space = Space(REPEATED)
     two = space.answered({"blocks.1": 2, "blocks.1.0.k": 5, "blocks.1.1.k": 7})
-    one = space.answered({**two.params, "blocks.1": 1})
+    one = space.answered({**two.choices, "blocks.1": 1})
     assert one.data["blocks"] == [{"kind": "identity"}, {"k": 5}]
     assert space.answered({"blocks.1": 2, "blocks.1.0.k": 5}) is None
     assert space.answered({"blocks.1": 1, "blocks.1.0.k": 4}) is None
@@ -267,23 +273,7 @@ def test_neighbours_answer_one_hole_differently():
     assert len(near) == 2 + 2 + 1  # statistics, layers, reductions
     for filling in near:
         assert filling.data != start.data
-        kept = {k: v for k, v in start.params.items() if k in filling.params}
-        assert sum(filling.params[name] != value for name, value in kept.items()) == 1
+        kept = {k: v for k, v in start.choices.items() if k in filling.choices}
+        assert sum(filling.choices[name] != value for name, value in kept.items()) == 1
     order = [str(f.data) for f in space.neighbours(start, random.Random(1))]
     assert order != [str(f.data) for f in space.neighbours(start, random.Random(2))]
-
-
-def test_every_option_of_numbers_and_repeats_is_tried():
-    def no_sevens(filling):
-        if {"k": 7} in filling.data["blocks"]:
-            raise SpaceError("seven")
-
-    with pytest.raises(SpaceError, match=r"with blocks\.1\.0\.k = 7, no design is valid: seven"):
-        Space(REPEATED).check(no_sevens)
-
-    def small(filling):
-        if filling.data["a"] > 1:
-            raise SpaceError("large")
-
-    with pytest.raises(SpaceError, match=r"with a = 2\.0, none of 200 random designs is valid; the first: large"):
-        Space({"a": {"$float": [0, 2]}}).check(small)

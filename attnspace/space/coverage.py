@@ -1,0 +1,90 @@
+"""Coverage: whether every option of every hole is good for something."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from attnspace.errors import AttnspaceError
+from attnspace.space.filling import Filling, enumerated, near, size
+from attnspace.space.template import Fixed, Hole, Interval, Parameter, Record, Template, Traversal, parameters, same
+
+__all__ = ["EXHAUSTED", "TRIES", "check_options"]
+
+EXHAUSTED = 500
+"""Up to so many fillings, all of them are tried."""
+
+TRIES = 200
+"""How many random fillings are tried for each option of a larger space."""
+
+
+def check_options(template: Template, use: Callable[[Filling], object]) -> None:
+    """Try that each option of each hole is part of some filling that `use` accepts; see `Space.check`.
+
+    Raises:
+        AttnspaceError: the first refusal of an option of which no filling that was tried is accepted.
+    """
+    small = size(template) <= EXHAUSTED
+    tried = [(filling, _refusal(use, filling)) for filling in enumerated(template)] if small else []
+    if tried and all(refusal for _, refusal in tried) and tried[0][1]:
+        raise tried[0][1]
+    rng = random.Random(0)
+    for hole in parameters(template):
+        labels = (hole.low, hole.high) if isinstance(hole, Interval) else hole.labels
+        impossible: list[AttnspaceError] = []
+        for label in labels:
+            refusals = (
+                (r for f, r in tried if hole.name in f.choices and same(f.choices[hole.name], label))
+                if small
+                else (_refusal(use, filling) for filling in _taking(template, hole, label, rng))
+            )
+            first = next(refusals)
+            if first is not None and all(refusals):
+                how_many = "no design is valid" if small else f"none of {TRIES} random designs is valid; the first"
+                first.what = f"with {hole.name} = {label}, {how_many}: {first.what}"
+                impossible.append(first)
+        if impossible and (len(impossible) == len(labels) or not hole.offered):
+            raise impossible[0]
+
+
+def _refusal(use: Callable[[Filling], object], filling: Filling) -> AttnspaceError | None:
+    try:
+        use(filling)
+    except AttnspaceError as error:
+        return error
+    return None
+
+
+def _taking(template: Template, hole: Parameter, label: Any, rng: random.Random) -> Iterator[Filling]:
+    """Random fillings that give one hole one answer."""
+    way = _Way(hole.name)(template)
+    assert way is not None, f"{hole.name} is no hole of this template"
+    choices = {**way, hole.name: label}
+    for _ in range(TRIES):
+        yield near(template, choices, rng)
+
+
+class _Way(Traversal[dict[str, Any] | None]):
+    """The options to take, by name of hole, so that the hole of a certain name is asked; None if it lies elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def fixed(self, node: Fixed) -> None:
+        return None
+
+    def record(self, node: Record) -> dict[str, Any] | None:
+        return next((way for part in node.parts if (way := self(part)) is not None), None)
+
+    def hole(self, node: Hole) -> dict[str, Any] | None:
+        if node.name == self.name:
+            return {}
+        for label, option in zip(node.labels, node.options, strict=True):
+            way = self(option)
+            if way is not None:
+                return {node.name: label, **way}
+        return None
+
+    def interval(self, node: Interval) -> dict[str, Any] | None:
+        return {} if node.name == self.name else None

@@ -1,0 +1,203 @@
+"""Fillings: a template with its holes answered, all of them or some."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from attnspace.errors import SpaceError
+from attnspace.space.template import (
+    Fixed,
+    Hole,
+    Interval,
+    Parameter,
+    Record,
+    Template,
+    Transformer,
+    Traversal,
+    parameters,
+)
+
+__all__ = [
+    "Answer",
+    "Filling",
+    "answered",
+    "drawn",
+    "enumerated",
+    "filled",
+    "filling_at",
+    "near",
+    "settled",
+    "size",
+    "valid_answer",
+]
+
+Answer = Callable[[Parameter], Any]
+"""A parameter -> the label of an option, or a number of an interval."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """One member of a space.
+
+    Attributes:
+        data: the JSON data, without holes.
+        choices: hole name -> the option that was taken, or the number, as Optuna sees it.
+    """
+
+    data: Any
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+
+def filled(template: Template, answer: Answer) -> Filling:
+    """The filling of these answers; inner holes are asked for where the outer ones lead there."""
+    filler = _Filler(answer)
+    return Filling(filler(template), filler.choices)
+
+
+class _Filler(Traversal[Any]):
+    """Puts an answer into every hole on its way, and notes it."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.choices: dict[str, Any] = {}
+
+    def fixed(self, node: Fixed) -> Any:
+        return node.value
+
+    def record(self, node: Record) -> Any:
+        return node.assembled(list(map(self, node.parts)))
+
+    def hole(self, node: Hole) -> Any:
+        label = self.choices[node.name] = self.answer(node)
+        index = node.index(label)
+        assert index is not None, f"{node.name} has no such option"
+        return self(node.options[index])
+
+    def interval(self, node: Interval) -> Any:
+        self.choices[node.name] = self.answer(node)
+        return self.choices[node.name]
+
+
+def answered(template: Template, choices: Mapping[str, Any]) -> Filling | None:
+    """The filling of these choices, by name; None if one that is asked for is missing or is no option."""
+    try:
+        return filled(template, lambda hole: valid_answer(hole, choices))
+    except LookupError:
+        return None
+
+
+def valid_answer(hole: Parameter, choices: Mapping[str, Any]) -> Any:
+    """The answer of this name.
+
+    Raises:
+        LookupError: there is none, or it is no answer to this hole.
+    """
+    answer = choices[hole.name]
+    if isinstance(hole, Interval):
+        is_number = type(answer) in (int, float)
+        if not is_number or not hole.low <= answer <= hole.high:
+            raise LookupError(hole.name)
+    elif hole.index(answer) is None:
+        raise LookupError(hole.name)
+    return answer
+
+
+def near(template: Template, choices: Mapping[str, Any], rng: random.Random) -> Filling:
+    """The filling of these choices; holes that they do not answer are answered at random."""
+    return filled(template, lambda hole: choices[hole.name] if hole.name in choices else drawn(hole, rng))
+
+
+def drawn(hole: Parameter, rng: random.Random) -> Any:
+    """A random answer: every option as likely, numbers evenly on their scale."""
+    return hole.at(rng.random()) if isinstance(hole, Interval) else hole.labels[rng.randrange(len(hole.labels))]
+
+
+def settled(template: Template, choices: Mapping[str, Any]) -> Template:
+    """The template without the holes that these choices answer; the others stay open."""
+    return _Settler(choices)(template)
+
+
+class _Settler(Transformer):
+    """Puts the option that was chosen in the place of the hole."""
+
+    def __init__(self, choices: Mapping[str, Any]) -> None:
+        self.choices = choices
+
+    def hole(self, node: Hole) -> Template:
+        if node.name not in self.choices:
+            return super().hole(node)
+        index = node.index(self.choices[node.name])
+        assert index is not None, f"{node.name} has no such option"
+        return self(node.options[index])
+
+    def interval(self, node: Interval) -> Template:
+        return Fixed(self.choices[node.name]) if node.name in self.choices else node
+
+
+def size(template: Template) -> int | float:
+    """How many fillings there are, exactly; infinite if a hole is an interval."""
+    return math.inf if any(isinstance(hole, Interval) for hole in parameters(template)) else template.count
+
+
+def enumerated(template: Template) -> Iterator[Filling]:
+    """All fillings, in order of index.
+
+    Raises:
+        SpaceError: a hole is an interval.
+    """
+    for hole in parameters(template):
+        if isinstance(hole, Interval):
+            _not_countable(hole)
+    return (filling_at(template, index) for index in range(template.count))
+
+
+def _not_countable(hole: Parameter) -> Any:
+    raise SpaceError(
+        f"{hole.name} is a $float: the space has no end",
+        remedy="use sample, or $choice and $int in its place",
+    )
+
+
+def filling_at(template: Template, index: int, number: Answer = _not_countable) -> Filling:
+    """The filling of an index below `template.count`; `number` answers the intervals, which have no index.
+
+    Raises:
+        SpaceError: there is an interval, and nothing answers it.
+        IndexError: no such filling.
+    """
+    filler = _FillerByIndex(number, index)
+    return Filling(filler(template), filler.choices)
+
+
+class _FillerByIndex(_Filler):
+    """Takes the options that an index stands for, and asks for the numbers of intervals alone.
+
+    The fillings of a hole are those of its first option, then those of the next. Those of a record are counted like
+    numbers with one digit for each part, of which the first part's runs fastest.
+
+    Attributes:
+        index: that of the node which is handled next, among the fillings of this node.
+    """
+
+    def __init__(self, number: Answer, index: int) -> None:
+        super().__init__(number)
+        self.index = index
+
+    def record(self, node: Record) -> Any:
+        rest, values = self.index, []
+        for part in node.parts:
+            rest, self.index = divmod(rest, part.count)
+            values.append(self(part))
+        return node.assembled(values)
+
+    def hole(self, node: Hole) -> Any:
+        for label, option in zip(node.labels, node.options, strict=True):
+            if self.index < option.count:
+                self.choices[node.name] = label
+                return self(option)
+            self.index -= option.count
+        raise IndexError("no such filling")
