@@ -14,6 +14,7 @@ ROOT = Path(attnspace.__file__).parent
 ROOMS = (
     "errors",
     "documents",
+    "modules",
     "primitives",
     "language",
     "costs",

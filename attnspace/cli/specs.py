@@ -13,6 +13,7 @@ from attnspace.cli.application import DataOption, SettingsOption, app, import_to
 from attnspace.errors import AttnspaceError, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
+    from attnspace.documents.document import Document
     from attnspace.space.space import Space
 
 __all__ = ["check", "export", "list_", "schema", "show"]
@@ -44,13 +45,10 @@ def show(
     picture: Annotated[Path | None, typer.Option(help="Also draw it, to this SVG file.")] = None,
 ) -> None:
     """Show a block as a tree, with parameters, FLOPs and memory; of a space or study, every hole with its size."""
-    import_torch()
     from attnspace.cli.tables import block_tree, space_tree, terminal
-    from attnspace.costs.network import cost
     from attnspace.documents.writing import write_text
-    from attnspace.language.catalogue import usual_channels
     from attnspace.language.difference import diff as difference
-    from attnspace.language.identity import identity
+    from attnspace.language.identity import identity, usual_channels
     from attnspace.language.specs import read_spec
 
     if picture and picture.suffix != ".svg":
@@ -66,6 +64,9 @@ def show(
             console.print(block_tree(block, f"stage {stage}"))
         console.print(f"placement {found.placement}", highlight=False)
         return
+    import_torch()
+    from attnspace.costs.network import cost
+
     channels = channels or usual_channels(found.block)
     with in_file(spec):
         costs = cost(found.block, (channels, resolution, resolution))
@@ -108,6 +109,7 @@ def _space_of(file: str) -> Space | None:
     data = document.data
     try:
         if isinstance(data, dict) and "space" in data:
+            import_torch()
             from attnspace.study.config import load_config
             from attnspace.study.loading import space_of
 
@@ -125,57 +127,71 @@ def check(
     settings: SettingsOption = None,
 ) -> None:
     """Check a file without training anything."""
-    import_torch()
-    from attnspace.cli.tables import fillings
     from attnspace.documents.limits import has_holes
     from attnspace.documents.reading import read
-    from attnspace.language.identity import identity
-    from attnspace.language.specs import read_spec
 
     document = read(file, SpecError)
     content = document.data
     if isinstance(content, dict) and "space" in content:
-        from attnspace.data import progress_bar
-        from attnspace.search.feasibility import Appraisal
-        from attnspace.search.search import threads
-        from attnspace.study.loading import prepare
-
-        with progress_bar() as watch:
-            study = prepare(file, settings=settings, data_folder=data, watch=watch)
-        with threads(study.config.search.threads):
-            Appraisal(study).demand()
-        print(f"{file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
-        print(f"a space of {fillings(study.space.size())}, a backbone with {len(study.slots)} slots")
-        if study.table:
-            print(f"a table of {len(study.table.designs())} designs under {len(study.table.seeds)} seeds to look up")
-        if study.space.size() < study.config.search.trials:
-            print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
-        return
-    if has_holes(content):
-        from attnspace.space.space import Space
-
-        try:
-            space = Space(content)
-            space.check(lambda filling: identity(filling.data, channels))
-        except AttnspaceError as error:
-            raise document.place(error) from None
-        print(f"{file}: a space of {fillings(space.size())}, {len(space.holes())} holes")
-        return
-    if isinstance(content, dict) and not {"kind", "block"} & content.keys():
+        _check_study(file, data, settings)
+    elif has_holes(content):
+        _check_space(document, channels)
+    elif isinstance(content, dict) and not {"kind", "block"} & content.keys():
         raise StudyError(
             "is neither a spec nor a study",
             file=str(file),
             got=sorted(map(str, content)),
             allowed="a spec has 'kind', a study 'space'",
         )
-    found = read_spec(file)
+    else:
+        _check_spec(document, channels)
+
+
+def _check_study(file: Path, data: Path | None, settings: Path | None) -> None:
+    import_torch()
+    from attnspace.cli.tables import fillings
+    from attnspace.data import progress_bar
+    from attnspace.search.feasibility import Appraisal
+    from attnspace.search.search import threads
+    from attnspace.study.loading import prepare
+
+    with progress_bar() as watch:
+        study = prepare(file, settings=settings, data_folder=data, watch=watch)
+    with threads(study.config.search.threads):
+        Appraisal(study).demand()
+    print(f"{file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
+    print(f"a space of {fillings(study.space.size())}, a backbone with {len(study.slots)} slots")
+    if study.table:
+        print(f"a table of {len(study.table.designs())} designs under {len(study.table.seeds)} seeds to look up")
+    if study.space.size() < study.config.search.trials:
+        print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
+
+
+def _check_space(document: Document, channels: int) -> None:
+    from attnspace.cli.tables import fillings
+    from attnspace.language.identity import identity
+    from attnspace.space.space import Space
+
+    try:
+        space = Space(document.data)
+        space.check(lambda filling: identity(filling.data, channels))
+    except AttnspaceError as error:
+        raise document.place(error) from None
+    print(f"{document.file}: a space of {fillings(space.size())}, {len(space.holes())} holes")
+
+
+def _check_spec(document: Document, channels: int) -> None:
+    from attnspace.language.identity import identity
+    from attnspace.language.specs import read_spec
+
+    found = read_spec(Path(document.file))
     blocks = found.blocks if isinstance(found.blocks, dict) else {0: found.blocks}
     try:
         designs = {stage: identity(block, channels) for stage, block in blocks.items()}
     except AttnspaceError as error:
         raise document.place(error) from None
     for stage, block in sorted(blocks.items()):
-        print(f"{file}: {f'stage {stage}' if stage else 'a block'}, {block.label()}")
+        print(f"{document.file}: {f'stage {stage}' if stage else 'a block'}, {block.label()}")
         print(f"design {designs[stage]} at C={channels}")
 
 
@@ -206,9 +222,10 @@ def export(
     out: Annotated[Path | None, typer.Option(help="The file; by default Python and JSON are printed.")] = None,
 ) -> None:
     """Write a block for use without attnspace, checked against the module before it is handed over."""
-    import_torch()
+    if to is not Format.json:
+        import_torch()
     from attnspace.documents.writing import write_text
-    from attnspace.language.catalogue import usual_channels
+    from attnspace.language.identity import usual_channels
     from attnspace.language.specs import dump_spec, read_spec
 
     found = read_spec(spec)

@@ -9,9 +9,9 @@ import torch
 from attnspace.backbones import widened
 from attnspace.costs.network import network_cost
 from attnspace.language.specs import dump_spec, parse_blocks
+from attnspace.modules.activation import activate
 from attnspace.placement.placement import plan, used_blocks
 from attnspace.primitives import Block
-from attnspace.primitives.activation import activate
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.layers import MapLayers
 from attnspace.primitives.blocks.parallel import Parallel

@@ -23,7 +23,7 @@ class Section(Strict):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        cls.registry.dependents.append(cls)
+        cls.registry.dependent(cls)
 
 
 class Kind(Member):
