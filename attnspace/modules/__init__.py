@@ -3,7 +3,7 @@
 words         the words by which a spec chooses what a module computes, which need no torch
 maps          several maps as one
 activation    elementwise functions and softmax, by name
-norm          normalisations that torch does not have
+norm          normalisations that do more than torch's
 statistics    what is pooled
 squeeze       from a map to its descriptors
 layers        the steps of an excitation that torch has no module for

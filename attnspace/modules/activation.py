@@ -44,7 +44,7 @@ class PositionSoftmax(nn.Module):
         return y.flatten(2).softmax(2).view_as(y)
 
 
-ELEMENTWISE: dict[Activation, Callable[[], nn.Module]] = {
+_ELEMENTWISE: dict[Activation, Callable[[], nn.Module]] = {
     "gaussian": Gaussian,
     "gelu": nn.GELU,
     "hard_sigmoid": nn.Hardsigmoid,
@@ -65,4 +65,4 @@ def activate(name: Activation, maps: int) -> nn.Module:
     """The module of an activation, for a tensor of (N,maps,.,.)."""
     if name == "softmax":
         return nn.Softmax(dim=1) if maps > 1 else PositionSoftmax()
-    return ELEMENTWISE[name]()
+    return _ELEMENTWISE[name]()

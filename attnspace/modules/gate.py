@@ -13,7 +13,7 @@ from attnspace.modules.words import Merge
 __all__ = ["BranchModule", "GateModule", "JoinMaps", "JoinedGateModule"]
 
 
-FOLD: dict[Merge, Fold] = {
+_FOLD: dict[Merge, Fold] = {
     "logit_sum": "sum",
     "logit_product": "product",
     "gate_product": "product",
@@ -94,7 +94,7 @@ class JoinMaps(nn.Module):
         self.activation = activation
 
     def forward(self, logits: list[Tensor]) -> Tensor:
-        how = FOLD[self.merge]
+        how = _FOLD[self.merge]
         if self.merge.startswith("logit"):
             return self.activation(self.tail(fold(how, logits)))
         return fold(how, [self.activation(logit) for logit in logits])

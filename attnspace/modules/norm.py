@@ -1,4 +1,4 @@
-"""Normalisations that torch does not have, or that say less than a user needs to know."""
+"""Batch normalisation that says what a batch of one needs, and group normalisation of each channel by itself."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class SqueezeModule(nn.Module):
 
     def forward(self, x_nchw: Tensor) -> tuple[Tensor, ...]:
         pooled = [stat(x_nchw) for stat in self.stats]
-        return combined(pooled, self.combine)
+        return _combined(pooled, self.combine)
 
 
 class DirectionalModule(nn.Module):
@@ -44,7 +44,7 @@ class DirectionalModule(nn.Module):
     def forward(self, x_nchw: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
         rows = [stat(x_nchw) for stat in self.over_w]
         columns = [stat(x_nchw).transpose(2, 3) for stat in self.over_h]
-        return tuple(zip(combined(rows, self.combine), combined(columns, self.combine), strict=True))
+        return tuple(zip(_combined(rows, self.combine), _combined(columns, self.combine), strict=True))
 
 
 class NoneModule(nn.Module):
@@ -54,7 +54,7 @@ class NoneModule(nn.Module):
         return (x_nchw,)
 
 
-def combined(pooled: list[Tensor], combine: Combine) -> tuple[Tensor, ...]:
+def _combined(pooled: list[Tensor], combine: Combine) -> tuple[Tensor, ...]:
     """Several statistics of one region as the descriptors that the excitation sees."""
     if combine == "shared" or len(pooled) == 1:
         return tuple(pooled)
