@@ -156,7 +156,14 @@ def test_a_statistic_and_a_layer_in_a_file_of_their_own_work_everywhere_at_once(
         parse_spec({**data, "excite": [{"kind": "times", "factor": 0}]})
 
 
-@pytest.mark.usefixtures("plug_in")
+@pytest.fixture
+def used_branch():
+    """Branches are written by themselves, which builds their model, before another member is declared."""
+    squeezes = ({"kind": "global", "stats": ["avg"]}, {"kind": "none"})
+    return identity({"kind": "gate", "branches": [{"squeeze": squeeze} for squeeze in squeezes]})
+
+
+@pytest.mark.usefixtures("used_branch", "plug_in")
 def test_a_layer_in_a_file_of_its_own_works_in_a_branch_of_a_gate():
     branch = {"squeeze": {"kind": "global", "stats": ["smallest"]}, "excite": [{"kind": "times", "factor": 3.0}]}
     data = {"kind": "gate", "branches": [branch, {"squeeze": {"kind": "none"}}], "activation": "identity"}
