@@ -3,7 +3,7 @@
 import random
 from typing import Any, get_args
 
-from attnspace.primitives.activation import Activation
+from attnspace.modules.words import Activation
 
 FUNCTIONS = get_args(Activation)
 REGIONS = ("global", "channel", "directional", "none")

@@ -14,6 +14,7 @@ ROOT = Path(attnspace.__file__).parent
 ROOMS = (
     "errors",
     "documents",
+    "modules",
     "primitives",
     "language",
     "costs",
@@ -32,6 +33,7 @@ ROOMS = (
     "analysis",
     "export",
     "report",
+    "workflow",
     "schemas",
     "cli",
     "__main__",

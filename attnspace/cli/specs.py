@@ -13,6 +13,9 @@ from attnspace.cli.application import DataOption, SettingsOption, app, import_to
 from attnspace.errors import AttnspaceError, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
+    from attnspace.documents.document import Document
+    from attnspace.language.specs import SpecFile
+    from attnspace.primitives import Block
     from attnspace.space.space import Space
 
 __all__ = ["check", "export", "list_", "schema", "show"]
@@ -44,36 +47,29 @@ def show(
     picture: Annotated[Path | None, typer.Option(help="Also draw it, to this SVG file.")] = None,
 ) -> None:
     """Show a block as a tree, with parameters, FLOPs and memory; of a space or study, every hole with its size."""
-    import_torch()
     from attnspace.cli.tables import block_tree, space_tree, terminal
-    from attnspace.costs.network import cost
     from attnspace.documents.writing import write_text
-    from attnspace.language.catalogue import usual_channels
-    from attnspace.language.difference import diff as difference
-    from attnspace.language.identity import identity
+    from attnspace.language.identity import usual_channels
     from attnspace.language.specs import read_spec
 
     if picture and picture.suffix != ".svg":
         raise SpecError("a picture is SVG", got=str(picture), remedy="give it a name that ends in .svg")
-    space = _space_of(spec)
+    document = _document(spec)
+    space = _space_of(document) if document else None
     if space is not None:
         terminal().print(space_tree(space, spec))
         return
-    found, other = read_spec(spec), read_spec(diff) if diff else None
+    found, other = read_spec(document or spec), read_spec(diff) if diff else None
+    console = terminal()
     if found.blocks.single is None and other is None:
-        console = terminal()
         for title, block in found.blocks.titled():
             console.print(block_tree(block, title))
         console.print(f"placement {found.placement}", highlight=False)
         return
     channels = channels or usual_channels(found.block)
     with in_file(spec):
-        costs = cost(found.block, (channels, resolution, resolution))
-        design = identity(found.block, channels)
-    with in_file(diff or ""):
-        lines = difference(found.block, other.block) if other else []
-        same = other is not None and identity(other.block, channels) == design
-    console = terminal()
+        facts = _facts(found.block, channels, resolution)
+    difference = _difference(found, other, spec, diff or "", channels) if other else []
     if picture:  # before the rest is printed, whose reader may go
         write_text(picture, found.block._repr_html_() + "\n")
         console.print(f"drawn: {picture}", highlight=False)
@@ -81,37 +77,58 @@ def show(
     placed = f"placement {found.placement}" if found.placement else None
     for line in filter(None, (found.doc, found.formula, found.source, placed)):
         console.print(line, style="dim", highlight=False, markup=False)
-    at = f"at C={channels}, {resolution}x{resolution}"
-    console.print(
-        f"{at}: {costs.params:,} parameters, {costs.flops:,} FLOPs ({costs.macs:,} MACs), "
-        f"{costs.activation_bytes:,} bytes kept for backward",
-        highlight=False,
-    )
-    console.print(f"design {design} at C={channels}", highlight=False)
-    if other is not None:
-        console.print(f"\nfrom {found.name or spec} to {other.name or diff}:", highlight=False, markup=False)
-        for line in lines or ["no gate differs"]:
-            console.print(f"  {line}", highlight=False, markup=False)
-        if same:
-            console.print(f"  one design at C={channels}", highlight=False)
+    for line in facts:
+        console.print(line, highlight=False)
+    for line in difference:
+        console.print(line, highlight=False, markup=False)
 
 
-def _space_of(file: str) -> Space | None:
+def _facts(block: Block, channels: int, resolution: int) -> list[str]:
+    """What a block costs, and which design it is, in two lines."""
+    import_torch()
+    from attnspace.costs.network import cost
+    from attnspace.language.identity import identity
+
+    costs = cost(block, (channels, resolution, resolution))
+    return [
+        f"at C={channels}, {resolution}x{resolution}: {costs.params:,} parameters, {costs.flops:,} FLOPs "
+        f"({costs.macs:,} MACs), {costs.activation_bytes:,} bytes kept for backward",
+        f"design {identity(block, channels)} at C={channels}",
+    ]
+
+
+def _difference(found: SpecFile, other: SpecFile, spec: str, diff: str, channels: int) -> list[str]:
+    """What turns one block into another, in lines."""
+    from attnspace.language.difference import diff as changes
+    from attnspace.language.identity import identity
+
+    with in_file(diff):
+        lines = changes(found.block, other.block) or ["no gate differs"]
+        if identity(other.block, channels) == identity(found.block, channels):
+            lines.append(f"one design at C={channels}")
+    return [f"\nfrom {found.name or spec} to {other.name or diff}:", *(f"  {line}" for line in lines)]
+
+
+def _document(file: str) -> Document | None:
+    """The document that a word of the command line names; None if it is the name of a published block."""
+    from attnspace.documents.reading import read
+
+    return read(file, SpecError) if Path(file).suffix in (".json", ".yaml", ".yml") else None
+
+
+def _space_of(document: Document) -> Space | None:
     """The space that a file holds, by itself or in a study; None if it is a spec, or none of these."""
     from attnspace.documents.limits import has_holes
-    from attnspace.documents.reading import read
     from attnspace.space.space import Space
 
-    if Path(file).suffix not in (".json", ".yaml", ".yml"):
-        return None
-    document = read(file, SpecError)
     data = document.data
     try:
         if isinstance(data, dict) and "space" in data:
+            import_torch()
             from attnspace.study.config import load_config
             from attnspace.study.loading import space_of
 
-            return space_of(load_config(file)[0])
+            return space_of(load_config(document)[0])
         return Space(data) if has_holes(data) else None
     except AttnspaceError as error:
         raise document.place(error) from None
@@ -125,54 +142,68 @@ def check(
     settings: SettingsOption = None,
 ) -> None:
     """Check a file without training anything."""
-    import_torch()
-    from attnspace.cli.tables import fillings
     from attnspace.documents.limits import has_holes
     from attnspace.documents.reading import read
-    from attnspace.language.identity import identity
-    from attnspace.language.specs import read_spec
 
     document = read(file, SpecError)
     content = document.data
     if isinstance(content, dict) and "space" in content:
-        from attnspace.data import progress_bar
-        from attnspace.study.loading import prepare
-        from attnspace.workflow import check_feasible
-
-        with progress_bar() as watch:
-            study = prepare(file, settings=settings, data_folder=data, watch=watch)
-        check_feasible(study)
-        print(f"{file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
-        print(f"a space of {fillings(study.space.size())}, a backbone with {len(study.slots)} slots")
-        if (summary := study.method.summary()) is not None:
-            print(summary)
-        if study.space.size() < study.config.search.trials:
-            print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
-        return
-    if has_holes(content):
-        from attnspace.space.space import Space
-
-        try:
-            space = Space(content)
-            space.check(lambda filling: identity(filling.data, channels))
-        except AttnspaceError as error:
-            raise document.place(error) from None
-        print(f"{file}: a space of {fillings(space.size())}, {len(space.holes())} holes")
-        return
-    if isinstance(content, dict) and not {"kind", "block"} & content.keys():
+        _check_study(document, data, settings)
+    elif has_holes(content):
+        _check_space(document, channels)
+    elif isinstance(content, dict) and not {"kind", "block"} & content.keys():
         raise StudyError(
             "is neither a spec nor a study",
             file=str(file),
             got=sorted(map(str, content)),
             allowed="a spec has 'kind', a study 'space'",
         )
-    found = read_spec(file)
+    else:
+        _check_spec(document, channels)
+
+
+def _check_study(document: Document, data: Path | None, settings: Path | None) -> None:
+    import_torch()
+    from attnspace.cli.tables import fillings
+    from attnspace.data import progress_bar
+    from attnspace.study.loading import prepare
+    from attnspace.workflow import check_feasible
+
+    with progress_bar() as watch:
+        study = prepare(document, settings=settings, data_folder=data, watch=watch)
+    check_feasible(study)
+    print(f"{document.file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
+    print(f"a space of {fillings(study.space.size())}, a backbone with {len(study.slots)} slots")
+    if (summary := study.method.summary()) is not None:
+        print(summary)
+    if study.space.size() < study.config.search.trials:
+        print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
+
+
+def _check_space(document: Document, channels: int) -> None:
+    from attnspace.cli.tables import fillings
+    from attnspace.language.identity import identity
+    from attnspace.space.space import Space
+
+    try:
+        space = Space(document.data)
+        space.check(lambda filling: identity(filling.data, channels))
+    except AttnspaceError as error:
+        raise document.place(error) from None
+    print(f"{document.file}: a space of {fillings(space.size())}, {len(space.holes())} holes")
+
+
+def _check_spec(document: Document, channels: int) -> None:
+    from attnspace.language.identity import identity
+    from attnspace.language.specs import read_spec
+
+    found = read_spec(document)
     try:
         designs = [(title, block, identity(block, channels)) for title, block in found.blocks.titled()]
     except AttnspaceError as error:
         raise document.place(error) from None
     for title, block, design in designs:
-        print(f"{file}: {title or 'a block'}, {block.label()}")
+        print(f"{document.file}: {title or 'a block'}, {block.label()}")
         print(f"design {design} at C={channels}")
 
 
@@ -203,9 +234,10 @@ def export(
     out: Annotated[Path | None, typer.Option(help="The file; by default Python and JSON are printed.")] = None,
 ) -> None:
     """Write a block for use without attnspace, checked against the module before it is handed over."""
-    import_torch()
+    if to is not Format.json:
+        import_torch()
     from attnspace.documents.writing import write_text
-    from attnspace.language.catalogue import usual_channels
+    from attnspace.language.identity import usual_channels
     from attnspace.language.specs import dump_spec, read_spec
 
     found = read_spec(spec)
@@ -214,13 +246,13 @@ def export(
         if to is Format.onnx:
             from attnspace.export import export_onnx
 
-            path = export_onnx(spec, channels, out or Path(f"{Path(spec).stem}.onnx"))
+            path = export_onnx(found, channels, out or Path(f"{Path(spec).stem}.onnx"))
             print(f"{path}: {spec} at C={channels}, batch, height and width free")
             return
         if to is Format.py:
             from attnspace.export import export_python
 
-            text = export_python(spec, channels)
+            text = export_python(found, channels)
         else:
             text = json.dumps(dump_spec(found.block), indent=2, ensure_ascii=False) + "\n"
     if out is None:

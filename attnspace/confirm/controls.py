@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 
 from attnspace.costs.network import network_cost
+from attnspace.modules.activation import activate
 from attnspace.placement.document import DesignDocument
 from attnspace.placement.placement import plan_blocks
 from attnspace.primitives import Block
-from attnspace.primitives.activation import activate
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.layers import MapLayers
 from attnspace.primitives.blocks.parallel import Parallel

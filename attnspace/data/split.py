@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attnspace.data.stored import StoredImages
 
-__all__ = ["Dataset", "DataSplit"]
+__all__ = ["DataSplit", "Dataset"]
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from attnspace.documents.models import Strict
 
-__all__ = ["Member", "Registry", "dependent", "fault", "is_family", "kind_of", "refresh"]
+__all__ = ["Member", "Registry", "fault", "is_family", "kind_of", "refresh"]
 
 
 def fault(
@@ -25,6 +25,9 @@ def fault(
 ) -> PydanticCustomError:
     """An error to raise inside a pydantic validator; `at` is relative to the model being validated."""
     return PydanticCustomError("fault", "{what}", {"what": what, "at": at, "allowed": allowed, "remedy": remedy})
+
+
+Dependent = TypeVar("Dependent", bound=BaseModel)
 
 
 class Registry:
@@ -43,6 +46,11 @@ class Registry:
         self.before_building: list[Callable[[], None]] = []
         self.stale = False
         _registries.append(self)
+
+    def dependent(self, model: type[Dependent]) -> type[Dependent]:
+        """Decorates a model that is no member of a family and has a field of one: it is built again with the family."""
+        self.dependents.append(model)
+        return model
 
     def refresh(self) -> None:
         """Build the unions again if a member was declared since the last time."""
@@ -139,12 +147,6 @@ class Member(Strict):
     def family(cls) -> type[Member]:
         """The family that this member belongs to."""
         return next(base for base in cls.__mro__ if is_family(base))
-
-
-def dependent(model: type[Any]) -> type[Any]:
-    """Decorates a model that is no member of a family and has a field of one: it is built again with the family."""
-    model.registry.dependents.append(model)
-    return model
 
 
 def is_family(cls: type) -> bool:

@@ -25,7 +25,7 @@ class Section(Strict):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if not issubclass(cls, Member):
-            cls.registry.dependents.append(cls)
+            cls.registry.dependent(cls)
 
 
 class Kind(Member):

@@ -25,7 +25,7 @@ from attnspace.export.text import WIDTH, indented
 from attnspace.export.tracing import trace
 from attnspace.export.verification import seeded, standard_torch, verify
 from attnspace.language.compiler import build
-from attnspace.language.specs import SpecLike, as_block, dump_spec, read_spec
+from attnspace.language.specs import SpecFile, SpecLike, as_block, dump_spec, read_spec
 from attnspace.primitives import Block
 
 __all__ = ["export_python", "write_module"]
@@ -61,7 +61,9 @@ def export_python(spec: SpecLike, channels: int, *, name: str | None = None) -> 
 def _about(spec: SpecLike) -> Mapping[str, Any]:
     if isinstance(spec, Block):
         return {}
-    return spec if isinstance(spec, Mapping) else vars(read_spec(spec))
+    if isinstance(spec, Mapping):
+        return spec
+    return vars(spec if isinstance(spec, SpecFile) else read_spec(spec))
 
 
 def _class_name(title: str) -> str:

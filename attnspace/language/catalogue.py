@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
-from attnspace.errors import SpecError
 from attnspace.language.compiler import build
+from attnspace.language.identity import USUAL_CHANNELS, usual_channels
 from attnspace.language.specs import published, read_spec
-from attnspace.primitives import Block
 
-__all__ = ["Entry", "entries", "markdown", "usual_channels"]
-
-CHANNELS = (64, 128)
-"""Where a block is measured: the first count at which it is possible."""
+__all__ = ["Entry", "entries", "markdown"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class Entry:
     @property
     def size(self) -> str:
         """The parameters, with the channel count where it is not the usual one."""
-        return f"{self.params:,}" + (f" (C={self.channels})" if self.channels != CHANNELS[0] else "")
+        return f"{self.params:,}" + (f" (C={self.channels})" if self.channels != USUAL_CHANNELS[0] else "")
 
 
 def entries() -> list[Entry]:
@@ -57,15 +52,6 @@ def _entry(name: str) -> Entry:
     params = sum(p.numel() for p in build(about.block, channels).parameters())
     texts = (about.doc or "", about.formula or "", about.source or "", about.oracle or "")
     return Entry(name, about.block.label(), *texts, channels, params)
-
-
-def usual_channels(block: Block) -> int:
-    """The first of the usual channel counts at which a block is possible; the first of all if it is at none."""
-    for channels in CHANNELS:
-        with suppress(SpecError):  # groups that do not divide
-            block.resolve(channels)
-            return channels
-    return CHANNELS[0]
 
 
 def markdown() -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 
 from attnspace.errors import SpecError
 from attnspace.language.specs import SpecLike, as_block, dump_spec
 from attnspace.primitives import Block
 from attnspace.primitives.reduction import MAX_WIDTH
 
-__all__ = ["identity", "resolve"]
+__all__ = ["USUAL_CHANNELS", "identity", "resolve", "usual_channels"]
+
+USUAL_CHANNELS = (64, 128)
+"""Where a block is measured: the first count at which it is possible."""
 
 
 def resolve(spec: SpecLike, channels: int) -> Block:
@@ -41,3 +45,12 @@ def identity(spec: SpecLike, channels: int | Iterable[int] = 64) -> str:
         raise SpecError("identity needs at least one channel count")
     forms = [[count, dump_spec(resolve(spec, count).canonical())] for count in counts]
     return hashlib.sha256(json.dumps(forms, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def usual_channels(block: Block) -> int:
+    """The first of the usual channel counts at which a block is possible; the first of all if it is at none."""
+    for channels in USUAL_CHANNELS:
+        with suppress(SpecError):  # groups that do not divide
+            block.resolve(channels)
+            return channels
+    return USUAL_CHANNELS[0]

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
+from attnspace.documents.document import Document
 from attnspace.documents.limits import check_limits, has_holes
 from attnspace.documents.models import Strict
 from attnspace.documents.reading import parse_json, read
@@ -33,9 +34,6 @@ __all__ = [
     "save_spec",
 ]
 
-
-SpecLike = Block | Mapping[str, Any] | str | Path
-"""A block, its JSON data, the path of a spec file, or the name of a published block."""
 
 _PUBLISHED = files("attnspace") / "published"
 
@@ -91,6 +89,10 @@ class SpecFile:
         return block
 
 
+SpecLike = Block | SpecFile | Mapping[str, Any] | str | Path
+"""A block, a file that was read, its JSON data, the path of a spec file, or the name of a published block."""
+
+
 def published() -> list[str]:
     """The names of the published blocks: what `attnspace/published/` lists."""
     return sorted(entry.name.removesuffix(".json") for entry in _PUBLISHED.iterdir() if entry.name.endswith(".json"))
@@ -105,8 +107,8 @@ def load_spec(path_or_name: str | Path) -> Block:
     return read_spec(path_or_name).block
 
 
-def read_spec(path_or_name: str | Path) -> SpecFile:
-    """The block with its name, doc and source.
+def read_spec(path_or_name: str | Path | Document) -> SpecFile:
+    """The block with its name, doc and source, of a file, a document that was read, or a published name.
 
     Raises:
         SpecError: with the file and the path in it.
@@ -114,7 +116,7 @@ def read_spec(path_or_name: str | Path) -> SpecFile:
     text = str(path_or_name)
     if isinstance(path_or_name, str) and "." not in text and "/" not in text and "\\" not in text:
         return _read_published(text)
-    document = read(path_or_name, SpecError)
+    document = path_or_name if isinstance(path_or_name, Document) else read(path_or_name, SpecError)
     try:
         return replace(_spec_file(document.data), file=document.file)
     except AttnspaceError as error:
@@ -203,6 +205,8 @@ def as_block(spec: SpecLike) -> Block:
     """
     if isinstance(spec, Block):
         return spec
+    if isinstance(spec, SpecFile):
+        return spec.block
     if isinstance(spec, Mapping):
         return parse_spec(spec)
     if isinstance(spec, str | Path):

@@ -17,7 +17,8 @@ from attnspace.documents.families import fault
 from attnspace.documents.sections import Section
 from attnspace.documents.validation import did_you_mean, some_of, validate
 from attnspace.errors import NOTHING, PlacementError, within
-from attnspace.placement.slots import Position, Site, shape_of
+from attnspace.placement.position import Position
+from attnspace.placement.slots import Site, shape_of
 
 __all__ = ["Opening", "Openings", "add_sites", "can_open"]
 

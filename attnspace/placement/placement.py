@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -14,9 +14,12 @@ from attnspace.errors import PlacementError, SpecError, within
 from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike, as_block
 from attnspace.language.stages import StageBlocks
-from attnspace.placement.slots import Position, Slot
+from attnspace.placement.position import Position
 from attnspace.primitives import Block
 from attnspace.primitives.blocks.rezero import Rezero
+
+if TYPE_CHECKING:
+    from attnspace.placement.slots import Slot
 
 __all__ = ["Placement", "Plan", "plan", "plan_blocks"]
 

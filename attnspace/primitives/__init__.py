@@ -1,4 +1,4 @@
-"""The language: one file per primitive, spec first, its module below it.
+"""The language: one file per primitive, which says what a spec may hold and how it is built.
 
 sketch       what a block looks like, before it is drawn
 drawing      a sketch as a picture
@@ -7,19 +7,19 @@ block        the family of blocks
 descriptor   the shape that flows through a gate while it is compiled
 reduction    how wide a bottleneck is
 layer        the family of excite layers
-maps         several maps as one
 statistic    the family of statistics
 squeeze      the family of squeezes
 strips       how two strips go through layers together
 branch       squeeze and excitation of one branch of a gate
-activation   elementwise functions and softmax, by name
 width        how many channels a layer leaves
 statistics   one file for each statistic
 squeezes     one file for each squeeze
 layers       one file for each layer
 blocks       one file for each block
 
-Importing this package declares every primitive found in its folders, so that adding one is adding a file.
+Importing this package declares every primitive found in its folders, so that adding one is adding a file. Specs are
+read, resolved and drawn without torch: only their `build` imports it, and the modules that it needs from
+`attnspace.modules`.
 """
 
 from __future__ import annotations

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
-from torch import nn
 
 from attnspace.primitives.drawing import draw
 from attnspace.primitives.node import Node
 from attnspace.primitives.sketch import Box, Sketch
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Block", "Blocks"]
 

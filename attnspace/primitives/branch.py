@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
-from torch import Tensor, nn
 
 from attnspace.documents.models import Strict
 from attnspace.errors import SpecError, within
 from attnspace.primitives.descriptor import Descriptor
 from attnspace.primitives.layer import Layer, Layers, build_layers, check_regions, resolve_layers, sketch_layers
-from attnspace.primitives.maps import fold
+from attnspace.primitives.node import Node
 from attnspace.primitives.sketch import Sketch
 from attnspace.primitives.squeeze import PoolingSqueeze, Squeeze
 from attnspace.primitives.strips import build_strips
 
-__all__ = ["Branch", "BranchModule", "check_gate", "sum_strips"]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from attnspace.modules.gate import BranchModule
+
+__all__ = ["Branch", "check_gate"]
 
 
+@Node.registry.dependent
 class Branch(Strict):
     """Squeeze and excitation. The logits of several statistics, and those of two strips, are summed."""
 
@@ -71,6 +76,8 @@ class Branch(Strict):
 
     def build(self, channels: int) -> BranchModule:
         """The module of a resolved branch."""
+        from attnspace.modules.gate import BranchModule
+
         return BranchModule(*self.build_parts(channels), strips=self.squeeze.region == "directional")
 
     def sketch(self) -> tuple[Sketch, ...]:
@@ -95,28 +102,3 @@ def check_gate(d: Descriptor, field: str) -> None:
             allowed="1 or as many as the map",
             remedy="end with a layer that has out C",
         )
-
-
-class BranchModule(nn.Module):
-    """Squeeze and excitation of one branch.
-
-    Shape:
-        (N,C,H,W) -> logits (N, 1 or C, 1 or H, 1 or W)
-    """
-
-    def __init__(self, squeeze: nn.Module, excite: nn.Module, *, strips: bool) -> None:
-        super().__init__()
-        self.squeeze = squeeze
-        self.excite = excite
-        self.strips = strips
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        logits = [self.excite(descriptor) for descriptor in self.squeeze(x_nchw)]
-        return fold("sum", sum_strips(logits) if self.strips else logits)
-
-
-def sum_strips(logits: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """The logits of several statistics summed in each strip: (N,maps,H,1) and (N,maps,1,W)."""
-    rows = fold("sum", [pair[0] for pair in logits])
-    columns = fold("sum", [pair[1] for pair in logits])
-    return [rows, columns.transpose(2, 3)]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
-from torch import nn
 
 from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
@@ -14,6 +13,9 @@ from attnspace.primitives.descriptor import REGIONS, SHAPES, Descriptor, Region
 from attnspace.primitives.node import Node
 from attnspace.primitives.reduction import MAX_WIDTH
 from attnspace.primitives.sketch import Box, Row, Sketch
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = [
     "Layer",
@@ -157,6 +159,8 @@ def label_layers(layers: tuple[Layer, ...]) -> str:
 
 def build_layers(layers: tuple[Layer, ...], d: Descriptor) -> tuple[nn.Sequential, Descriptor]:
     """The modules of resolved layers, and what they leave."""
+    from torch import nn
+
     modules = []
     for layer in layers:
         modules.append(layer.build(d))

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
 
 from attnspace.documents.families import fault
 from attnspace.errors import within
+from attnspace.modules.words import Combine
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.node import Grid, Node, in_order
 from attnspace.primitives.sketch import Box, Fork, Sketch
 from attnspace.primitives.statistic import Statistic
 
-__all__ = ["COMBINE", "Combine", "PoolingSqueeze", "Squeeze", "SqueezeModule", "combined"]
+if TYPE_CHECKING:
+    from torch import nn
 
-Combine = Literal["shared", "stack", "sum", "mean"]
+__all__ = ["COMBINE", "PoolingSqueeze", "Squeeze"]
+
 COMBINE = Field(
     description="How several statistics meet: shared, each goes through the same weights and the logits are added; "
     "stack, side by side as channels; sum and mean, one descriptor, before the excitation."
@@ -133,32 +134,3 @@ class PoolingSqueeze(Squeeze):
     def any_of(cls) -> Any:
         stats = [kind for kind, stat in Statistic.members.items() if stat.searched and cls.region in stat.regions]
         return {**super().any_of(), "stats": {"$subset": stats}}
-
-
-class SqueezeModule(nn.Module):
-    """Pools one or more statistics over `dims` and combines them.
-
-    Shape:
-        (N,C,H,W) -> a tuple of (N,maps,.,.), one for each run through the excitation.
-    """
-
-    def __init__(self, stats: list[nn.Module], combine: Combine) -> None:
-        super().__init__()
-        self.stats = nn.ModuleList(stats)
-        self.combine = combine
-
-    def forward(self, x_nchw: Tensor) -> tuple[Tensor, ...]:
-        pooled = [stat(x_nchw) for stat in self.stats]
-        return combined(pooled, self.combine)
-
-
-def combined(pooled: list[Tensor], combine: Combine) -> tuple[Tensor, ...]:
-    """Several statistics of one region as the descriptors that the excitation sees."""
-    if combine == "shared" or len(pooled) == 1:
-        return tuple(pooled)
-    if combine == "stack":
-        return (torch.cat(pooled, dim=1),)
-    total = pooled[0]
-    for one in pooled[1:]:
-        total = total + one
-    return (total / len(pooled) if combine == "mean" else total,)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
-
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar
 
 from attnspace.primitives.descriptor import Region
 from attnspace.primitives.node import Node
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Statistic"]
 

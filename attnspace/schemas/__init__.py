@@ -13,8 +13,6 @@ from attnspace.language.specs import SpecMeta, published
 from attnspace.placement.placement import Placement
 from attnspace.primitives import Block
 from attnspace.primitives.node import families
-from attnspace.space.holes import MAX_REPEATS
-from attnspace.study.config import StudyConfig
 
 __all__ = ["spec_schema", "study_schema"]
 
@@ -53,6 +51,8 @@ def spec_schema() -> dict[str, Any]:
 
 def study_schema() -> dict[str, Any]:
     """The schema of a study file; under `space`, every value may be a hole."""
+    from attnspace.study.config import StudyConfig  # which imports torch
+
     blocks, definitions = _blocks()
     study = StudyConfig.model_json_schema()
     own = study.pop("$defs")
@@ -140,6 +140,8 @@ def _items_with_holes(schema: Any) -> Any:
 
 
 def _hole() -> dict[str, Any]:
+    from attnspace.space.holes import MAX_REPEATS  # which imports Optuna
+
     numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
     count = {"type": "integer", "minimum": 0, "maximum": MAX_REPEATS}
     beside = {"$float": {"log": {"type": "boolean", "description": "Search its order of magnitude."}}}

@@ -167,18 +167,18 @@ def _same_kind(name: str, before: Any, now: Any) -> bool:
     return not {"kind", "import"} & now.keys() or kind_of(now, default) == kind_of(before, default)
 
 
-def load_config(path: str | Path, settings: str | Path | None = None) -> tuple[StudyConfig, Document]:
+def load_config(path: str | Path | Document, settings: str | Path | None = None) -> tuple[StudyConfig, Document]:
     """The study of a YAML or JSON file, and the document for naming lines in later faults.
 
     Args:
-        path: the study.
+        path: the study, or its document where that was read before.
         settings: a file with keys of a study that take the place of its own. Mappings are merged; `space`, and sections
             of another kind than the study's, are taken whole.
 
     Raises:
         StudyError: with file, line and path.
     """
-    document = read(path, StudyError)
+    document = path if isinstance(path, Document) else read(path, StudyError)
     if settings is not None:
         document = document.under(read(settings, StudyError), _same_kind)
     try:

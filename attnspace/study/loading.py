@@ -9,6 +9,7 @@ from typing import Any
 
 from attnspace.costs.measured import declared
 from attnspace.data import Watch
+from attnspace.documents.document import Document
 from attnspace.documents.validation import validate
 from attnspace.errors import AttnspaceError, PlacementError, RunError, SpecError, StudyError, within
 from attnspace.language.specs import load_spec, parse_spec
@@ -35,7 +36,7 @@ DATA_VARIABLE = "ATTNSPACE_DATA"
 
 
 def prepare(
-    path: str | Path,
+    path: str | Path | Document,
     known: Mapping[str, Any] | None = None,
     *,
     settings: str | Path | None = None,
@@ -45,7 +46,7 @@ def prepare(
     """Read a study file and check the whole of it, before anything is trained or written.
 
     Args:
-        path: the study file.
+        path: the study file, or its document where that was read before.
         known: name -> block of further baselines, for the study file of a run, which stands elsewhere.
         settings: a file whose keys take the place of the study's.
         data_folder: where the images are, instead of where the study says.
@@ -54,10 +55,11 @@ def prepare(
     Raises:
         AttnspaceError: with file, line and path of the fault.
     """
+    file = path.file if isinstance(path, Document) else str(path)
     config, document = load_config(path, settings)
     try:
-        config = _located(config, Path(path).parent, data_folder)
-        return build_study(StudySource(config, str(path), known or {}), check=True, watch=watch)
+        config = _located(config, Path(file).parent, data_folder)
+        return build_study(StudySource(config, file, known or {}), check=True, watch=watch)
     except AttnspaceError as error:
         raise document.place(error) from None
 
@@ -73,10 +75,10 @@ def prepare_run(run: Path, data_folder: Path | None = None, watch: Watch | None 
     rows = results.frame
     baselines = rows[(rows["role"] == Role.BASELINE) & (rows["name"] != PLAIN)]
     known = {str(row["name"]): row["spec"]["block"] for _, row in baselines.iterrows()}
-    config, _ = load_config(run / "study.yaml")
+    config, document = load_config(run / "study.yaml")
     if not config.train.can_confirm:
         raise RunError("looked its results up in a table: there is nothing to train again", file=str(run))
-    return prepare(run / "study.yaml", known, data_folder=data_folder, watch=watch)
+    return prepare(document, known, data_folder=data_folder, watch=watch)
 
 
 def build_study(source: StudySource, *, check: bool = False, watch: Watch | None = None) -> Study:

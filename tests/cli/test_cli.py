@@ -292,6 +292,26 @@ def test_help_imports_nothing_heavy():
     assert not {"torch", "optuna", "pandas", "plotly", "sklearn", "numpy"} & loaded
 
 
+SPACE = {**SE, "activation": {"$choice": ["sigmoid", "tanh"]}}
+WITHOUT_TORCH = {
+    "a spec is checked": ("check", "spec.json"),
+    "a space is checked": ("check", "space.json"),
+    "a space is shown": ("show", "space.json"),
+    "a spec is exported as JSON": ("export", "spec.json", "--to", "json"),
+    "the schema of specs is printed": ("schema", "spec"),
+}
+
+
+@pytest.mark.parametrize("what", WITHOUT_TORCH)
+def test_no_torch_is_imported_when(write, what):
+    folder = write(json.dumps(SE), "spec.json").parent
+    write(json.dumps(SPACE), "space.json")
+    command = [str(folder / word) if word.endswith(".json") else word for word in WITHOUT_TORCH[what]]
+    code = f"import sys, attnspace.cli as c; sys.argv = {['attnspace', *command]}; assert c.run() == 0; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" not in done.stdout.splitlines()[-1].split()
+
+
 def test_output_may_be_cut_off():
     script = "import sys; sys.argv = ['attnspace', 'schema', 'study']; from attnspace.cli import main; main()"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

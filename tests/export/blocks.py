@@ -1,7 +1,7 @@
 """What the export tests share."""
 
 from attnspace import load_spec
-from attnspace.language.catalogue import usual_channels
+from attnspace.language.identity import usual_channels
 
 
 def channels_of(name: str) -> int:

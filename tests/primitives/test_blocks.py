@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attnspace import SpecError, build, parse_spec
-from attnspace.primitives.activation import activate
+from attnspace.modules.activation import activate
 
 AVG = {"kind": "global", "stats": ["avg"]}
 MAP = {"kind": "none"}

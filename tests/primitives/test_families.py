@@ -156,6 +156,26 @@ def test_a_statistic_and_a_layer_in_a_file_of_their_own_work_everywhere_at_once(
         parse_spec({**data, "excite": [{"kind": "times", "factor": 0}]})
 
 
+@pytest.fixture
+def used_branch():
+    """Branches are written by themselves, which builds their model, before another member is declared."""
+    squeezes = ({"kind": "global", "stats": ["avg"]}, {"kind": "none"})
+    return identity({"kind": "gate", "branches": [{"squeeze": squeeze} for squeeze in squeezes]})
+
+
+@pytest.mark.usefixtures("used_branch", "plug_in")
+def test_a_layer_in_a_file_of_its_own_works_in_a_branch_of_a_gate():
+    branch = {"squeeze": {"kind": "global", "stats": ["smallest"]}, "excite": [{"kind": "times", "factor": 3.0}]}
+    data = {"kind": "gate", "branches": [branch, {"squeeze": {"kind": "none"}}], "activation": "identity"}
+    block = parse_spec(data)
+    assert dump_spec(block) == data
+    x = torch.randn(2, 4, 3, 3)
+    torch.testing.assert_close(build(data, 4)(x), x * (3 * x.amin((2, 3), keepdim=True) + x))
+    Draft202012Validator(spec_schema()).validate(data)
+    with pytest.raises(SpecError, match=r"branches\.0\.excite\.0\.factor: should be more than 0"):
+        parse_spec({**data, "branches": [{**branch, "excite": [{"kind": "times", "factor": 0}]}]})
+
+
 @pytest.mark.usefixtures("plug_in")
 def test_what_a_plug_in_declares_is_searched_and_listed():
     labels = [str(hole.labels) for hole in Space({"$any": "gate"}).holes()]

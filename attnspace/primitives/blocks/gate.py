@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
-from torch import Tensor, nn
 
 from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
-from attnspace.primitives.activation import Activation, activate
+from attnspace.modules.words import Activation, Merge
 from attnspace.primitives.block import Block
-from attnspace.primitives.branch import Branch, check_gate, sum_strips
+from attnspace.primitives.branch import Branch, check_gate
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import (
     Layer,
@@ -25,14 +23,16 @@ from attnspace.primitives.layer import (
     sketch_layers,
 )
 from attnspace.primitives.layers.act import Act
-from attnspace.primitives.maps import Fold, fold
 from attnspace.primitives.node import Grid, in_order
 from attnspace.primitives.sketch import TIMES, Box, Fork, Row, Sketch, symbol
 from attnspace.primitives.squeeze import Squeeze
 
-__all__ = ["Gate", "GateModule", "JoinMaps", "JoinedGateModule", "Merge"]
+if TYPE_CHECKING:
+    from torch import nn
 
-Merge = Literal["logit_sum", "logit_product", "gate_product", "gate_sum", "gate_mean", "gate_max"]
+    from attnspace.modules.gate import JoinMaps
+
+__all__ = ["Gate"]
 
 
 class Gate(Block):
@@ -168,6 +168,8 @@ class Gate(Block):
         return arms and all(layer.any_channels(self._tail_region) for layer in self.tail)
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.gate import GateModule, JoinedGateModule
+
         add = self.apply == "add"
         if self.squeeze is None:
             branches = [branch.build(channels) for branch in self.branches]
@@ -177,6 +179,9 @@ class Gate(Block):
         return GateModule(squeeze, excite, self._build_join(channels), strips=strips, add=add)
 
     def _build_join(self, channels: int) -> JoinMaps:
+        from attnspace.modules.activation import activate
+        from attnspace.modules.gate import JoinMaps
+
         ends = [after_layers(arm.excite, arm.squeeze.descriptor(channels)) for arm in self._arms]
         tail, d = build_layers(self.tail, self._joined(ends))
         return JoinMaps(self.merge, tail, activate(self.activation, d.maps))
@@ -220,75 +225,3 @@ class Gate(Block):
                 if squeeze.searched
             ]
         }
-
-
-FOLD: dict[Merge, Fold] = {
-    "logit_sum": "sum",
-    "logit_product": "product",
-    "gate_product": "product",
-    "gate_sum": "sum",
-    "gate_mean": "mean",
-    "gate_max": "max",
-}
-
-
-class GateModule(nn.Module):
-    """x * gate, or x + gate.
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, squeeze: nn.Module, excite: nn.Module, join: JoinMaps, *, strips: bool, add: bool) -> None:
-        super().__init__()
-        self.squeeze = squeeze
-        self.excite = excite
-        self.join = join
-        self.strips = strips
-        self.add = add
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        logits = [self.excite(descriptor) for descriptor in self.squeeze(x_nchw)]
-        gate = self.join(sum_strips(logits) if self.strips else logits)
-        return x_nchw + gate if self.add else x_nchw * gate
-
-
-class JoinedGateModule(nn.Module):
-    """x * gate, or x + gate, where several branches make the gate.
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, branches: Sequence[nn.Module], join: JoinMaps, *, add: bool) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-        self.join = join
-        self.add = add
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        gate = self.join([branch(x_nchw) for branch in self.branches])
-        return x_nchw + gate if self.add else x_nchw * gate
-
-
-class JoinMaps(nn.Module):
-    """Logits -> gate.
-
-    Shape:
-        a list of (N,maps,.,.) that broadcast -> (N, 1 or C, .,.)
-    """
-
-    def __init__(self, merge: Merge, tail: nn.Sequential, activation: nn.Module) -> None:
-        super().__init__()
-        self.merge = merge
-        self.tail = tail
-        self.activation = activation
-
-    def forward(self, logits: list[Tensor]) -> Tensor:
-        how = FOLD[self.merge]
-        if self.merge.startswith("logit"):
-            return self.activation(self.tail(fold(how, logits)))
-        return fold(how, [self.activation(logit) for logit in logits])
-
-    def extra_repr(self) -> str:
-        return self.merge

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
 
 from attnspace.errors import within
 from attnspace.primitives.block import Block
-from attnspace.primitives.layers.norm import BatchNorm2d
 from attnspace.primitives.node import Grid
 from attnspace.primitives.reduction import Reduction
 
-__all__ = ["GatherExcite", "GatherExciteModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["GatherExcite"]
 
 
 class GatherExcite(Block):
@@ -44,6 +43,11 @@ class GatherExcite(Block):
             return self.with_(reduction=Reduction.of(self.reduction.at(channels)))
 
     def build(self, channels: int) -> nn.Module:
+        from torch import nn
+
+        from attnspace.modules.formulas import GatherExciteModule
+        from attnspace.modules.norm import BatchNorm2d
+
         gather: list[nn.Module] = []
         if self.gather == "avg":
             # The window reaches into its neighbours; what lies beyond the map is not counted.
@@ -62,20 +66,3 @@ class GatherExcite(Block):
     def label(self) -> str:
         excite = f" > fc{self.reduction.label()}" if self.reduction else ""
         return f"gather{self.extent}:{self.gather}{excite}"
-
-
-class GatherExciteModule(nn.Module):
-    """x * sigmoid(upsample(excite(gather(x)))).
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, gather: nn.Module, excite: nn.Module) -> None:
-        super().__init__()
-        self.gather = gather
-        self.excite = excite
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        logits = self.excite(self.gather(x_nchw))
-        return x_nchw * torch.sigmoid(F.interpolate(logits, size=x_nchw.shape[2:], mode="nearest"))

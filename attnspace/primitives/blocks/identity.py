@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import nn
+from typing import TYPE_CHECKING, Literal
 
 from attnspace.primitives.block import Block
 from attnspace.primitives.sketch import Row, Sketch
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Identity"]
 
@@ -28,4 +29,6 @@ class Identity(Block):
         return Row()
 
     def build(self, channels: int) -> nn.Module:
+        from torch import nn
+
         return nn.Identity()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
-from torch import nn
 
 from attnspace.primitives.block import Block
 from attnspace.primitives.blocks.identity import Identity
@@ -19,6 +18,9 @@ from attnspace.primitives.layer import (
     sketch_layers,
 )
 from attnspace.primitives.sketch import Sketch
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["MapLayers"]
 

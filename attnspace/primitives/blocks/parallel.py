@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field
-from torch import Tensor, nn
 
 from attnspace.errors import within
 from attnspace.primitives.block import Block, Blocks
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.blocks.residual import Residual
-from attnspace.primitives.maps import fold
 from attnspace.primitives.node import Grid, in_order
 from attnspace.primitives.sketch import Fork, Sketch, symbol
 
-__all__ = ["Parallel", "ParallelModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Parallel"]
 
 Join = Literal["sum", "mean", "max"]
 
@@ -64,6 +65,8 @@ class Parallel(Block):
         return all(block.any_channels for block in self.blocks)
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.composition import ParallelModule
+
         return ParallelModule([block.build(channels) for block in self.blocks], self.merge)
 
     def sketch(self) -> Sketch:
@@ -75,22 +78,3 @@ class Parallel(Block):
     @classmethod
     def any_of(cls) -> Any:
         return {**super().any_of(), "blocks": [Gate.any_of(), Gate.any_of()]}
-
-
-class ParallelModule(nn.Module):
-    """Every block on the same map, their outputs merged.
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, blocks: list[nn.Module], merge: Join) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        self.merge = merge
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return fold(self.merge, [block(x_nchw) for block in self.blocks])
-
-    def extra_repr(self) -> str:
-        return self.merge

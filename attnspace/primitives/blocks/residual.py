@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
 
 from attnspace.errors import within
-from attnspace.primitives.activation import Activation
+from attnspace.modules.words import Activation
 from attnspace.primitives.block import Block
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.sketch import Fork, Row, Sketch
 
-__all__ = ["Residual", "ResidualModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Residual"]
 
 ONE_MORE: dict[Activation, Activation] = {"sigmoid": "sigmoid1p", "tanh": "tanh1p"}
 
@@ -40,6 +42,8 @@ class Residual(Block):
         return self.block.any_channels
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.composition import ResidualModule
+
         return ResidualModule(self.block.build(channels))
 
     def sketch(self) -> Sketch:
@@ -51,18 +55,3 @@ class Residual(Block):
     @classmethod
     def any_of(cls) -> Any:
         return {"kind": "residual", "block": Gate.any_of()}
-
-
-class ResidualModule(nn.Module):
-    """x + block(x).
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        self.block = block
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return x_nchw + self.block(x_nchw)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from attnspace.errors import within
 from attnspace.primitives.block import Block
@@ -14,7 +12,10 @@ from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.sketch import Fork, Row, Sketch
 
-__all__ = ["Rezero", "RezeroModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Rezero"]
 
 
 class Rezero(Block):
@@ -40,6 +41,8 @@ class Rezero(Block):
         return self.block.any_channels
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.composition import RezeroModule
+
         return RezeroModule(self.block.build(channels))
 
     def sketch(self) -> Sketch:
@@ -51,21 +54,3 @@ class Rezero(Block):
     @classmethod
     def any_of(cls) -> Any:
         return {"kind": "rezero", "block": Gate.any_of()}
-
-
-class RezeroModule(nn.Module):
-    """(1 - a) x + a block(x), which is exactly x at a = 0 and exactly block(x) at a = 1.
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        self.block = block
-        self.scale = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        # As x + a (block(x) - x) the difference of two large numbers might overflow, and 0 times that is no number.
-        scale = self.scale[0]  # without an axis it leaves the type of x as it is, under autocast too
-        return (1 - scale) * x_nchw + scale * self.block(x_nchw)

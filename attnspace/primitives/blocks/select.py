@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
 
 from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
@@ -20,14 +19,16 @@ from attnspace.primitives.layer import (
     resolve_layers,
     sketch_layers,
 )
-from attnspace.primitives.maps import fold
 from attnspace.primitives.node import in_order
 from attnspace.primitives.sketch import TIMES, Box, Fork, Row, Sketch
 from attnspace.primitives.squeeze import Squeeze
 from attnspace.primitives.squeezes.global_ import Global
 from attnspace.primitives.statistics.avg import Avg
 
-__all__ = ["Select", "SelectModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Select"]
 
 
 class Select(Block):
@@ -93,6 +94,10 @@ class Select(Block):
         return same if self.stem else same.with_(branches=in_order(same.branches))
 
     def build(self, channels: int) -> nn.Module:
+        from torch import nn
+
+        from attnspace.modules.select import SelectModule
+
         stem, d = build_layers(self.stem, Descriptor("none", channels, channels))
         chunk = self._chunk(d, stemmed=bool(self.stem))
         branches = [build_layers(layers, chunk)[0] for layers in self.branches]
@@ -129,39 +134,3 @@ class Select(Block):
             ],
             "excite": [{"kind": "project", "out": {"ratio": {"$choice": [4, 8, 16]}, "minimum": 8}}, {"kind": "act"}],
         }
-
-
-class SelectModule(nn.Module):
-    """A softmax-weighted sum of branches.
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(
-        self,
-        stem: nn.Sequential,
-        branches: list[nn.Sequential],
-        squeeze: nn.Module,
-        excite: nn.Sequential,
-        head: nn.Conv2d,
-        *,
-        chunked: bool,
-    ) -> None:
-        super().__init__()
-        self.stem = stem
-        self.branches = nn.ModuleList(branches)
-        self.squeeze = squeeze
-        self.excite = excite
-        self.head = head
-        self.chunked = chunked
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        stem = self.stem(x_nchw)
-        many = len(self.branches)
-        given = stem.chunk(many, 1) if self.chunked else [stem] * many
-        maps = [branch(one) for branch, one in zip(self.branches, given, strict=True)]
-        (descriptor,) = self.squeeze(fold("sum", maps))
-        logits = self.head(self.excite(descriptor))
-        weights = logits.unflatten(1, (many, -1)).softmax(1).unbind(1)
-        return fold("sum", [weight * one for weight, one in zip(weights, maps, strict=True)])

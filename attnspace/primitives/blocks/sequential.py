@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
-from torch import nn
 
 from attnspace.errors import within
 from attnspace.primitives.block import Block, Blocks
@@ -13,6 +12,9 @@ from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.blocks.layers import MapLayers
 from attnspace.primitives.sketch import Row, Sketch
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Sequential"]
 
@@ -42,6 +44,8 @@ class Sequential(Block):
         return all(block.any_channels for block in self.blocks)
 
     def build(self, channels: int) -> nn.Module:
+        from torch import nn
+
         return nn.Sequential(*(block.build(channels) for block in self.blocks))
 
     def sketch(self) -> Sketch:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from attnspace.primitives.block import Block
-from attnspace.primitives.maps import check_several
 from attnspace.primitives.node import Grid
 from attnspace.primitives.width import check_groups
 
-__all__ = ["Sge", "SgeModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Sge"]
 
 
 class Sge(Block):
@@ -33,33 +33,9 @@ class Sge(Block):
         return self
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.formulas import SgeModule
+
         return SgeModule(self.groups)
 
     def label(self) -> str:
         return f"sge{self.groups}"
-
-
-class SgeModule(nn.Module):
-    """x * sigmoid of a normalised similarity, one gate for each group of channels.
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-        self.weight = nn.Parameter(torch.zeros(groups, 1, 1))
-        self.bias = nn.Parameter(torch.ones(groups, 1, 1))
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        check_several(x_nchw, (2, 3), "sge")
-        grouped = x_nchw.unflatten(1, (self.groups, -1))
-        similarity = (grouped * grouped.mean((3, 4), keepdim=True)).sum(2)
-        centred = similarity - similarity.mean((2, 3), keepdim=True)
-        normed = centred / (centred.std((2, 3), keepdim=True) + 1e-5)
-        gate = torch.sigmoid(normed * self.weight + self.bias)
-        return (grouped * gate.unsqueeze(2)).flatten(1, 2)
-
-    def extra_repr(self) -> str:
-        return f"groups={self.groups}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from attnspace.primitives.block import Block
-from attnspace.primitives.maps import check_several
 
-__all__ = ["Simam", "SimamModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Simam"]
 
 
 class Simam(Block):
@@ -33,25 +33,6 @@ class Simam(Block):
         return True
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.formulas import SimamModule
+
         return SimamModule(self.regularization)
-
-
-class SimamModule(nn.Module):
-    """x * sigmoid(energy), without parameters.
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, regularization: float) -> None:
-        super().__init__()
-        self.regularization = regularization
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        check_several(x_nchw, (2, 3), "simam")
-        d = (x_nchw - x_nchw.mean((2, 3), keepdim=True)).pow(2)
-        variance = d.sum((2, 3), keepdim=True) / (x_nchw.shape[2] * x_nchw.shape[3] - 1)
-        return x_nchw * torch.sigmoid(d / (4 * (variance + self.regularization)) + 0.5)
-
-    def extra_repr(self) -> str:
-        return f"regularization={self.regularization}"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from attnspace.errors import SpecError, within
 from attnspace.primitives.block import Block, Blocks
@@ -15,7 +13,10 @@ from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.node import Grid
 from attnspace.primitives.sketch import Box, Fork, Frame, Row, Sketch
 
-__all__ = ["Split", "SplitModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Split"]
 
 Parts = Annotated[int, Field(ge=1, le=65_536)]
 
@@ -62,6 +63,8 @@ class Split(Block):
         return self.with_(blocks=tuple(blocks), shuffle=shuffle)
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.composition import SplitModule
+
         width = channels // self.groups // len(self.blocks)
         return SplitModule(self.groups, [block.build(width) for block in self.blocks], self.shuffle)
 
@@ -78,29 +81,3 @@ class Split(Block):
     @classmethod
     def any_of(cls) -> Any:
         return {**super().any_of(), "blocks": [Gate.any_of(), Gate.any_of()]}
-
-
-class SplitModule(nn.Module):
-    """Groups folded into the batch, chunks through a block each, then a channel shuffle.
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, groups: int, blocks: list[nn.Module], shuffle: int) -> None:
-        super().__init__()
-        self.groups = groups
-        self.blocks = nn.ModuleList(blocks)
-        self.shuffle = shuffle
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        folded = x_nchw.unflatten(1, (self.groups, -1)).flatten(0, 1) if self.groups > 1 else x_nchw
-        chunks = folded.chunk(len(self.blocks), 1) if len(self.blocks) > 1 else (folded,)
-        parts = [block(chunk) for block, chunk in zip(self.blocks, chunks, strict=True)]
-        y = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
-        if self.groups > 1:
-            y = y.unflatten(0, (-1, self.groups)).flatten(1, 2)
-        return y.unflatten(1, (self.shuffle, -1)).transpose(1, 2).flatten(1, 2) if self.shuffle > 1 else y
-
-    def extra_repr(self) -> str:
-        return f"groups={self.groups}, shuffle={self.shuffle}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
 
 from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
@@ -14,7 +13,10 @@ from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.node import Grid
 from attnspace.primitives.sketch import Frame, Sketch
 
-__all__ = ["Swap", "SwapModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Swap"]
 
 AXES = {"H": 2, "W": 3}
 UNKNOWN = 2**31 - 1
@@ -61,6 +63,8 @@ class Swap(Block):
         return True
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.composition import SwapModule
+
         return SwapModule(AXES[self.axis], self.block.build(UNKNOWN))
 
     def sketch(self) -> Sketch:
@@ -75,22 +79,3 @@ class Swap(Block):
         conv = {"kind": "conv2d", "kernel": {"$choice": [3, 5, 7]}}
         gate = {"kind": "gate", "squeeze": {"kind": "channel", "stats": stats}, "excite": [conv]}
         return {**super().any_of(), "block": gate}
-
-
-class SwapModule(nn.Module):
-    """A block on the map with axis 1 and another one exchanged.
-
-    Shape:
-        (N,C,H,W) -> (N,C,H,W)
-    """
-
-    def __init__(self, axis: int, block: nn.Module) -> None:
-        super().__init__()
-        self.axis = axis
-        self.block = block
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return self.block(x_nchw.transpose(1, self.axis)).transpose(1, self.axis)
-
-    def extra_repr(self) -> str:
-        return f"axis={self.axis}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
-from torch import nn
 
-from attnspace.primitives.activation import Activation, activate
+from attnspace.modules.words import Activation
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
 from attnspace.primitives.sketch import Box, Sketch
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Act"]
 
@@ -36,6 +38,8 @@ class Act(Layer):
         return Box(self.label())
 
     def build(self, d: Descriptor) -> nn.Module:
+        from attnspace.modules.activation import activate
+
         return activate(self.fn, d.maps)
 
     def label(self) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
 
 from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
@@ -20,11 +18,13 @@ from attnspace.primitives.layer import (
     resolve_layers,
     sketch_layers,
 )
-from attnspace.primitives.maps import Fold, fold
 from attnspace.primitives.node import in_order
 from attnspace.primitives.sketch import Fork, Sketch, symbol
 
-__all__ = ["Branches", "BranchesModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Branches"]
 
 
 class Branches(Layer):
@@ -77,6 +77,8 @@ class Branches(Layer):
         return ends[0] if all(end == ends[0] for end in ends) else d.to(ends[0].maps)
 
     def build(self, d: Descriptor) -> nn.Module:
+        from attnspace.modules.layers import BranchesModule
+
         return BranchesModule([build_layers(layers, d)[0] for layers in self.branches], self.merge)
 
     def misfit(self, region: Region) -> tuple[tuple[str | int, ...], Layer] | None:
@@ -102,23 +104,3 @@ class Branches(Layer):
 
     def label(self) -> str:
         return f"{self.merge}({' | '.join(map(label_layers, self.branches))})"
-
-
-class BranchesModule(nn.Module):
-    """Every branch on the same tensor, their outputs merged.
-
-    Shape:
-        (N,maps,.,.) -> (N,maps',.,.)
-    """
-
-    def __init__(self, branches: list[nn.Sequential], merge: Fold | Literal["stack"]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-        self.merge = merge
-
-    def forward(self, d: Tensor) -> Tensor:
-        outputs = [branch(d) for branch in self.branches]
-        return torch.cat(outputs, dim=1) if self.merge == "stack" else fold(self.merge, outputs)
-
-    def extra_repr(self) -> str:
-        return self.merge

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from torch import Tensor, nn
 
 from attnspace.documents.families import fault
 from attnspace.documents.models import Strict
 from attnspace.errors import SpecError, within
+from attnspace.modules.words import Padding
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer
 from attnspace.primitives.layers.project import Project
@@ -18,10 +18,10 @@ from attnspace.primitives.node import Grid
 from attnspace.primitives.reduction import Reduction
 from attnspace.primitives.width import Filters, width_label
 
-__all__ = ["AdaptiveKernel", "ChannelConv1d", "Conv1d", "OddKernel"]
+if TYPE_CHECKING:
+    from torch import nn
 
-
-Padding = Literal["zeros", "circular"]
+__all__ = ["AdaptiveKernel", "Conv1d", "OddKernel"]
 
 
 def _odd(kernel: int) -> int:
@@ -124,6 +124,10 @@ class Conv1d(Layer):
         return fixed and region == "global" and self.padding == "zeros"
 
     def build(self, d: Descriptor) -> nn.Module:
+        from torch import nn
+
+        from attnspace.modules.layers import ChannelConv1d
+
         assert isinstance(self.kernel, int)
         if d.region == "global":
             return ChannelConv1d(d.stacked, self.filters.absolute, self.kernel, self.bias, self.padding)
@@ -136,20 +140,3 @@ class Conv1d(Layer):
         many = "" if self.filters == ONE else f"->{width_label(self.filters)}"
         full = "" if self.depthwise else "-full"
         return f"conv1d{kernel}{full}" + ("-circular" if self.padding == "circular" else "") + many
-
-
-class ChannelConv1d(nn.Module):
-    """Filters along the channel axis.
-
-    Shape:
-        (N, stacked * C, 1, 1) -> (N, filters * C, 1, 1)
-    """
-
-    def __init__(self, stacked: int, filters: int, kernel: int, bias: bool, padding_mode: Padding) -> None:
-        super().__init__()
-        self.stacked = stacked
-        self.conv = nn.Conv1d(stacked, filters, kernel, padding=kernel // 2, bias=bias, padding_mode=padding_mode)
-
-    def forward(self, d_nm11: Tensor) -> Tensor:
-        along_channels = d_nm11.flatten(1).unflatten(1, (self.stacked, -1))
-        return self.conv(along_channels).flatten(1).unsqueeze(2).unsqueeze(3)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
-from torch import nn
 
 from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
@@ -16,6 +15,9 @@ from attnspace.primitives.layers.project import Project
 from attnspace.primitives.node import Grid
 from attnspace.primitives.reduction import Reduction
 from attnspace.primitives.width import Width, width_at, width_label
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Conv2d"]
 
@@ -89,6 +91,8 @@ class Conv2d(Layer):
         return region == "channel" and fixed
 
     def build(self, d: Descriptor) -> nn.Module:
+        from torch import nn
+
         height, width = self._kernel
         return nn.Conv2d(
             d.maps,

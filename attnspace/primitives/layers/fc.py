@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from attnspace.errors import within
-from attnspace.primitives.activation import Activation
+from attnspace.modules.words import Activation
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import Layer, Sharing
 from attnspace.primitives.layers.act import Act

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
 
 from attnspace.documents.families import fault
 from attnspace.errors import SpecError
@@ -15,7 +13,10 @@ from attnspace.primitives.layer import Layer, Sharing
 from attnspace.primitives.sketch import Box, Sketch
 from attnspace.primitives.width import check_groups
 
-__all__ = ["BatchNorm2d", "EachNorm", "Norm"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Norm"]
 
 
 class Norm(Layer):
@@ -68,6 +69,10 @@ class Norm(Layer):
         return (explicit if d.region == "directional" else explicit.with_(sharing="joint"),)
 
     def build(self, d: Descriptor) -> nn.Module:
+        from torch import nn
+
+        from attnspace.modules.norm import BatchNorm2d, EachNorm
+
         if self.type == "group":
             assert isinstance(self.groups, int)
             if self.groups == d.maps:
@@ -86,33 +91,3 @@ class Norm(Layer):
         if self.type == "group":
             return f"gn-{self.groups}" if self.groups == "each" else f"gn{self.groups or 1}"
         return "bn" if self.type == "batch" else "ln"
-
-
-class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation that says what to do about a batch with one value for each channel."""
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's name
-        if self.training and input.shape[0] * input.shape[2] * input.shape[3] == 1:
-            raise ValueError(
-                "batch normalisation has one value for each channel: after a global squeeze it needs at least two "
-                "samples in training; got batch 1; use a larger batch, evaluation mode, or a group norm"
-            )
-        return super().forward(input)
-
-
-class EachNorm(nn.Module):
-    """Group normalisation of each channel by itself; a single value, which torch's module refuses, becomes the shift.
-
-    Shape:
-        (N,C,.,.) -> (N,C,.,.)
-    """
-
-    def __init__(self, channels: int, eps: float) -> None:
-        super().__init__()
-        self.channels = channels
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, d: Tensor) -> Tensor:
-        return torch.group_norm(d, self.channels, self.weight, self.bias, self.eps)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
-from torch import nn
 
 from attnspace.errors import within
 from attnspace.primitives.descriptor import Descriptor, Region
@@ -14,7 +13,10 @@ from attnspace.primitives.node import Grid
 from attnspace.primitives.reduction import Reduction
 from attnspace.primitives.width import Width, width_at, width_label
 
-__all__ = ["Project", "ZeroInit", "zeroed"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Project", "ZeroInit"]
 
 ZeroInit = Annotated[
     Literal["weight", "all"] | None,
@@ -49,6 +51,10 @@ class Project(Layer):
         return region == "channel" and isinstance(self.out, Reduction) and self.out.width is not None
 
     def build(self, d: Descriptor) -> nn.Module:
+        from torch import nn
+
+        from attnspace.modules.layers import zeroed
+
         return zeroed(nn.Conv2d(d.maps, self._width, kernel_size=1, bias=self.bias), self.zero_init)
 
     @property
@@ -58,12 +64,3 @@ class Project(Layer):
 
     def label(self) -> str:
         return f"1x1->{width_label(self.out)}"
-
-
-def zeroed(module: nn.Conv2d, what: str | None) -> nn.Conv2d:
-    """The module, its weight (and bias, for `all`) set to zero."""
-    if what:
-        nn.init.zeros_(module.weight)
-    if what == "all" and module.bias is not None:
-        nn.init.zeros_(module.bias)
-    return module

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from torch import nn
-
+from attnspace.modules.words import Combine
 from attnspace.primitives.descriptor import Region
 from attnspace.primitives.node import Grid
-from attnspace.primitives.squeeze import COMBINE, Combine, PoolingSqueeze, SqueezeModule
+from attnspace.primitives.squeeze import COMBINE, PoolingSqueeze
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Channel"]
 
@@ -25,4 +27,6 @@ class Channel(PoolingSqueeze):
     combine: Annotated[Combine, Grid("stack", "sum"), COMBINE] = "stack"
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.squeeze import SqueezeModule
+
         return SqueezeModule([stat.build(channels, (1,)) for stat in self.stats], self.combine)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attnspace.primitives.descriptor import Region
-from attnspace.primitives.squeeze import PoolingSqueeze, SqueezeModule
+from attnspace.primitives.squeeze import PoolingSqueeze
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Global"]
 
@@ -20,4 +21,6 @@ class Global(PoolingSqueeze):
     kind: Literal["global"] = "global"
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.squeeze import SqueezeModule
+
         return SqueezeModule([stat.build(channels, (2, 3)) for stat in self.stats], self.combine)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.squeeze import Squeeze
 
-__all__ = ["NoneModule", "NoneSqueeze"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["NoneSqueeze"]
 
 
 class NoneSqueeze(Squeeze):
@@ -29,11 +30,6 @@ class NoneSqueeze(Squeeze):
         return "map"
 
     def build(self, channels: int) -> nn.Module:
+        from attnspace.modules.squeeze import NoneModule
+
         return NoneModule()
-
-
-class NoneModule(nn.Module):
-    """(N,C,H,W) -> a tuple of that one map."""
-
-    def forward(self, x_nchw: Tensor) -> tuple[Tensor]:
-        return (x_nchw,)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attnspace.primitives.descriptor import Region
 from attnspace.primitives.statistic import Statistic
 
-__all__ = ["Attention", "AttentionModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Attention"]
 
 
 class Attention(Statistic):
@@ -21,23 +22,6 @@ class Attention(Statistic):
     kind: Literal["attention"] = "attention"
 
     def build(self, channels: int, dims: tuple[int, ...]) -> nn.Module:
+        from attnspace.modules.statistics import AttentionModule
+
         return AttentionModule(channels, dims)
-
-
-class AttentionModule(nn.Module):
-    """Weighted mean over the spatial `dims`, kept with size 1."""
-
-    def __init__(self, channels: int, dims: tuple[int, ...]) -> None:
-        super().__init__()
-        self.logits = nn.Conv2d(channels, 1, kernel_size=1)
-        self.dims = dims
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        logits = self.logits(x_nchw)
-        if len(self.dims) == 1:
-            return (x_nchw * logits.softmax(self.dims[0])).sum(self.dims, keepdim=True)
-        weights = logits.flatten(2).softmax(2)
-        return (x_nchw.flatten(2) @ weights.transpose(1, 2)).unsqueeze(3)
-
-    def extra_repr(self) -> str:
-        return f"dims={self.dims}"

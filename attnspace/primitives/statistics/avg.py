@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
 from attnspace.primitives.statistic import Statistic
 
-__all__ = ["Avg", "AvgModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Avg"]
 
 
 class Avg(Statistic):
@@ -17,18 +18,6 @@ class Avg(Statistic):
     kind: Literal["avg"] = "avg"
 
     def build(self, channels: int, dims: tuple[int, ...]) -> nn.Module:
+        from attnspace.modules.statistics import AvgModule
+
         return AvgModule(dims)
-
-
-class AvgModule(nn.Module):
-    """Mean over `dims`, kept with size 1."""
-
-    def __init__(self, dims: tuple[int, ...]) -> None:
-        super().__init__()
-        self.dims = dims
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return x_nchw.mean(self.dims, keepdim=True)
-
-    def extra_repr(self) -> str:
-        return f"dims={self.dims}"

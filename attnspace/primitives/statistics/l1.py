@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
 from attnspace.primitives.statistic import Statistic
 
-__all__ = ["L1", "L1Module"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["L1"]
 
 
 class L1(Statistic):
@@ -18,18 +19,6 @@ class L1(Statistic):
     searched = False
 
     def build(self, channels: int, dims: tuple[int, ...]) -> nn.Module:
+        from attnspace.modules.statistics import L1Module
+
         return L1Module(dims)
-
-
-class L1Module(nn.Module):
-    """Sum of absolute values over `dims`, kept with size 1."""
-
-    def __init__(self, dims: tuple[int, ...]) -> None:
-        super().__init__()
-        self.dims = dims
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return x_nchw.abs().sum(self.dims, keepdim=True)
-
-    def extra_repr(self) -> str:
-        return f"dims={self.dims}"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
 
-from attnspace.primitives.maps import check_several
 from attnspace.primitives.statistic import Statistic
 
-__all__ = ["Std", "StdModule"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Std"]
 
 
 class Std(Statistic):
@@ -26,27 +27,9 @@ class Std(Statistic):
     eps: Annotated[float, Field(ge=0, le=1, description="Added to the variance.")] = 1e-5
 
     def build(self, channels: int, dims: tuple[int, ...]) -> nn.Module:
+        from attnspace.modules.statistics import StdModule
+
         return StdModule(dims, int(self.unbiased), self.eps)
 
     def label(self) -> str:
         return "std1" if self.unbiased else "std"
-
-
-class StdModule(nn.Module):
-    """Standard deviation over `dims`, kept with size 1; `correction` is subtracted from the number of values."""
-
-    def __init__(self, dims: tuple[int, ...], correction: int, eps: float) -> None:
-        super().__init__()
-        self.dims = dims
-        self.correction = correction
-        self.eps = eps
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        if self.correction:
-            check_several(x_nchw, self.dims, "an unbiased standard deviation")
-        if self.eps == 0:
-            return x_nchw.std(self.dims, correction=self.correction, keepdim=True)
-        return (x_nchw.var(self.dims, correction=self.correction, keepdim=True) + self.eps).sqrt()
-
-    def extra_repr(self) -> str:
-        return f"dims={self.dims}, correction={self.correction}, eps={self.eps}"

@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Activation", "Gaussian", "PositionSoftmax", "Sigmoid1p", "Tanh1p", "activate"]
+from attnspace.modules.words import Activation
 
-Activation = Literal[
-    "gaussian",
-    "gelu",
-    "hard_sigmoid",
-    "hard_swish",
-    "identity",
-    "leaky_relu",
-    "relu",
-    "relu6",
-    "sigmoid",
-    "sigmoid1p",
-    "silu",
-    "softmax",
-    "tanh",
-    "tanh1p",
-]
-"""`gaussian` is exp(-y^2), `sigmoid1p` 1 + sigmoid(y), `tanh1p` 1 + tanh(y); `leaky_relu` has slope 0.01.
-`softmax` runs over the channels, or over the positions where there is one channel."""
+__all__ = ["Gaussian", "PositionSoftmax", "Sigmoid1p", "Tanh1p", "activate"]
 
 
 class Gaussian(nn.Module):
@@ -62,7 +44,7 @@ class PositionSoftmax(nn.Module):
         return y.flatten(2).softmax(2).view_as(y)
 
 
-ELEMENTWISE: dict[Activation, Callable[[], nn.Module]] = {
+_ELEMENTWISE: dict[Activation, Callable[[], nn.Module]] = {
     "gaussian": Gaussian,
     "gelu": nn.GELU,
     "hard_sigmoid": nn.Hardsigmoid,
@@ -83,4 +65,4 @@ def activate(name: Activation, maps: int) -> nn.Module:
     """The module of an activation, for a tensor of (N,maps,.,.)."""
     if name == "softmax":
         return nn.Softmax(dim=1) if maps > 1 else PositionSoftmax()
-    return ELEMENTWISE[name]()
+    return _ELEMENTWISE[name]()

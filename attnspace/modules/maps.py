@@ -10,6 +10,7 @@ from torch import Tensor
 
 __all__ = ["Fold", "check_several", "fold"]
 
+
 Fold = Literal["sum", "mean", "max", "product"]
 
 

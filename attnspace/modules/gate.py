@@ -1,0 +1,103 @@
+"""A gate: the logits that one or several branches make of a map, joined and applied to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from attnspace.modules.maps import Fold, fold
+from attnspace.modules.strips import sum_strips
+from attnspace.modules.words import Merge
+
+__all__ = ["BranchModule", "GateModule", "JoinMaps", "JoinedGateModule"]
+
+
+_FOLD: dict[Merge, Fold] = {
+    "logit_sum": "sum",
+    "logit_product": "product",
+    "gate_product": "product",
+    "gate_sum": "sum",
+    "gate_mean": "mean",
+    "gate_max": "max",
+}
+
+
+class GateModule(nn.Module):
+    """x * gate, or x + gate.
+
+    Shape:
+        (N,C,H,W) -> (N,C,H,W)
+    """
+
+    def __init__(self, squeeze: nn.Module, excite: nn.Module, join: JoinMaps, *, strips: bool, add: bool) -> None:
+        super().__init__()
+        self.squeeze = squeeze
+        self.excite = excite
+        self.join = join
+        self.strips = strips
+        self.add = add
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        logits = [self.excite(descriptor) for descriptor in self.squeeze(x_nchw)]
+        gate = self.join(sum_strips(logits) if self.strips else logits)
+        return x_nchw + gate if self.add else x_nchw * gate
+
+
+class JoinedGateModule(nn.Module):
+    """x * gate, or x + gate, where several branches make the gate.
+
+    Shape:
+        (N,C,H,W) -> (N,C,H,W)
+    """
+
+    def __init__(self, branches: Sequence[nn.Module], join: JoinMaps, *, add: bool) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.join = join
+        self.add = add
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        gate = self.join([branch(x_nchw) for branch in self.branches])
+        return x_nchw + gate if self.add else x_nchw * gate
+
+
+class BranchModule(nn.Module):
+    """Squeeze and excitation of one branch.
+
+    Shape:
+        (N,C,H,W) -> logits (N, 1 or C, 1 or H, 1 or W)
+    """
+
+    def __init__(self, squeeze: nn.Module, excite: nn.Module, *, strips: bool) -> None:
+        super().__init__()
+        self.squeeze = squeeze
+        self.excite = excite
+        self.strips = strips
+
+    def forward(self, x_nchw: Tensor) -> Tensor:
+        logits = [self.excite(descriptor) for descriptor in self.squeeze(x_nchw)]
+        return fold("sum", sum_strips(logits) if self.strips else logits)
+
+
+class JoinMaps(nn.Module):
+    """Logits -> gate.
+
+    Shape:
+        a list of (N,maps,.,.) that broadcast -> (N, 1 or C, .,.)
+    """
+
+    def __init__(self, merge: Merge, tail: nn.Sequential, activation: nn.Module) -> None:
+        super().__init__()
+        self.merge = merge
+        self.tail = tail
+        self.activation = activation
+
+    def forward(self, logits: list[Tensor]) -> Tensor:
+        how = _FOLD[self.merge]
+        if self.merge.startswith("logit"):
+            return self.activation(self.tail(fold(how, logits)))
+        return fold(how, [self.activation(logit) for logit in logits])
+
+    def extra_repr(self) -> str:
+        return self.merge

@@ -1,0 +1,66 @@
+"""From a map to its descriptors, which are tensors that the excitation is applied to one by one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from attnspace.modules.words import Combine
+
+__all__ = ["DirectionalModule", "NoneModule", "SqueezeModule"]
+
+
+class SqueezeModule(nn.Module):
+    """Pools one or more statistics over `dims` and combines them.
+
+    Shape:
+        (N,C,H,W) -> a tuple of (N,maps,.,.), one for each run through the excitation.
+    """
+
+    def __init__(self, stats: list[nn.Module], combine: Combine) -> None:
+        super().__init__()
+        self.stats = nn.ModuleList(stats)
+        self.combine = combine
+
+    def forward(self, x_nchw: Tensor) -> tuple[Tensor, ...]:
+        pooled = [stat(x_nchw) for stat in self.stats]
+        return _combined(pooled, self.combine)
+
+
+class DirectionalModule(nn.Module):
+    """Pools each row and each column.
+
+    Shape:
+        (N,C,H,W) -> a tuple of pairs (N,maps,H,1), (N,maps,W,1). The strip along W is transposed, so that both
+        run along the third axis and can be concatenated.
+    """
+
+    def __init__(self, over_w: list[nn.Module], over_h: list[nn.Module], combine: Combine) -> None:
+        super().__init__()
+        self.over_w = nn.ModuleList(over_w)
+        self.over_h = nn.ModuleList(over_h)
+        self.combine = combine
+
+    def forward(self, x_nchw: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+        rows = [stat(x_nchw) for stat in self.over_w]
+        columns = [stat(x_nchw).transpose(2, 3) for stat in self.over_h]
+        return tuple(zip(_combined(rows, self.combine), _combined(columns, self.combine), strict=True))
+
+
+class NoneModule(nn.Module):
+    """(N,C,H,W) -> a tuple of that one map."""
+
+    def forward(self, x_nchw: Tensor) -> tuple[Tensor]:
+        return (x_nchw,)
+
+
+def _combined(pooled: list[Tensor], combine: Combine) -> tuple[Tensor, ...]:
+    """Several statistics of one region as the descriptors that the excitation sees."""
+    if combine == "shared" or len(pooled) == 1:
+        return tuple(pooled)
+    if combine == "stack":
+        return (torch.cat(pooled, dim=1),)
+    total = pooled[0]
+    for one in pooled[1:]:
+        total = total + one
+    return (total / len(pooled) if combine == "mean" else total,)
