@@ -49,9 +49,9 @@ class Limits(Section):
 
     Units: FLOPs of a forward pass of one sample; bytes kept for the backward pass of one sample; milliseconds, the
     median of a forward pass of one sample on the device in use.
-
-    It has two fields for each declared cost, see `attnspace.costs.declaration`.
     """
+
+    # Two fields for each declared cost are added by `_open_fields`.
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -132,11 +132,6 @@ def test_a_torchvision_block_takes_a_factory(name):
     assert all(p.grad is not None for p in model.parameters())
 
 
-def test_an_unknown_backend_is_refused():
-    with pytest.raises(ValueError, match="backend 'cuda' is not known; allowed: 'eager'"):
-        build("se", 64, backend="cuda")
-
-
 def test_a_module_that_is_too_large_is_refused_before_it_is_made():
     wide = {
         "kind": "gate",
