@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
 from attnspace.errors import AttnspaceError, PlacementError, SpecError
 
-__all__ = ["MetaRun", "check_shape", "modes_kept", "on_meta", "watched_on_meta"]
+__all__ = ["MetaRun", "QuickShapes", "check_shape", "modes_kept", "on_meta", "watched_on_meta"]
 
 
 def check_shape(shape: object) -> None:
@@ -38,6 +39,48 @@ class MetaRun:
 
     def __call__(self, x_nchw: Tensor) -> Any:
         return torch.func.functional_call(self.model, self.tensors, (x_nchw,))
+
+
+class QuickShapes(TorchDispatchMode):
+    """Gives what common operations return on the meta device, where torch would find their shapes by going through
+    decompositions in Python, up to a millisecond each.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        quick = _QUICK.get(func)
+        out = quick(*args) if quick else None
+        return func(*args, **(kwargs or {})) if out is None else out
+
+
+def _like(x: Tensor, *rest: Any) -> Tensor | None:
+    """A tensor of this shape, with memory of its own; None where torch is to be asked."""
+    dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta") if x.is_meta and dense else None
+
+
+def _sum(x: Tensor, other: Any, *rest: Any) -> Tensor | None:
+    """Of two tensors that are laid out alike."""
+    alike = isinstance(other, Tensor) and (other.shape, other.dtype) == (x.shape, x.dtype)
+    return _like(x) if alike and other.is_meta and other.stride() == x.stride() else None
+
+
+def _norm(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor] | None:
+    """What batch normalisation returns: the map, and a mean and a deviation for each channel."""
+    out = _like(x)
+    if out is None:
+        return None
+    mean, deviation = (torch.empty(x.shape[1], dtype=x.dtype, device="meta") for _ in range(2))
+    return out, mean, deviation
+
+
+_QUICK: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.native_batch_norm.default: _norm,
+    torch.ops.aten.relu.default: _like,
+    torch.ops.aten.add.Tensor: _sum,
+}
 
 
 @contextmanager
@@ -76,7 +119,7 @@ def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tup
 def watched_on_meta(model: nn.Module, input_shape: tuple[int, int, int], hooks: Iterable[RemovableHandle]) -> None:
     """Run `model` once for its shapes alone, under hooks that see them; then the hooks are taken off."""
     try:
-        with on_meta(model, input_shape) as (run, x_nchw):
+        with on_meta(model, input_shape) as (run, x_nchw), QuickShapes():
             run(x_nchw)
     finally:
         for hook in hooks:

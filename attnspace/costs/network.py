@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from attnspace.costs.meta import MetaRun, check_shape, modes_kept, on_meta
+from attnspace.costs.meta import MetaRun, QuickShapes, check_shape, modes_kept, on_meta
 from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike
 
@@ -75,31 +73,19 @@ def _trainable(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-class _Flops(TorchDispatchMode):
+class _Flops(QuickShapes):
     """Adds up the FLOPs of the operations that torch has a formula for; its own counter tracks modules too."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.flops = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        shapes = _SHAPES.get(func)
-        out = shapes(*args) if shapes else func(*args, **(kwargs or {}))
+        out = super().__torch_dispatch__(func, types, args, kwargs)
         formula = flop_registry.get(func.overloadpacket)
         if formula is not None:
             self.flops += formula(*args, **(kwargs or {}), out_val=out)
         return out
-
-
-def _norm_shapes(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.empty_like(x), x.new_empty(x.shape[1]), x.new_empty(x.shape[1])
-
-
-_SHAPES: dict[Any, Callable[..., Any]] = {
-    torch.ops.aten.native_batch_norm.default: _norm_shapes,
-    torch.ops.aten.relu.default: torch.empty_like,
-}
-"""Operations whose shapes torch would find by going through a decomposition, a millisecond each."""
 
 
 def _training_pass(model: nn.Module, input_shape: tuple[int, int, int], *, gradient_of_input: bool) -> tuple[int, int]:

@@ -46,23 +46,45 @@ def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Seque
     """
     free = {slot.name: slot for slot in available}
     _check_free(model, blocks, free)
-    planned = blocks if isinstance(blocks, Plan) else None
-    resolved: dict[str, Block] = {}
-    for name, slot in free.items():
-        if name in blocks:
-            with within(name):
-                if planned is None:
-                    resolved[name] = resolve(as_block(blocks[name]), slot.channels)
-                elif planned.channels[name] != slot.channels:
-                    planned_for = f"the block was planned for {planned.channels[name]} channels"
-                    raise PlacementError(planned_for, got=slot.channels, remedy="plan it for the slots of this model")
-                else:
-                    resolved[name] = planned[name]
+    resolved = _resolved(blocks, free)
     for name, block in resolved.items():
         if block.kind != "identity":
             with within(name):
                 model.set_submodule(name, build_resolved(block, free[name].channels))
     return model
+
+
+def _resolved(blocks: Mapping[str, SpecLike], free: Mapping[str, Slot]) -> dict[str, Block]:
+    """The blocks at the channels of their slots, in the order of the slots; each is resolved once for a channel count."""
+    known: dict[tuple[int, int], Block] = {}
+    found: dict[str, Block] = {}
+    for name, slot in free.items():
+        if name not in blocks:
+            continue
+        with within(name):
+            if isinstance(blocks, Plan):
+                found[name] = _planned(blocks, name, slot)
+                continue
+            key = id(blocks[name]), slot.channels
+            if key not in known:
+                known[key] = resolve(as_block(blocks[name]), slot.channels)
+            found[name] = known[key]
+    return found
+
+
+def _planned(plan: Plan, name: str, slot: Slot) -> Block:
+    """The block of a plan, which is resolved already.
+
+    Raises:
+        PlacementError: it was planned for another number of channels.
+    """
+    if plan.channels[name] != slot.channels:
+        raise PlacementError(
+            f"the block was planned for {plan.channels[name]} channels",
+            got=slot.channels,
+            remedy="plan it for the slots of this model",
+        )
+    return plan[name]
 
 
 def _check_free(model: nn.Module, blocks: Mapping[str, SpecLike], free: Mapping[str, Slot]) -> None:

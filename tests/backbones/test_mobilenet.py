@@ -65,7 +65,7 @@ def test_the_stem_fits_the_images(stem, size, resolutions):
 
 
 def test_where_nothing_is_added_the_output_is_the_residual():
-    maps = {(s.stage, s.block, s.position): s.map for s in slots(MobileNetV2(), (3, 32, 32))}
+    maps = {(s.stage, s.block, s.position): s.same_as for s in slots(MobileNetV2(), (3, 32, 32))}
     assert maps[2, 1, "post_add"] == "stages.stage2.block1.residual"
     assert maps[2, 2, "pre"] == "stages.stage2.block1.residual"
     assert maps[2, 2, "post_add"] == "stages.stage2.block2.post_add"
