@@ -27,17 +27,25 @@ def check_shape(shape: object) -> None:
 
 
 class MetaRun:
-    """Calls a model with its tensors replaced by meta tensors."""
+    """Calls a model with its tensors replaced by meta tensors; one that lies on the meta device is called as it is.
+
+    Attributes:
+        tensors: name -> meta tensor, of every parameter and buffer.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        tensors = [*model.named_parameters(), *model.named_buffers()]
-        self.tensors = {
-            name: torch.empty_like(tensor, device="meta", requires_grad=tensor.requires_grad)
-            for name, tensor in tensors
-        }
+        self.tensors = dict([*model.named_parameters(), *model.named_buffers()])
+        self._is_meta = all(tensor.is_meta for tensor in self.tensors.values())
+        if not self._is_meta:
+            self.tensors = {
+                name: torch.empty_like(tensor, device="meta", requires_grad=tensor.requires_grad)
+                for name, tensor in self.tensors.items()
+            }
 
     def __call__(self, x_nchw: Tensor) -> Any:
+        if self._is_meta:
+            return self.model(x_nchw)
         return torch.func.functional_call(self.model, self.tensors, (x_nchw,))
 
 
@@ -61,10 +69,14 @@ def _like(x: Tensor, *rest: Any) -> Tensor | None:
     return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta") if x.is_meta and dense else None
 
 
-def _sum(x: Tensor, other: Any, *rest: Any) -> Tensor | None:
-    """Of two tensors that are laid out alike."""
-    alike = isinstance(other, Tensor) and (other.shape, other.dtype) == (x.shape, x.dtype)
-    return _like(x) if alike and other.is_meta and other.stride() == x.stride() else None
+def _pair(x: Tensor, other: Any, *rest: Any) -> Tensor | None:
+    """Element by element of two tensors that are laid out alike, or of a map and what is broadcast to it."""
+    if not isinstance(other, Tensor) or not other.is_meta or other.dtype != x.dtype or other.ndim != x.ndim:
+        return None
+    if other.shape == x.shape:
+        return _like(x) if other.stride() == x.stride() else None
+    reaches = all(theirs in (1, ours) for theirs, ours in zip(other.shape, x.shape, strict=True))
+    return _like(x) if reaches and x.is_contiguous() else None
 
 
 def _norm(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -78,8 +90,19 @@ def _norm(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor] | None:
 
 _QUICK: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.native_batch_norm.default: _norm,
-    torch.ops.aten.relu.default: _like,
-    torch.ops.aten.add.Tensor: _sum,
+    **dict.fromkeys(
+        (
+            torch.ops.aten.relu.default,
+            torch.ops.aten.sigmoid.default,
+            torch.ops.aten.tanh.default,
+            torch.ops.aten.silu.default,
+            torch.ops.aten.hardsigmoid.default,
+            torch.ops.aten.hardswish.default,
+        ),
+        _like,
+    ),
+    torch.ops.aten.add.Tensor: _pair,
+    torch.ops.aten.mul.Tensor: _pair,
 }
 
 

@@ -55,7 +55,7 @@ def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Seque
 
 
 def _resolved(blocks: Mapping[str, SpecLike], free: Mapping[str, Slot]) -> dict[str, Block]:
-    """The blocks at the channels of their slots, in the order of the slots; each is resolved once for a channel count."""
+    """The blocks at the channels of their slots, in the order of these; each is resolved once for a channel count."""
     known: dict[tuple[int, int], Block] = {}
     found: dict[str, Block] = {}
     for name, slot in free.items():

@@ -125,7 +125,7 @@ class Ledger:
         row |= {name: evaluation.metrics.get(name) for name in self._metrics}
         row |= {name: evaluation.costs.get(name) for name in self._costs}
         with self._faults(), self._engine.begin() as connection:
-            connection.execute(self._evaluations.insert().values(**row))
+            connection.execute(self._evaluations.insert(), row)
 
     def rows(self) -> list[Evaluation]:
         """All evaluations, in the order in which they ended."""
