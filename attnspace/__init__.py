@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from attnspace.primitives import Block
     from attnspace.record.results import frame
     from attnspace.space.space import Space, load_space
+    from attnspace.workflow import confirm_run, run_study
 
 __all__ = [
     "AttnspaceError",
@@ -53,6 +54,7 @@ __all__ = [
     "TrainingFailed",
     "add_sites",
     "build",
+    "confirm_run",
     "cost",
     "diff",
     "export_onnx",
@@ -67,6 +69,7 @@ __all__ = [
     "parse_spec",
     "plan",
     "published",
+    "run_study",
     "save_spec",
     "slots",
 ]
@@ -88,18 +91,21 @@ _HOME = {
     "primitives": ("Block",),
     "record.results": ("frame",),
     "space.space": ("Space", "load_space"),
+    "workflow": ("confirm_run", "run_study"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("importlib.metadata").version(__name__)
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else a type checker would take every name for one of the package
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return import_module("importlib.metadata").version(__name__)
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,7 @@ from pydantic import Field
 from attnspace.costs.declaration import DesignCosts
 from attnspace.costs.measured import cost_columns, declared
 from attnspace.errors import StudyError, TrainingFailed, within
+from attnspace.record.evaluation import Outcome, Phase
 from attnspace.training.epoch import Epoch
 from attnspace.training.method import Assignment, Method, Run, Setting, Workplace, method_for
 from attnspace.training.train import Train
@@ -77,8 +78,8 @@ class Table:
         self.epochs = int(self.study["train"]["epochs"])
         rows = table.to_pandas()
         if "phase" in rows:
-            rows = rows[rows["phase"] == "search"]
-        rows = rows[(rows["epochs"] == self.epochs) | (rows["outcome"] == "failed")]
+            rows = rows[rows["phase"] == Phase.SEARCH]
+        rows = rows[(rows["epochs"] == self.epochs) | (rows["outcome"] == Outcome.FAILED)]
         self.seeds: tuple[int, ...] = tuple(sorted(int(seed) for seed in rows["seed"].unique()))
         self._rows = dict(zip(zip(rows["design"], rows["seed"], strict=True), rows.to_dict("records"), strict=True))
 
