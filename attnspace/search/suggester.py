@@ -49,12 +49,14 @@ class Suggester:
         self._told: dict[Hashable, FrozenTrial] = {}
         # One order of the whole space, gone through from its beginning in each sitting: what is known is passed over.
         self._fixed: BaseSampler | None = make(sampler, space, seed) if keeps_order(sampler) else None
+        self._storage = optuna.storages.InMemoryStorage()
         self._study = optuna.create_study(
-            storage=optuna.storages.InMemoryStorage(),
+            storage=self._storage,
             sampler=optuna.samplers.RandomSampler(seed=seed),
             pruner=optuna.pruners.NopPruner(),
             directions=list(directions),
         )
+        self._study_number = self._storage.get_study_id_from_name(self._study.study_name)
 
     @property
     def is_exhaustive(self) -> bool:
@@ -72,10 +74,10 @@ class Suggester:
             self.revise(key, list(values))
             return
         distributions: dict[str, BaseDistribution] = {name: self._distributions[name] for name in choices}
-        self._study.add_trial(
-            optuna.trial.create_trial(params=dict(choices), distributions=distributions, values=list(values))
-        )
-        self._told[key] = self._study.get_trials(deepcopy=False)[-1]
+        trial = optuna.trial.create_trial(params=dict(choices), distributions=distributions, values=list(values))
+        # `Study.add_trial` does this and does not say which trial it made; to look for it takes longer with each trial.
+        number = self._storage.create_new_trial(self._study_number, template_trial=trial)
+        self._told[key] = self._storage.get_trial(number)
 
     def revise(self, key: Hashable, values: list[float]) -> None:
         """Report other values of a trial that was reported before."""

@@ -35,7 +35,7 @@ def test_what_is_looked_up_is_what_was_trained(recorded, write, tmp_path, run):
             trained[row.design].costs["flops"],
         )
         assert row.outcome == ("done" if row.epochs == 3 else "paused")
-        assert row.protocol == trained[row.design].recipe
+        assert row.protocol == trained[row.design].protocol
 
 
 def test_a_replay_chooses_as_the_search_that_trains(recorded, tiny, write, tmp_path, run):
