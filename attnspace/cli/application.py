@@ -44,7 +44,7 @@ def about(
 
 
 def import_torch() -> None:
-    """Importing torch makes a million objects and no garbage: a tenth of its time is looking for some."""
+    """Import torch with garbage collection off: it makes a million objects and no garbage, so looking costs a tenth."""
     gc.disable()
     import torch  # noqa: F401
 

@@ -152,7 +152,7 @@ def migrate(
 
 
 def _print_notes(console: Console, notes: Iterable[str]) -> None:
-    """What the user should know of the images."""
+    """Print what the user should know of the images."""
     for note in notes:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
@@ -169,7 +169,7 @@ def _print_report(console: Console, run: Path) -> None:
 
 @contextmanager
 def _said_when_stopped(command: list[str]) -> Iterator[None]:
-    """Ctrl-C says what is kept, and how to go on."""
+    """Say what is kept, and how to go on, when Ctrl-C comes."""
     from attnspace.workflow import Stopped
 
     try:

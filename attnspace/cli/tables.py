@@ -33,7 +33,7 @@ __all__ = [
 
 
 def terminal() -> Console:
-    """Where output goes; 160 characters wide if that is no terminal."""
+    """The console that output goes to, 160 characters wide if it is no terminal."""
     console = Console()
     if not console.is_terminal:
         columns = os.environ.get("COLUMNS", "")
@@ -42,7 +42,7 @@ def terminal() -> Console:
 
 
 def catalogue_table() -> Table:
-    """The published blocks."""
+    """The table of the published blocks."""
     from attnspace.language.catalogue import entries
 
     table = Table("name", "label", "parameters at C=64", "source", box=None, header_style="bold", pad_edge=False)
@@ -80,7 +80,7 @@ def _field(name: str, about: Any) -> str:
 
 
 def summary_table(results: Results) -> Table:
-    """The best designs of a run and its baselines."""
+    """The table of the best designs of a run and its baselines."""
     from attnspace.analysis.verdict import confirmation
     from attnspace.costs.measured import declared
     from attnspace.record.evaluation import Role
@@ -116,7 +116,7 @@ def summary_table(results: Results) -> Table:
 
 
 def confirmation_table(found: Confirmation) -> Table:
-    """Every confirmed design, the best first."""
+    """The table of every confirmed design, the best first."""
     from attnspace.record.evaluation import Role
 
     columns = ("design", "n", "test accuracy, %", "95% interval", "sd", "parameters", "added")
@@ -146,7 +146,7 @@ def space_tree(space: Space, name: str) -> Tree:
 
 
 def fillings(number: float) -> str:
-    """A count for people: exact up to twelve digits."""
+    """A number of fillings in words, exact up to twelve digits."""
     if number == math.inf:
         return "endlessly many fillings"
     many = f"{number:,}" if number < 10**12 else f"about 10^{int(math.log10(number))}"
@@ -179,7 +179,7 @@ class _Grower(Visitor):
 
 
 def block_tree(block: Block, name: str) -> Tree:
-    """A block with all its fields."""
+    """The tree of a block with all its fields."""
     root = Tree(f"[bold]{escape(name)}[/bold]  {escape(block.label())}")
     _branch(root, block)
     return root
@@ -193,7 +193,7 @@ def _branch(tree: Tree, node: Any) -> None:
 
 
 def _grow(tree: Tree, name: str, value: Any) -> None:
-    """A field: a branch of its own if there is more inside, else one line."""
+    """Add a field to the tree: a branch of its own if there is more inside, else one line."""
     from pydantic import BaseModel
 
     from attnspace.primitives import Branch, Statistic

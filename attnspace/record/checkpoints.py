@@ -77,7 +77,7 @@ class Checkpoints:
 
     @staticmethod
     def name(design: str, seed: int, epochs: int) -> str:
-        """Of a state."""
+        """The name of the file that holds a state, without its suffix."""
         return f"{design}-seed{seed}-epoch{epochs}"
 
     def _path(self, design: str, seed: int, epochs: int) -> Path:

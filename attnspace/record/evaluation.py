@@ -31,7 +31,7 @@ class Role(StrEnum):
 
 
 class Phase(StrEnum):
-    """When a design was trained."""
+    """Whether a design was trained by the search or by a confirmation."""
 
     SEARCH = "search"
     CONFIRM = "confirm"
@@ -112,5 +112,5 @@ class Evaluation:
 
 
 def timestamp() -> str:
-    """Now, in UTC, ISO 8601."""
+    """The present time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

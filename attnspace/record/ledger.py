@@ -162,7 +162,7 @@ class Ledger:
             connection.execute(self._timings.insert().values(design=design, **asdict(found)))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._engine.dispose()
 
     @contextmanager

@@ -35,7 +35,7 @@ PLAIN = "none"
 
 @dataclass(frozen=True)
 class Results:
-    """One run.
+    """The results of one run.
 
     Attributes:
         path: the run directory.

@@ -124,7 +124,7 @@ class Feasibility:
         return lightest if excesses == [] else None
 
     def _lightened(self, filling: Filling, rng: random.Random, until: float) -> tuple[Filling, list[Excess] | None]:
-        """As far as single changes go, and what still exceeds the limits."""
+        """Make a filling lighter as far as single changes go, and say which limits it still exceeds."""
         excesses = self.excesses_of(filling)
         while excesses != [] and (better := self._lighter(filling, excesses, rng, until)) is not None:
             filling, excesses = better
@@ -143,7 +143,7 @@ class Feasibility:
         return None
 
     def require_feasible(self) -> None:
-        """See to it that some design meets the limits.
+        """Check that some design of the space meets the limits.
 
         A space of up to 400 fillings is gone through. In a larger one, or one that takes longer than 3 seconds, random
         designs are tried, and the lightest of them is made lighter as far as that goes, for 1.5 seconds more.

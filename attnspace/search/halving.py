@@ -26,7 +26,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Halving(Generic[Key]):
-    """Who goes on.
+    """Decides which designs go on from rung to rung.
 
     Args:
         rungs: epochs of each rung, the last one being all.
@@ -40,17 +40,17 @@ class Halving(Generic[Key]):
         self._reached: tuple[_Rung[Key], ...] = tuple(_Rung(objectives) for _ in self.rungs)
 
     def begin(self, key: Key, rung: int) -> None:
-        """A design that waits on a rung is on its way to the next."""
+        """Note that a design, which waits on a rung, is on its way to the next."""
         self._reached[rung].leave(key)
 
     def report(self, key: Key, rung: int, values: Sequence[float] | None) -> None:
-        """A design has reached a rung with these values, more being better; None if it failed on the way."""
+        """Note that a design has reached a rung with these values, more being better; None if it failed on the way."""
         self._reached[rung].add(key, values)
         if rung:
             self._reached[rung - 1].leave(key)
 
     def promotion(self) -> tuple[Key, int] | None:
-        """Who goes on next, and to which rung; the highest rung first. None while nobody may."""
+        """The design that goes on next, and to which rung, the highest rung first; None while none may."""
         for rung in reversed(range(len(self.rungs) - 1)):
             reached = self._reached[rung]
             key = reached.first_waiting(len(reached) // self.factor)
@@ -70,7 +70,7 @@ class Halving(Generic[Key]):
         return None
 
     def waiting(self, rung: int, share: float) -> list[Key]:
-        """Those that stand on a rung among its best `share` and have not gone on, the best first."""
+        """The designs among the best `share` of a rung that have not gone on, the best first."""
         reached = self._reached[rung]
         return reached.waiting(round(len(reached) * share))
 
@@ -94,7 +94,7 @@ class _Rung(Generic[Key]):
         return len(self._keys) + self._failed
 
     def add(self, key: Key, values: Sequence[float] | None) -> None:
-        """A design has reached the rung; None if it failed on the way."""
+        """Note that a design has reached the rung; its values are None if it failed on the way."""
         if values is None:
             self._failed += 1
             return
@@ -113,7 +113,7 @@ class _Rung(Generic[Key]):
         self._order = None
 
     def leave(self, key: Key) -> None:
-        """A design goes on, or is on its way."""
+        """Note that a design has gone on, or is on its way."""
         self._gone.add(key)
 
     def best(self, count: int) -> list[Key]:
@@ -121,15 +121,15 @@ class _Rung(Generic[Key]):
         return list(islice(self._ranked(), max(0, count)))
 
     def waiting(self, count: int) -> list[Key]:
-        """Those of the best so many that have not gone on."""
+        """The designs among the best `count` that have not gone on."""
         return [key for key in self.best(count) if key not in self._gone]
 
     def first_waiting(self, count: int) -> Key | None:
-        """The first of them."""
+        """The best design among the best `count` that has not gone on; None if all have."""
         return next((key for key in islice(self._ranked(), max(0, count)) if key not in self._gone), None)
 
     def _ranked(self) -> Iterator[Key]:
-        """All designs, the best first."""
+        """Every design that reached the rung, the best first."""
         if self._values.shape[1] == 1:
             return (self._keys[number] for _, number in self._sorted)
         n = len(self._keys)

@@ -27,7 +27,7 @@ __all__ = ["Migration", "migrate"]
 
 @dataclass(frozen=True)
 class Migration:
-    """What was taken over.
+    """How much was taken over, and what stayed behind.
 
     Attributes:
         taken: evaluations.

@@ -23,7 +23,7 @@ __all__ = ["LiveWatcher", "Watcher", "watcher_for"]
 
 
 class Watcher:
-    """Hears of every step of a search or a confirmation. This one says a line for each; on a quiet console nothing."""
+    """Hears of every step of a search or a confirmation, and prints a line for each; on a quiet console nothing."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(quiet=True)
@@ -46,7 +46,7 @@ class Watcher:
         return
 
     def begin(self, study: Study, done: Sequence[Evaluation]) -> None:
-        """A sitting begins: `done` are the rows of earlier ones."""
+        """Take note that a sitting begins; `done` are the rows of earlier ones."""
         self.epochs = study.epochs
         self.goal = study.config.objective.primary
         self.total = len(study.baselines) + study.config.search.trials
@@ -63,7 +63,7 @@ class Watcher:
             self.console.print(f"{name}: {len(study.baselines)} baselines and {trials} trials, {how}")
 
     def begin_confirmation(self, study: Study, designs: int, seeds: int, done: int) -> None:
-        """A sitting of a confirmation begins: designs and seeds, and trainings that were `done` in earlier ones."""
+        """Take note that a sitting of a confirmation begins; `done` trainings were finished in earlier ones."""
         self.epochs = study.epochs
         self.total = designs * seeds
         self.resumed = self.already = done
@@ -72,21 +72,21 @@ class Watcher:
         self.console.print(f"{study.config.name}: confirming {designs} designs with {seeds} fresh seeds each{again}")
 
     def design_begins(self, job: Job) -> None:
-        """A design is about to be trained."""
+        """Take note that a design is about to be trained."""
 
     def epoch_ends(self, job: Job, epoch: Epoch) -> None:
-        """An epoch of a design has ended."""
+        """Take note that an epoch of a design has ended."""
 
     def note(self, what: str) -> None:
-        """Something that the user should know."""
+        """Say something that the user should know."""
         self.console.print(what, markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, what: str) -> None:
-        """Something that the user should mind."""
+        """Warn the user of something."""
         self.console.print(f"note: {what}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def design_ends(self, row: Evaluation) -> None:
-        """A row is in the ledger."""
+        """Take note that a row is in the ledger."""
         if row.phase == Phase.CONFIRM:
             self.begun.add((row.design, row.seed))
             tested = row.metric("test_accuracy")
@@ -119,7 +119,7 @@ class Watcher:
         return ", ".join(filter(None, parts))
 
     def time_left(self) -> str:
-        """An estimate from the evaluations of this sitting."""
+        """How long the rest will take, estimated from this sitting, in words."""
         fresh = self.ended - self.resumed
         if not fresh:
             return "time left unknown"
@@ -194,5 +194,5 @@ class LiveWatcher(Watcher):
 
 
 def watcher_for(console: Console) -> Watcher:
-    """Bars if the console is a terminal, else lines."""
+    """The watcher for a console: with bars in a terminal, else with lines."""
     return LiveWatcher(console) if console.is_terminal else Watcher(console)

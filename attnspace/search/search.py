@@ -33,7 +33,7 @@ WAITING = 64
 
 @dataclass(frozen=True)
 class Sitting:
-    """What one sitting of a search did.
+    """What one sitting of a search did: from the start of the process to its end, or to Ctrl-C.
 
     Attributes:
         evaluations: rows written in this sitting.
@@ -109,7 +109,7 @@ class Search:
         return Sitting(evaluations, epochs, training_s / pool.size, self._exhausted)
 
     def _next(self, *, busy: bool) -> Job | None:
-        """What is done next; None if nothing is, or not before something else has ended."""
+        """The job that comes next; None if there is none, or none before another has ended."""
         study, state = self._study, self._state
         for baseline in study.baselines:
             if baseline.identity not in state.seen:

@@ -18,7 +18,7 @@ __all__ = ["SearchState", "TrialKey"]
 
 
 class TrialKey(NamedTuple):
-    """A design under a seed."""
+    """What identifies a trial: a design and the seed that it is trained under."""
 
     design: str
     seed: int
@@ -68,7 +68,7 @@ class SearchState:
         return set(self._under_way)
 
     def begin(self, job: Job) -> None:
-        """A job is handed over: nothing else is to train the same."""
+        """Take note that a job is handed over, so that nothing else trains the same."""
         key = TrialKey(job.design.identity, job.seed)
         self.seen.add(job.design.identity)
         if job.design.role != Role.TRIAL:
@@ -101,7 +101,7 @@ class SearchState:
         return seed if is_new and design in best and tried < search.seeds else None
 
     def add(self, row: Evaluation, design: Design | None = None) -> None:
-        """A row is in the ledger."""
+        """Take in a row of the ledger."""
         if row.role == Role.TRIAL and TrialKey(row.design, row.seed) not in self._rows:
             self.refresh()  # as before the sampler was asked for this trial
         self.seen.add(row.design)
@@ -173,5 +173,5 @@ class SearchState:
 
 
 def _on(lines: Sequence[tuple[float, float]], values: Sequence[float]) -> list[float]:
-    """What each line makes of its value."""
+    """Put each value on its line: intercept + slope * value."""
     return [intercept + slope * value for (intercept, slope), value in zip(lines, values, strict=True)]

@@ -85,7 +85,7 @@ class Suggester:
         self._told[key].values = values
 
     def forget(self, key: Hashable) -> None:
-        """A trial has failed after what was reported of it."""
+        """Report that a trial has failed after values were reported of it."""
         if key in self._told:
             self._told[key].state = TrialState.FAIL
 

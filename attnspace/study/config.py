@@ -151,7 +151,7 @@ class StudyConfig(Section):
         return self
 
     def plain(self) -> dict[str, Any]:
-        """As plain data, with every default written out; those of a backbone that came later are left out."""
+        """Write the study as plain data, with every default; those of a backbone that came later are left out."""
         data = self.model_dump(mode="json")
         if not self.train.pauses:
             data["search"]["rungs"] = None
@@ -159,7 +159,7 @@ class StudyConfig(Section):
 
 
 def _same_kind(name: str, before: Any, now: Any) -> bool:
-    """Whether what a settings file says of a section goes into that of the study."""
+    """Whether a settings file and the study mean the same kind of section, so that its keys go into the study's."""
     field = StudyConfig.model_fields.get(name)
     default = getattr(field.default, "kind", "") if field else ""
     if name == "space" or not isinstance(now, dict):

@@ -43,7 +43,7 @@ class Design:
 
     @cached_property
     def identity(self) -> str:
-        """The same for two designs exactly when they are one network."""
+        """A hash that two designs share exactly when they are one network."""
         built: list[Any] = sorted(
             (self.same_as[slot], json.dumps(dump_spec(block.canonical()))) for slot, block in self.plan.items()
         )

@@ -116,7 +116,7 @@ def space_of(config: StudyConfig) -> Space:
 
 
 def _method(config: StudyConfig, folder: Path) -> Method:
-    """The section `train` made ready.
+    """Prepare the section `train` for the study.
 
     Raises:
         StudyError: it is not possible in this study.
@@ -136,7 +136,7 @@ def _method(config: StudyConfig, folder: Path) -> Method:
 
 
 def _located(config: StudyConfig, folder: Path, data_folder: Path | None) -> StudyConfig:
-    """The study with what it names seen from anywhere: the run's copy of it stands in another folder."""
+    """The study with absolute paths, since the run's copy of it stands in another folder."""
     if data_folder is None and "path" in type(config.data).model_fields and os.environ.get(DATA_VARIABLE):
         data_folder = Path(os.environ[DATA_VARIABLE])
     with within("data"):
@@ -148,7 +148,7 @@ def _located(config: StudyConfig, folder: Path, data_folder: Path | None) -> Stu
 def _baselines(
     config: StudyConfig, available: tuple[Slot, ...], folder: Path, known: Mapping[str, Any]
 ) -> tuple[Design, ...]:
-    """The five, then the study's own.
+    """The baselines of every study, then the further ones of this study.
 
     Raises:
         SpecError: one is not possible here, or is one of those before it.
@@ -181,7 +181,7 @@ def _baseline_block(name: str, folder: Path, known: Mapping[str, Any]) -> Block:
 
 
 def _baseline_plan(available: tuple[Slot, ...], where: Placement, blocks: StageBlocks, *, is_extra: bool) -> Plan:
-    """Where a baseline stands.
+    """Plan where a baseline stands.
 
     Raises:
         SpecError, PlacementError: it cannot stand there; saying what to do about it.

@@ -141,7 +141,7 @@ class RunDirectory:
 
 
 def _today(meaning: Any) -> Any:
-    """What an earlier version wrote, under the names of today."""
+    """What a study meant, as an earlier version wrote it, under the names of today."""
     if not isinstance(meaning, Mapping):
         return meaning
     return {RENAMED.get(str(key), key): value for key, value in meaning.items()}
@@ -156,7 +156,7 @@ def written_out(study: Any) -> Any:
 
 
 def differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Where two studies differ, as plain data: the path, what is said in the earlier one, and now."""
+    """Find where two studies differ, as plain data: the path, what the earlier one says, and what is said now."""
     if at in (("search", "trials"), ("search", "workers"), *ELSEWHERE, ("doc",), ("confirm",)):
         return
     if isinstance(earlier, list | tuple) and isinstance(now, list | tuple) and len(earlier) == len(now):

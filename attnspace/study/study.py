@@ -128,7 +128,7 @@ class Study:
         }
 
     def _code(self) -> dict[str, str]:
-        """Section -> fingerprint of the function that it imports."""
+        """Name of a section -> fingerprint of the function that it imports."""
         found = {"backbone": self.config.backbone.code(), "train": self.config.train.code()}
         return {name: code for name, code in found.items() if code is not None}
 

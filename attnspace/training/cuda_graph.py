@@ -69,7 +69,7 @@ class GraphedEpoch:
         self._graph = _captured(replayed, step, [self._step_in_epoch, self._step_in_training, self._total], device)
 
     def epoch(self, order: Tensor, drawn: Mapping[str, Tensor], first: int) -> Tensor:
-        """All steps of an epoch, the first of which is step `first` of the training.
+        """Take all steps of an epoch, the first of which is step `first` of the training.
 
         Returns:
             () the sum of the losses.

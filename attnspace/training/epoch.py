@@ -11,7 +11,7 @@ __all__ = ["Epoch"]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """The results of one epoch of a training.
 
     Units: losses are cross-entropy in nats (the training loss with label smoothing), accuracies from 0 to 1.
 
@@ -24,10 +24,10 @@ class Epoch:
     metrics: Mapping[str, float | None]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON data: the number and the metrics, side by side."""
+        """Write the epoch as JSON data: its number and its metrics, side by side."""
         return {"epoch": self.epoch, **self.metrics}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_dict` wrote."""
+        """Read what `to_dict` wrote."""
         return cls(data["epoch"], {name: value for name, value in data.items() if name != "epoch"})

@@ -35,7 +35,7 @@ class Loop(Imported, Train):
     epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training images.")] = 20
 
 
-def said() -> list[str]:
+def reportable() -> list[str]:
     """What a loop may say of an epoch, in the order of the ledger's history."""
     return [*metrics_of("train"), *reversed(metrics_of("val")), "lr"]
 
@@ -64,7 +64,7 @@ class Report:
     history: list[Epoch] = field(default_factory=list)
 
     def __call__(self, **metrics: float) -> None:
-        """An epoch has ended.
+        """Take in the metrics of an epoch that has ended.
 
         Args:
             **metrics: any of `val_accuracy`, `val_loss`, `train_loss`, `lr`.
@@ -72,8 +72,8 @@ class Report:
         Raises:
             TrainingFailed: another metric, more epochs than asked for, or no number.
         """
-        if unknown := sorted(set(metrics) - set(said())):
-            raise TrainingFailed(f"report({unknown[0]}=...): allowed: {', '.join(said())}")
+        if unknown := sorted(set(metrics) - set(reportable())):
+            raise TrainingFailed(f"report({unknown[0]}=...): allowed: {', '.join(reportable())}")
         if len(self.history) == self.epochs:
             raise TrainingFailed(f"report was called more often than the {self.epochs} epochs asked for")
         numbers = {name: _number(name, value) for name, value in metrics.items()}
@@ -104,7 +104,7 @@ def run_loop(
     if not isinstance(found, Mapping):
         raise TrainingFailed(f"the loop returned {type(found).__name__}; allowed: a mapping of metrics to numbers")
     tested = metrics_of("test")
-    numbers = {name: _number(name, found[name]) for name in (*said(), *tested) if name in found}
+    numbers = {name: _number(name, found[name]) for name in (*reportable(), *tested) if name in found}
     wanted = [*wanted, "test_accuracy"] if report.confirming else wanted
     if missing := [name for name in wanted if name not in numbers]:
         named = ", ".join(map(str, found)) or "nothing"
@@ -162,7 +162,7 @@ class LoopMethod(Method):
 
 
 def _check_call(function: Callable[..., Any], args: Mapping[str, Any]) -> None:
-    """See to it that a training loop can be called as it will be.
+    """Check that a training loop takes the arguments that it will be called with.
 
     Raises:
         StudyError: it takes other arguments.
@@ -183,8 +183,8 @@ def _check_call(function: Callable[..., Any], args: Mapping[str, Any]) -> None:
 
 
 def _epoch(number: int, metrics: Mapping[str, float | None]) -> Epoch:
-    """An epoch of which some is known."""
-    return Epoch(number, {name: metrics.get(name) for name in said()})
+    """An epoch of which some metrics are known; the others are None."""
+    return Epoch(number, {name: metrics.get(name) for name in reportable()})
 
 
 def _number(name: str, value: Any) -> float:

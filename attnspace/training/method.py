@@ -32,7 +32,7 @@ __all__ = ["Assignment", "Method", "Run", "Setting", "Workplace", "method_for", 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a section is told of its study when it is prepared.
+    """What a section `train` is told about its study when it is prepared.
 
     Attributes:
         folder: that of the study file.
@@ -175,7 +175,7 @@ class Method(ABC):
         return None
 
     def lacks(self, cost: str) -> bool:
-        """Whether it cannot give a cost that a study asks for."""
+        """Whether a study that asks for this cost cannot be searched by this method."""
         return False
 
     def summary(self) -> str | None:

@@ -69,7 +69,7 @@ class Recipe(Train):
 
 
 def _fraction(step: int, rise: int, steps: int) -> float:
-    """Of the peak learning rate."""
+    """The learning rate at a step, as a share of the peak."""
     if step < rise:
         return 0.5 - 0.48 * math.cos(math.pi * (step + 1) / (rise + 1))
     return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / max(1, steps - rise))

@@ -41,7 +41,7 @@ COLUMNS = ("design", "seed", "epochs", "outcome", "reason", "history")
 
 @dataclass(frozen=True)
 class Recorded:
-    """One training to the end, or up to where it failed."""
+    """A recorded training: its epochs to the end, or up to where it failed, and the costs of its design."""
 
     history: list[dict[str, Any]]
     reason: str | None
@@ -99,12 +99,12 @@ class Table:
         return Recorded(json.loads(row["history"]), reason, _costs(row))
 
     def lacks(self, cost: str) -> bool:
-        """Whether it has no such cost: it was not recorded, or would not be the same here."""
+        """Whether the table lacks a cost: it was not recorded, or is a time, which would not be the same here."""
         return declared()[cost].timed or not any(row.get(cost) is not None for row in self._rows.values())
 
 
 def _costs(row: Mapping[str, Any]) -> DesignCosts | None:
-    """What is on record; None if that is not all that can be known without measuring times."""
+    """The recorded costs of a row; None if one that is no time is missing."""
     found: dict[str, float | None] = {}
     for column, cost in cost_columns().items():
         value = None if cost.timed or pd.isna(row.get(column)) else row[column]
@@ -165,7 +165,7 @@ class ReplayMethod(Method):
 
 
 def _check_same(table: Table, setting: Setting) -> None:
-    """See to it that data and backbone are those of the recorded study.
+    """Check that data and backbone are those of the recorded study.
 
     Raises:
         StudyError: they are others.

@@ -44,7 +44,7 @@ class _Worker:
     job: Job | None = None
 
     def receive(self) -> tuple[str, Any]:
-        """What it sends next, see `attnspace.study.worker.work`; `lost` and how it ended if it has died."""
+        """Wait for what the process sends next, see `attnspace.workers.worker.work`; `lost` and how it ended if it has died."""
         try:
             kind, what = self.line.recv()
         except (EOFError, OSError):
@@ -165,7 +165,7 @@ class ProcessPool(WorkerPool):
         self._workers = []
 
     def _answer(self, worker: _Worker) -> Any:
-        """What a process that trains nothing sends next."""
+        """Wait for the answer of a process that trains nothing."""
         kind, what = worker.receive()
         if kind == "lost":
             raise RunFailed(f"a worker could not begin: {what}")
@@ -175,7 +175,7 @@ class ProcessPool(WorkerPool):
 
 
 def _end(workers: Sequence[_Worker]) -> None:
-    """Idle processes end by themselves, those at work are ended."""
+    """Ask idle processes to end, and end those at work."""
     for worker in workers:
         if worker.job is None and worker.process.is_alive():
             try:

@@ -23,7 +23,7 @@ HEAVY = "cbam"
 
 
 class DeviceLost(RunFailed):
-    """After a fault on a GPU a process can use it no more."""
+    """A fault on a GPU after which this process can use it no more."""
 
 
 class Trainer:

@@ -66,7 +66,7 @@ def work(
 
 
 def probed(trainer: Trainer, seconds: float) -> float:
-    """Images per second; 0 if memory does not suffice."""
+    """Measure images per second; 0 if memory does not suffice."""
     try:
         return trainer.probe(seconds)
     except (torch.OutOfMemoryError, TrainingFailed):
