@@ -44,7 +44,7 @@ class _Worker:
     job: Job | None = None
 
     def receive(self) -> tuple[str, Any]:
-        """Wait for what the process sends next, see `attnspace.workers.worker.work`; `lost` and how it ended if it has died."""
+        """Wait for what the process sends next, see `attnspace.workers.worker`; or `lost` and how it ended."""
         try:
             kind, what = self.line.recv()
         except (EOFError, OSError):
