@@ -171,18 +171,21 @@ def test_the_script_searches_with_parts_of_ones_own_in_several_processes(parts, 
     assert "state_bytes" in done.stdout
 
 
-def test_the_example_of_a_primitive_is_one(monkeypatch):
-    spec, module = (next(b for b in blocks(CONTRIBUTING, "python") if f"class {name}(" in b) for name in ("Min", "MinModule"))
+def test_the_example_of_a_primitive_is_one(tmp_path, monkeypatch):
+    python = blocks(CONTRIBUTING, "python")
+    spec, module = (next(block for block in python if f"class {name}(" in block) for name in ("Min", "MinModule"))
     members = dict(Statistic.members)
     exec(compile(module, CONTRIBUTING, "exec"), statistics.__dict__)
+    (tmp_path / "example_of_min.py").write_text(spec)
+    monkeypatch.syspath_prepend(tmp_path)
     try:
-        exec(compile(spec, CONTRIBUTING, "exec"), {"__name__": "attnspace.primitives.statistics.min"})
+        importlib.import_module("example_of_min")
         block = attnspace.parse_spec({"kind": "gate", "squeeze": {"kind": "global", "stats": ["min"]}})
         assert "MinModule" in repr(attnspace.build(block, 8))
     finally:
         Statistic.members = members
         node_module._REGISTRY.stale = True
-        del statistics.MinModule
+        del statistics.MinModule, sys.modules["example_of_min"]
 
 
 def rows(cells: int) -> list[list[str]]:
@@ -198,7 +201,10 @@ def test_the_table_of_rooms_is_the_order_that_is_held():
 
 
 def test_the_walks_lead_to_lines_that_are_there():
-    steps = [re.search(r"\[(.*?)\]\((.*?)\) \| `(.*)` \|", line) for line in (ROOT / CONTRIBUTING).read_text("utf-8").splitlines()]
+    steps = [
+        re.search(r"\[(.*?)\]\((.*?)\) \| `(.*)` \|", line)
+        for line in (ROOT / CONTRIBUTING).read_text("utf-8").splitlines()
+    ]
     steps = [step for step in steps if step]
     assert len(steps) == 9
     for step in steps:
