@@ -82,7 +82,7 @@ def prepare_run(run: Path, data_folder: Path | None = None, watch: Watch | None 
 
 
 def build_study(source: StudySource, *, check: bool = False, watch: Watch | None = None) -> Study:
-    """The study of a file that was read; `check` tries every option of its space for validity.
+    """The study of a file that was read; `check` tries every option of its space for validity, and its sampler.
 
     Raises:
         AttnspaceError: with the path of the fault.
@@ -98,8 +98,8 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
     if check:
         with within("space"):
             space.check(lambda filling: trial_of(filling.data, filling.choices, available, same_as))
-    with within("search", "sampler"):
-        make(config.search.sampler, space, 0)
+        with within("search", "sampler"):
+            make(config.search.sampler, space, 0)
     return Study(source, dataset, available, space, _baselines(config, available, folder, source.known), method)
 
 
@@ -128,6 +128,11 @@ def _method(config: StudyConfig, folder: Path) -> Method:
     wanted = [goal.metric for goal in config.objective.goals if goal.is_learnt]
     with within("train"):
         method = prepare_training(config.train, Setting(folder, config.plain(), written_out, wanted))
+        for name in wanted:
+            if method.says is not None and name not in method.says:
+                raise StudyError(
+                    f"says no {name}", allowed=", ".join(method.says), remedy="train by a loop that says it"
+                )
     for name in sorted(config.objective.costs):
         if method.lacks(name):
             what = "latencies" if declared()[name].timed else name
