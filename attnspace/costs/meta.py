@@ -71,7 +71,7 @@ def _like(x: Tensor, *rest: Any) -> Tensor | None:
 
 
 def _pair(x: Tensor, other: Any, *rest: Any) -> Tensor | None:
-    """The result of an operation on `x` and a tensor laid out alike or broadcast to it; None where torch is to be asked."""
+    """The result of `x` and a tensor laid out alike, or broadcast to it; None where torch is to be asked."""
     if not isinstance(other, Tensor) or not other.is_meta or other.dtype != x.dtype or other.ndim != x.ndim:
         return None
     if other.shape == x.shape:
@@ -109,7 +109,7 @@ _QUICK: dict[Any, Callable[..., Any]] = {
 
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
-    """A context after which every module inside the model is set back to training or evaluation, as it was."""
+    """A context after which every module of the model is set back to training or evaluation, as it was before."""
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield

@@ -15,8 +15,8 @@ class Encoded:
     """One image as it stands in its source.
 
     Attributes:
-        name: where it stands, for messages.
-        read: gives its bytes.
+        name: where the image stands, for messages.
+        read: gives the image's bytes.
         label: the number of its class.
         fault: what is wrong with it, where this is known before it is decoded.
     """

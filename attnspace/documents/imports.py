@@ -47,7 +47,7 @@ class Imported(Section):
         return self.model_copy(update={"target": f"{(folder / module).resolve()}:{name}"})
 
     def code(self) -> str | None:
-        """The fingerprint of the function; a section that imports none has None here."""
+        """The fingerprint of the function."""
         return self.fingerprint()
 
     def fingerprint(self) -> str:

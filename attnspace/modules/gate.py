@@ -81,7 +81,7 @@ class BranchModule(nn.Module):
 
 
 class JoinMaps(nn.Module):
-    """Joins the logits of several branches into one gate: merge, tail and activation.
+    """Joins several maps of logits into one gate: merge, tail and activation.
 
     Shape:
         a list of (N,maps,.,.) that broadcast -> (N, 1 or C, .,.)

@@ -29,7 +29,7 @@ Combine = Literal["shared", "stack", "sum", "mean"]
 """How several statistics of one region are combined, see `attnspace.modules.squeeze`."""
 
 Comparison = Literal["std", "rms", "mean_abs"]
-"""What each value is divided by, see `attnspace.modules.layers.StandardizeModule`."""
+"""The measure by which values are standardised, see `attnspace.modules.layers.StandardizeModule`."""
 
 Merge = Literal["logit_sum", "logit_product", "gate_product", "gate_sum", "gate_mean", "gate_max"]
 """How several maps become one gate: before the activation (logit) or after it (gate)."""

@@ -35,7 +35,7 @@ class Block(Node, family=True):
 
     @property
     def any_channels(self) -> bool:
-        """Whether the weights and the computation are the same at every channel count, so that `swap` can use the block."""
+        """Whether the block has the same weights, and computes the same, at every channel count, as `swap` needs."""
         return False
 
     def sketch(self) -> Sketch:

@@ -42,7 +42,7 @@ class Branch(Strict):
         return {name: value for name, value in handler(self).items() if name == "squeeze" or value}
 
     def resolve(self, channels: int, *, sums: bool) -> tuple[Branch, Descriptor]:
-        """The canonical form at C channels, and the descriptor it leaves; `sums` if the logits of its statistics are summed.
+        """The canonical form at C channels, and the descriptor it leaves; `sums` if the statistics' logits are summed.
 
         Raises:
             SpecError: the branch is not possible at this channel count.

@@ -229,7 +229,7 @@ def _short(name: str, limit: int = 34) -> str:
 
 
 def _zoomed(table: pd.DataFrame) -> list[float] | None:
-    """The range of the later half of the epochs: the first ones would flatten everything that matters."""
+    """The range of values in the later half of the epochs: the first ones would flatten everything that matters."""
     late = table.loc[table["epoch"] > table["epoch"].max() / 2, "value"]
     if late.empty:
         return None
