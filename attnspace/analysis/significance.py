@@ -74,7 +74,7 @@ def compare(name: str, other: str, scores: Sequence[float], others: Sequence[flo
     """Compare two designs by their scores under the same seeds, in the same order.
 
     Raises:
-        ValueError: they do not have as many, or none.
+        ValueError: the two have different numbers of scores, or none.
     """
     differences = np.asarray(scores, dtype=float) - np.asarray(others, dtype=float)
     n = len(differences)
@@ -90,7 +90,7 @@ def compare(name: str, other: str, scores: Sequence[float], others: Sequence[flo
 
 
 def p_value(differences: np.ndarray) -> float:
-    """The p-value of the paired t-test, two-sided; of a sign test where all differences are equal, as on few images."""
+    """The p-value of the paired t-test, two-sided; of a sign test where all differences are equal."""
     n = len(differences)
     if n < 2 or np.abs(differences).max() <= 1e-12:
         return 1.0

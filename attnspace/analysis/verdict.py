@@ -44,7 +44,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What a confirmation found.
+    """The results of a confirmation.
 
     Attributes:
         scores: test accuracy, one row for each seed, one column for each name.

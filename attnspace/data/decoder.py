@@ -23,7 +23,7 @@ from attnspace.errors import DataError
 __all__ = ["LISTED", "Writing", "decode_source"]
 
 CHUNK, CHUNK_BYTES, FIRST = 256, 2**22, 8
-"""How many images, or bytes, a thread decodes at a time; FIRST is for the chunk before the size is known."""
+"""How many images (CHUNK) or bytes a thread decodes at a time; FIRST images before their size is known."""
 
 LISTED = 10
 """How many faulty images are named; the others are only counted."""

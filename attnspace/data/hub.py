@@ -36,7 +36,9 @@ class HubPath:
         return cls(found["repository"], found["revision"], found["subfolder"] or "") if found else None
 
     def download(self, patterns: Sequence[str]) -> Path:
-        """Download the files that fit a pattern, in the subfolder or below; the folder, as kept before if offline.
+        """Download the files that fit a pattern, in the subfolder or below, and return their folder.
+
+        Where the hub cannot be reached, the files that were downloaded before are used.
 
         Raises:
             DataError: huggingface_hub is not installed, or the hub has no such files, or cannot be reached.
@@ -68,7 +70,7 @@ class HubPath:
 
 
 def absent(what: str, path: str, holds: str, *, hub: bool) -> DataError:
-    """The error for data that are not there, which names both ways to get them."""
+    """The error for data that are not there; it says how to get them."""
     written = "" if path.startswith(HUB) else " and write path: hf://datasets/OWNER/NAME"
     with_internet = f"with internet: pip install 'attnspace[hub]'{written}; without it: " if hub else ""
     return DataError(

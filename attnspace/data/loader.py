@@ -92,7 +92,7 @@ class DeviceData:
 
     Args:
         data: the dataset.
-        device: where it is wanted.
+        device: the device that batches of it are wanted on.
         share: a split whose images take more than this part of the device's free memory is streamed.
     """
 

@@ -36,7 +36,7 @@ class Dataset:
 
     Attributes:
         classes: class names, in the order of the labels.
-        mean, std: mean and deviation of each channel over the training images, in units of the pixel values.
+        mean, std: mean and standard deviation of each channel over the training images, in units of the pixel values.
         fingerprint: a digest that is the same for the same images, labels and splits, wherever they are kept.
         notes: what the user should know of them, in sentences.
     """

@@ -1,4 +1,4 @@
-"""Read JSON and YAML into plain data, within limits; faults name their place, and a key written twice is one."""
+"""Read JSON and YAML into plain data, within limits; faults name their place, and no key may stand twice."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _INDENT = 8
 def base_and_statements(root: nn.Module, called: Collection[str]) -> tuple[str, list[str]]:
     """The base class of a module and the statements of its `__init__`, none if that would do nothing.
 
-    `called` are the paths of the modules that `forward` calls.
+    `called` are the paths of the modules that `forward` calls, "" for the module itself.
     """
     if type(root) is nn.Sequential and (children := _children(root, "", called, _INDENT + 4)):
         return "nn.Sequential", [call("super().__init__", children, _INDENT), *_started(root)]

@@ -35,4 +35,4 @@ Merge = Literal["logit_sum", "logit_product", "gate_product", "gate_sum", "gate_
 """How several maps become one gate: before the activation (logit) or after it (gate)."""
 
 Padding = Literal["zeros", "circular"]
-"""What lies beyond the ends of the channel axis."""
+"""The padding beyond the ends of the channel axis."""

@@ -31,7 +31,7 @@ def insert(
     The channels of each slot are found with `input_shape`, (C, H, W); by default the model's own `input_shape`.
 
     Raises:
-        PlacementError: no such slot, or it is taken.
+        PlacementError: there is no such slot, or it is taken.
         SpecError: a block is not possible at its slot's channels; the path begins with the slot's name.
     """
     return insert_at(model, blocks, slots(model, shape_of(model, input_shape)))
@@ -41,7 +41,7 @@ def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Seque
     """Insert blocks as `insert` does, into a model whose free slots are known; blocks of a plan are resolved already.
 
     Raises:
-        PlacementError: no such slot, it is taken, or the plan was made for other channels.
+        PlacementError: there is no such slot, it is taken, or the plan was made for other channels.
         SpecError: a block is not possible at its slot's channels, or too large; the path begins with the slot's name.
     """
     free = {slot.name: slot for slot in available}

@@ -19,7 +19,7 @@ class Site(nn.Identity):
     Args:
         stage: 1-based stage of the backbone.
         block: 1-based block in its stage.
-        position: where in the block.
+        position: the place in the block.
         opened: whether `add_sites` put it there: then its position is a name of the user's, which tells nothing.
     """
 
@@ -41,7 +41,7 @@ class Slot:
         resolution: H and W of the map there.
         stage: 1-based stage of the backbone.
         block: 1-based block in its stage.
-        position: where in the block.
+        position: the place in the block.
         same_as: the first slot at which a block does the same: `pre` may see what the block before it left at
             `post_add`, and `post_add` what was left at `residual` where nothing is added.
     """

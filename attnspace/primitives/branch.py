@@ -93,7 +93,7 @@ def check_gate(d: Descriptor, field: str) -> None:
     """Check that the descriptor which the layers of `field` leave is a gate for C channels.
 
     Raises:
-        SpecError: it has neither one channel nor C, or holds statistics that lie side by side.
+        SpecError: the descriptor has neither one channel nor C, or holds statistics that lie side by side.
     """
     if d.maps not in (1, d.channels) or d.stacked > 1:
         raise SpecError(

@@ -52,7 +52,7 @@ def check_groups(groups: int, channels: int) -> None:
     """Check that the groups divide the channels.
 
     Raises:
-        SpecError: they do not.
+        SpecError: the channels do not divide evenly.
     """
     if channels % groups:
         raise SpecError(

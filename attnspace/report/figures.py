@@ -183,7 +183,7 @@ def shares_figure(table: pd.DataFrame, top: int = 12) -> go.Figure:
 
 
 def effects_figure(found: Importance, metric: str, top: int = 6) -> go.Figure:
-    """What each option of the holes that matter most does, with 90% intervals."""
+    """The effect of each option of the holes that matter most, with 90% intervals."""
     chosen = [*found.holes["hole"].head(top)][::-1]
     figure = _figure(f"effect on {title(metric)}, to the right is better", "")
     rows = 0

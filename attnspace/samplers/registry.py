@@ -1,4 +1,4 @@
-"""What a sampler is called, and how it is made."""
+"""The registry of samplers: their names, and how each is made."""
 
 from __future__ import annotations
 
