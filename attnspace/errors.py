@@ -1,7 +1,7 @@
 """The exceptions of attnspace.
 
     AttnspaceError                what, where, got, allowed, remedy
-      SpecError      (ValueError)   a block spec that is not valid, or not at these channel counts
+      SpecError      (ValueError)   a block spec that is not valid, or not possible at these channel counts
       SpaceError     (ValueError)   a space with a faulty hole, or with nothing left to try
       PlacementError (ValueError)   a slot that does not exist or cannot take the block
       StudyError     (ValueError)   a study file with a fault
@@ -9,7 +9,7 @@
       ExportError    (RuntimeError) a block that cannot be written as a file for use without attnspace
       RunError       (RuntimeError) a run directory that cannot be used as asked
         RunFailed                   a search or report that began and could not be finished
-    TrainingFailed   (RuntimeError) one evaluation cannot be finished, as for want of memory
+    TrainingFailed   (RuntimeError) one evaluation that cannot be finished, as for want of memory
       TrainingDiverged              its loss is no longer a number
 
 Inner code says the exact cause; outer code adds the path and the file with `within` and `in_file`.
@@ -45,16 +45,16 @@ __all__ = [
 PathPart = str | int
 
 NOTHING: Any = object()
-"""Said of `got` where no value was found."""
+"""Stands for `got` where no value was found; the message then says nothing of it."""
 
 
 def join_path(at: tuple[PathPart, ...]) -> str:
-    """`("blocks", 0, "squeeze")` -> `blocks.0.squeeze`: how paths are written everywhere."""
+    """Write a path as everywhere: `("blocks", 0, "squeeze")` -> `blocks.0.squeeze`."""
     return ".".join(str(part) for part in at)
 
 
 def shown(value: Any, limit: int = 60) -> str:
-    """A value as the user wrote it, shortened."""
+    """The value as JSON text (its repr where JSON cannot hold it), cut to `limit` characters."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
@@ -67,7 +67,7 @@ class AttnspaceError(Exception):
 
     Attributes:
         what: the cause, in words.
-        at: the path inside the document, outermost part first; empty for the whole of it.
+        at: the path inside the document, outermost part first; empty for the whole document.
         got: the value that was found, as text.
         allowed: what would have been accepted.
         remedy: what to do.
@@ -104,7 +104,7 @@ class AttnspaceError(Exception):
 
 
 class SpecError(AttnspaceError, ValueError):
-    """A block spec that is not valid, or not at these channel counts."""
+    """A block spec that is not valid, or not possible at these channel counts."""
 
 
 class SpaceError(AttnspaceError, ValueError):
@@ -124,7 +124,7 @@ class DataError(AttnspaceError, ValueError):
 
 
 class ExportError(AttnspaceError, RuntimeError):
-    """A block cannot be written as a file for use without attnspace."""
+    """A block that cannot be written as a file for use without attnspace."""
 
 
 class RunError(AttnspaceError, RuntimeError):
@@ -136,7 +136,7 @@ class RunFailed(RunError):
 
 
 class TrainingFailed(RuntimeError):
-    """One evaluation cannot be finished; the search records why, and goes on."""
+    """One evaluation that cannot be finished; the search records why, and goes on."""
 
 
 class TrainingDiverged(TrainingFailed):

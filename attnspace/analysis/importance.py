@@ -34,14 +34,14 @@ from attnspace.record.results import Results
 __all__ = ["FEWEST", "Importance", "importance"]
 
 FEWEST = 20
-"""Designs, at least, of which anything is said."""
+"""The fewest designs of which anything is said."""
 
 RESAMPLES, TREES, MOST = 16, 24, 1_000
 
 
 @dataclass(frozen=True)
 class Importance:
-    """What matters in a run.
+    """Which choices matter in a run.
 
     Attributes:
         holes: one row each, the largest share first: `hole`, `asked` (designs where it was asked), `options` (how many
@@ -50,7 +50,7 @@ class Importance:
         effects: one row for each option (for numbers: each quarter of the values): `hole`, `option`, `n` designs,
             `effect` on the metric at the end against the mean over the hole's options, `low`, `high`. Positive
             is better.
-        designs: how many are behind it.
+        designs: how many designs the numbers rest on.
         ended: how many of them were trained to the end; the others count with the value expected of them.
         fit: share of the variance among designs that forests predict for designs that they were not given; not above 0
             where they know nothing.
@@ -64,7 +64,7 @@ class Importance:
 
 
 def importance(results: Results, seed: int = 0) -> Importance | None:
-    """What matters, by the choices of a run's trials; None while fewer than 20 designs have a value."""
+    """Find out which choices of a run's trials matter; None while fewer than 20 designs have a value."""
     if results.searched.empty:
         return None
     designs = _observations(results).tail(MOST).reset_index(drop=True)  # so that a report stays a matter of seconds
@@ -96,16 +96,16 @@ def importance(results: Results, seed: int = 0) -> Importance | None:
 
 
 def _at_rungs(row: pd.Series[Any], rungs: Sequence[int], metric: str, sign: float) -> dict[int, float]:
-    """What is known of a training: rung -> value. A loop of the user's may report some epochs only."""
+    """The known values of a training, by rung. A training loop of the user's may report only some epochs."""
     said = {entry["epoch"]: entry[metric] for entry in row["history"]} | {row["epochs"]: row[metric]}
     return {rung: sign * said[rung] for rung in rungs if said.get(rung) is not None}
 
 
 def _observations(results: Results) -> pd.DataFrame:
-    """`design`, `choices`, `first`, `last`, `ended` of each trial's design, in its order.
+    """One row for each design of the trials, in their order: `design`, `choices`, `first`, `last`, `ended`.
 
-    `first` is its value after the first rung, `last` that at the end, more being better; or, where it did not get there
-    (`ended` is false), the one expected.
+    `first` is the design's value after the first rung, `last` that at the end, more being better. Where the design did
+    not get to the end (`ended` is false), `last` is the value expected there.
     """
     rows = results.searched
     rows = rows[(rows["role"] == Role.TRIAL) & (rows["outcome"] != Outcome.FAILED)]
@@ -169,7 +169,7 @@ class _Coded:
         self.values = np.stack(columns, axis=1) if columns else np.empty((len(choices), 0))
 
     def inside(self, hole: str) -> list[int]:
-        """The columns of a hole and of those inside its options."""
+        """The columns of a hole and of the holes inside its options."""
         return [
             column
             for name, columns in self.columns.items()
@@ -180,11 +180,11 @@ class _Coded:
 
 _ABSENT: Any = object()
 Forest = tuple[Any, np.ndarray, np.ndarray]
-"""A forest, the designs that it was given, and those that it was not."""
+"""A forest, the numbers of the designs that it was trained on, and of those that it was not."""
 
 
 def _forests(values: np.ndarray, coded: _Coded, rng: np.random.Generator) -> list[Forest]:
-    """One for each resample of the designs."""
+    """A forest for each resample of the designs."""
     from sklearn.ensemble import RandomForestRegressor  # slow to import, and only reports need it
 
     found: list[Forest] = []
@@ -216,7 +216,7 @@ def _shares(forest: Any, coded: _Coded, drawn: np.ndarray, rng: np.random.Genera
 
 
 def _effects(forests: Sequence[Forest], coded: _Coded) -> pd.DataFrame:
-    """What each option does to the designs where its hole was asked, the rest of them as it was.
+    """The effect of each option on the designs where its hole was asked, all else in them as it was.
 
     Where an option brings holes of its own, the answers inside are those of designs that took it.
     """
@@ -252,7 +252,7 @@ def _effects(forests: Sequence[Forest], coded: _Coded) -> pd.DataFrame:
 
 
 def _groups(answers: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Option -> which answers are it; many different numbers in quarters of their values."""
+    """The indices of the answers that are each option, by option; many different numbers are grouped in quarters."""
     distinct = sorted(set(answers), key=lambda answer: (str(type(answer)), answer))
     numbers = all(type(answer) in (int, float) for answer in distinct)
     if not numbers or len(distinct) <= 8:
@@ -279,7 +279,7 @@ def _fit(designs: pd.DataFrame, forests: Sequence[Forest], coded: _Coded) -> flo
 
 
 def _ped_anova(designs: pd.DataFrame, coded: _Coded, rng: np.random.Generator) -> list[dict[str, float]]:
-    """By Optuna, of all designs after the first rung; then of resamples."""
+    """Shares of the holes by Optuna's PED-ANOVA after the first rung: over all designs, then over each resample."""
     distributions = {hole: _distribution([c[hole] for c in coded.choices if hole in c]) for hole in coded.holes}
     trials = [
         optuna.trial.create_trial(
@@ -322,6 +322,6 @@ def _distribution(answers: Sequence[Any]) -> BaseDistribution:
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """The middle 90% of resampled values."""
+    """The ends of the middle 90% of resampled values."""
     low, high = np.nanquantile(values, [0.05, 0.95])
     return float(low), float(high)

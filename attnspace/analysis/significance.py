@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 ALPHA, POWER = 0.05, 0.8
-"""The level of all tests; the power that is asked of a comparison."""
+"""The level of all tests, and the power that is asked of a comparison."""
 
 RESAMPLES, FEW = 4_000, 8
 MOST_SEEDS = 1_000
@@ -46,14 +46,14 @@ class Comparison:
     """One design against another.
 
     Attributes:
-        name, other: which.
-        n: seeds that both have.
+        name, other: the names of the two designs.
+        n: how many seeds both have.
         difference: mean of the first minus mean of the second.
         sd: standard deviation of the differences; NaN for one seed.
         low, high: 95% bootstrap interval of the difference.
         margin: half of the 95% interval of the t distribution.
-        p: of the paired t-test, two-sided, as it is.
-        power: of that test, were the true difference as large as the one found.
+        p: p-value of the paired t-test, two-sided, not corrected.
+        power: power of that test, were the true difference as large as the one found.
         detectable: the smallest true difference that it finds with a power of 80%.
     """
 
@@ -74,7 +74,7 @@ def compare(name: str, other: str, scores: Sequence[float], others: Sequence[flo
     """Compare two designs by their scores under the same seeds, in the same order.
 
     Raises:
-        ValueError: they do not have as many, or none.
+        ValueError: the two have different numbers of scores, or none.
     """
     differences = np.asarray(scores, dtype=float) - np.asarray(others, dtype=float)
     n = len(differences)
@@ -90,7 +90,7 @@ def compare(name: str, other: str, scores: Sequence[float], others: Sequence[flo
 
 
 def p_value(differences: np.ndarray) -> float:
-    """Of the paired t-test, two-sided; of the signs where all differences are alike, as those of few images may be."""
+    """The p-value of the paired t-test, two-sided; of a sign test where all differences are equal."""
     n = len(differences)
     if n < 2 or np.abs(differences).max() <= 1e-12:
         return 1.0
@@ -100,8 +100,9 @@ def p_value(differences: np.ndarray) -> float:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """95% bootstrap interval of the mean; always the same for the same values. Of fewer than eight values, for which
-    bootstraps are far too narrow, that of the t distribution.
+    """95% bootstrap interval of the mean; always the same for the same values.
+
+    For fewer than eight values, where bootstraps are far too narrow, it is the interval of the t distribution.
     """
     if len(values) < 2:
         return math.nan, math.nan
@@ -120,7 +121,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrected p-values: reject those at or below the level, and at most so many in a hundred families err."""
+    """P-values corrected by Holm's method: those at or below a level err in at most that share of families."""
     order = np.argsort(p_values, kind="stable")
     corrected = np.empty(len(p_values))
     largest = 0.0
@@ -144,7 +145,7 @@ def power(difference: float, sd: float, n: int, alpha: float = ALPHA) -> float:
 
 
 def detectable(sd: float, n: int, alpha: float = ALPHA) -> float:
-    """The smallest true difference that such a test finds with a power of 80%."""
+    """The smallest true difference that a paired t-test with n seeds finds with a power of 80%."""
     return sd * _unit_effect(n, alpha) if n >= 2 and math.isfinite(sd) else math.nan
 
 
@@ -162,12 +163,12 @@ def _unit_effect(n: int, alpha: float) -> float:
 class Race:
     """The test of whether a design is better than each of several rivals: all of the paired t-tests have to say so.
 
-    Its power is found by drawing scores.
+    The power of the test is found by drawing scores.
 
     Attributes:
         sd: standard deviation of the noise of one design under one seed, without what the seed does to all designs.
         gaps: by how much each rival's true mean is below that of the best of them.
-        alpha: level of each test.
+        alpha: the level of each t-test.
     """
 
     sd: float
@@ -214,7 +215,7 @@ def _noise(n: int, rivals: int) -> np.ndarray:
 
 
 def race(scores: np.ndarray, alpha: float) -> Race:
-    """The race of the first column against the others, as far as the scores tell.
+    """The race of the first column against the others, as estimated from the scores.
 
     Means of rivals are drawn together by as much as chance would have driven them apart (James and Stein, 1961).
 

@@ -29,10 +29,10 @@ class Verdict:
 
     Attributes:
         outcome: `better`, `worse`, `same` where they are not distinguishable, or `open` with fewer than two seeds.
-        comparison: of the two; None while nothing can be compared.
-        p: corrected p-value.
+        comparison: the comparison of the two; None while nothing can be compared.
+        p: the corrected p-value.
         race: the test that was made, for its power; None with fewer than two seeds.
-        sentence: in words; differences in percentage points.
+        sentence: the verdict in words, with differences in percentage points.
     """
 
     outcome: Literal["better", "worse", "same", "open"]
@@ -44,7 +44,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What a confirmation found.
+    """The results of a confirmation.
 
     Attributes:
         scores: test accuracy, one row for each seed, one column for each name.
@@ -52,7 +52,7 @@ class Confirmation:
             `low`, `high` (95% bootstrap interval of the mean), `params`, `params_added`.
         comparisons: one row for each confirmed design and each baseline or control: the fields of `Comparison`, and
             `p_holm`, corrected for all of them.
-        verdict: of the best design against the best baseline.
+        verdict: the verdict on the best design against the best baseline.
         controls: what the controls of the search's best design say, a sentence each.
     """
 
@@ -64,7 +64,7 @@ class Confirmation:
 
 
 def confirmation(results: Results) -> Confirmation | None:
-    """The confirmation of a run; None if it has none."""
+    """The confirmation of a run in numbers and sentences; None if the run has none."""
     rows = results.confirmed()
     if rows.empty:
         return None
@@ -144,13 +144,13 @@ def _p(scores: pd.DataFrame, top: str, baselines: Sequence[str], rival: str) -> 
 
 
 def _paired(scores: pd.DataFrame, name: str, other: str) -> tuple[list[float], list[float]]:
-    """Scores under the seeds that both have."""
+    """The scores of two names under the seeds that both have."""
     both = scores[[name, other]].dropna()
     return both[name].tolist(), both[other].tolist()
 
 
 def _compared(scores: pd.DataFrame, name: str, others: Sequence[str], *, seeds: int) -> list[Comparison]:
-    """One design against each of the others with which it shares so many seeds."""
+    """Compare one design with each of the others with which it shares at least `seeds` seeds."""
     paired = {other: _paired(scores, name, other) for other in others}
     return [compare(name, other, *pair) for other, pair in paired.items() if len(pair[0]) >= seeds]
 
@@ -200,8 +200,10 @@ def _designs(scores: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
 
 
 def _names(rows: pd.DataFrame) -> list[str]:
-    """What each row is called: baselines and controls by name, designs by label; and, where that names several, with
-    their place, or the beginning of their identity. The control that was made last keeps its name.
+    """The name that each row is shown under: baselines and controls by name, designs by label.
+
+    Where that names several, their placement or the beginning of their identity is added. The control that was made
+    last keeps its name.
     """
     known = rows.groupby("design", sort=False).tail(1).set_index("design")
     short = {str(design): str(row["name"] or row["label"]) for design, row in known.iterrows()}

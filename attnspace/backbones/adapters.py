@@ -32,8 +32,8 @@ KNOWN: tuple[Mapping[str, Any], ...] = (
         "residual": {"after": "features.*.conv.3", "type": "BatchNorm2d"},
     },
 )
-"""Slots where nothing is said: ResNets of bottlenecks and of basic blocks; inverted residuals of timm, where stages
-without any are not counted, and of torchvision's MobileNetV2."""
+"""The slots of known models, for studies that give none: ResNets of bottlenecks and of basic blocks; inverted
+residuals of timm, where stages without any are not counted, and of torchvision's MobileNetV2."""
 
 
 class _Library(Backbone):
@@ -82,7 +82,7 @@ class ImportConfig(Imported, Backbone):
 
 
 def make_timm(config: TimmConfig, in_channels: int, num_classes: int, size: Size = None) -> nn.Module:
-    """The model of a name, its classifier for so many classes.
+    """Make the timm model of this name, with a classifier for `num_classes`.
 
     Raises:
         StudyError: timm is not installed, knows no such model, or cannot make it; weights cannot be fetched.
@@ -98,7 +98,7 @@ def make_timm(config: TimmConfig, in_channels: int, num_classes: int, size: Size
 
 
 def make_torchvision(config: TorchvisionConfig, in_channels: int, num_classes: int, size: Size = None) -> nn.Module:
-    """The model of a name; with weights for other classes, its last linear layer is a new one.
+    """Make the torchvision model of this name; with weights for other classes, its last linear layer is a new one.
 
     Raises:
         StudyError: torchvision is not installed, knows no such classifier, or cannot make it; the images do not have
@@ -126,7 +126,7 @@ def make_torchvision(config: TorchvisionConfig, in_channels: int, num_classes: i
 
 
 def make_imported(config: ImportConfig, in_channels: int, num_classes: int, size: Size = None) -> nn.Module:
-    """What the user's function makes.
+    """Make the model that the user's function returns.
 
     Raises:
         StudyError: there is no such function, it raises, or what it returns is no module.
@@ -144,7 +144,7 @@ def make_imported(config: ImportConfig, in_channels: int, num_classes: int, size
 def _called(
     factory: Callable[..., Any], config: _Library | ImportConfig, args: tuple[Any, ...], given: dict[str, Any]
 ) -> Any:
-    """What a factory makes of the arguments that are given and those of the user's."""
+    """Call a factory with the arguments given here and those of the user; return the model."""
     for name in config.args:
         if name in given:
             raise StudyError("is not for args: it is given already", at=("args", name), got=config.args[name])
@@ -165,7 +165,7 @@ def _called(
 
 
 def _on_meta() -> bool:
-    """Whether tensors are made without data, so that there is nothing to load weights into."""
+    """Whether tensors are now made without data, so that there is nothing to load weights into."""
     return torch.get_default_device().type == "meta"
 
 
@@ -194,14 +194,14 @@ def _replace_classifier(model: nn.Module, config: TorchvisionConfig, num_classes
 
 
 def _opened(model: nn.Module, config: _Library, shape: tuple[int, int, int]) -> nn.Module:
-    """The model with its slots, and the input shape that they were found with."""
+    """Open the slots of a model, and note on it the input shape that they were found with."""
     opened = add_sites(model, _known(model, config) if config.slots is None else _written(config.slots), shape)
     opened.input_shape = shape  # type: ignore[assignment]  # any attribute may be set on a module
     return opened
 
 
 def _known(model: nn.Module, config: _Library) -> Mapping[str, Any]:
-    """The slots of the first family whose blocks the model has."""
+    """The slots of the first known family whose blocks the model has."""
     for slots in KNOWN:
         if can_open(model, slots):
             return slots

@@ -16,16 +16,16 @@ _SCHEMAS = (
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
 _kept: list[torch.library.Library] = []
-"""What it defines is gone when a library is."""
+"""Libraries of operators that must be kept: their operators are gone when they are."""
 
 _FETCHERS = {"huggingface_hub", "httpcore", "httpx", "requests", "urllib3"}
 
 
 def imported(name: str) -> Any:
-    """The library `timm` or `torchvision`.
+    """Import the library `timm` or `torchvision`.
 
     Raises:
-        StudyError: it is not installed, or cannot be imported.
+        StudyError: the library is not installed, or cannot be imported.
     """
     for library in ("torchvision", name):  # timm imports torchvision, and must find it whole
         try:
@@ -59,5 +59,5 @@ def _import(library: str) -> None:
 
 
 def is_fetching(cause: BaseException) -> bool:
-    """Whether an error is of a network or a cache of files, rather than of arguments."""
+    """Whether an error comes from the network or a cache of files, rather than from the arguments."""
     return isinstance(cause, OSError) or type(cause).__module__.split(".")[0] in _FETCHERS

@@ -18,7 +18,7 @@ Shortcut = Literal["projection", "padded"]
 """How a shortcut changes shape: by a 1x1 convolution with BN (option B), or without parameters (option A)."""
 
 EXPANSION = 4
-"""Channels that a bottleneck gives, for each one inside."""
+"""How many channels a bottleneck gives for each one inside it."""
 
 
 class BasicBlock(nn.Module):
@@ -99,7 +99,7 @@ class Bottleneck(nn.Module):
 
 
 class PaddedShortcut(nn.Module):
-    """Every stride-th position, and channels of zeros after those that there are: option A.
+    """Keeps every stride-th position and appends channels of zeros: option A.
 
     Shape:
         (N, C, H, W) -> (N, C + more, H / stride, W / stride)

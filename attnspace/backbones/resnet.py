@@ -69,7 +69,7 @@ class ResNetConfig(Backbone):
 
     @model_serializer(mode="wrap")
     def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without the fields that recorded studies do not have, where they keep their default."""
+        """Serialise without the fields that recorded studies lack, where they keep their default."""
         later = {"shortcut": "projection", "block": "basic"}
         return {name: value for name, value in handler(self).items() if later.get(name) != value}
 
@@ -77,10 +77,11 @@ class ResNetConfig(Backbone):
         return ResNet(self.depth, self.width, in_channels, num_classes, self.extra, self.shortcut, self.block)
 
     def widened(self, params: int) -> Self:
-        """By channels between the two convolutions of its blocks, which leaves the slots as they are.
+        """The same network with more channels between the two convolutions of its blocks, which leaves the slots alone.
 
-        Every block is widened by the same share of its channels, as far as whole channels go; what is left goes to
-        single channels, the dearest first. Unchanged if no channel costs so few, and with bottlenecks.
+        Every block is widened by the same share of its channels, as far as whole channels go; the parameters left over
+        go to single channels, the dearest first. The network is unchanged if they do not buy one channel, and if it has
+        bottlenecks.
         """
         if self.block != "basic":
             return self
@@ -96,7 +97,7 @@ class ResNetConfig(Backbone):
 
 
 def _channels_added(params: int, prices: Sequence[int], outs: Sequence[int]) -> list[int]:
-    """Channels for each block that cost at most so many parameters together."""
+    """How many channels to add to each block, for at most `params` parameters in all."""
     share = params / sum(price * out for price, out in zip(prices, outs, strict=True))
     added = [int(share * out) for out in outs]
     left = params - sum(price * more for price, more in zip(prices, added, strict=True))
@@ -158,7 +159,7 @@ class ResNet(nn.Module):
 def _stage(
     stage: int, in_channels: int, width: int, extra: Sequence[int], shortcut: Shortcut, block: BlockKind
 ) -> nn.Sequential:
-    """A block for each number in `extra`."""
+    """A stage with one block for each number in `extra`."""
     built = nn.Sequential()
     for i, more in enumerate(extra, start=1):
         stride = 2 if i == 1 and stage > 1 else 1

@@ -35,7 +35,7 @@ class Backbone(Kind, family=True):
         """
 
     def located(self, folder: Path) -> Self:
-        """The same, a file that it imports seen from anywhere; `folder` is that of the study."""
+        """The same backbone, with the path of a file that it imports made absolute; `folder` is the study's folder."""
         return self
 
     def code(self) -> str | None:

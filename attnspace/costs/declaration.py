@@ -22,8 +22,8 @@ class Figure:
     """How a number is printed in a column.
 
     Attributes:
-        heading: of the column.
-        digits: after the decimal point.
+        heading: the heading of the column.
+        digits: how many digits follow the decimal point.
         scale: what the number is divided by first.
     """
 
@@ -41,16 +41,16 @@ class DesignCost:
     """Something that a network needs and that is known before it is trained. Less is better.
 
     Attributes:
-        name: as a study, the ledger and tables call it; it carries the unit, as `latency_ms` does.
-        title: in words, for the axes of plots.
-        measure: what it is for one network.
+        name: what a study, the ledger and tables call it; it carries the unit, as `latency_ms` does.
+        title: its name in words, for the axes of plots.
+        measure: gives its value for one network.
         figure: how tables print it.
         compact: how the report's leaderboard prints it, which has little room.
-        whole: whether it is a whole number.
+        whole: whether its value is a whole number.
         unit: what it is counted in, where the name does not say all.
         timed: whether it is a time, which wants an idle machine, is measured only where a study asks for it, and comes
             out differently when it is measured again.
-        listed: whether the report's leaderboard shows it though the study does not speak of it.
+        listed: whether the report's leaderboard shows it even if the study does not name it.
         further: columns beside its own, such as quartiles, and how each of them is measured.
     """
 
@@ -72,7 +72,7 @@ class DesignCost:
 
 
 DECLARED: dict[str, DesignCost] = {}
-"""Name -> cost. To be read through `attnspace.costs.measured`, which fills it."""
+"""Every declared cost, by name. Read it through `attnspace.costs.measured`, which fills it."""
 
 
 def declare(cost: DesignCost) -> DesignCost:

@@ -20,9 +20,9 @@ class Latency:
 
     Attributes:
         median_ms, low_ms, high_ms: median and quartiles over the runs, in milliseconds for the whole batch.
-        runs: how many were timed.
-        batch_size: samples in each.
-        device: where.
+        runs: how many forward passes were timed.
+        batch_size: samples in each of them.
+        device: the device that they ran on.
     """
 
     median_ms: float

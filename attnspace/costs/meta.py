@@ -17,10 +17,10 @@ __all__ = ["MetaRun", "QuickShapes", "check_shape", "modes_kept", "on_meta", "wa
 
 
 def check_shape(shape: object) -> None:
-    """That `shape` is (C, H, W).
+    """Check that `shape` is (C, H, W).
 
     Raises:
-        SpecError: it is not.
+        SpecError: it is not three positive whole numbers.
     """
     if not (isinstance(shape, tuple | list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
         raise SpecError("the input shape is not (C, H, W)", got=shape, remedy="give three numbers, without the batch")
@@ -30,7 +30,7 @@ class MetaRun:
     """Calls a model with its tensors replaced by meta tensors; one that lies on the meta device is called as it is.
 
     Attributes:
-        tensors: name -> meta tensor, of every parameter and buffer.
+        tensors: the meta tensor of every parameter and buffer, by name.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -50,8 +50,9 @@ class MetaRun:
 
 
 class QuickShapes(TorchDispatchMode):
-    """Gives what common operations return on the meta device, where torch would find their shapes by going through
-    decompositions in Python, up to a millisecond each.
+    """Gives at once what common operations return on the meta device.
+
+    Torch would find their shapes by going through decompositions in Python, up to a millisecond each.
     """
 
     def __init__(self) -> None:
@@ -64,13 +65,13 @@ class QuickShapes(TorchDispatchMode):
 
 
 def _like(x: Tensor, *rest: Any) -> Tensor | None:
-    """A tensor of this shape, with memory of its own; None where torch is to be asked."""
+    """A new meta tensor with the shape and layout of `x`; None where torch is to be asked."""
     dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
     return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta") if x.is_meta and dense else None
 
 
 def _pair(x: Tensor, other: Any, *rest: Any) -> Tensor | None:
-    """Element by element of two tensors that are laid out alike, or of a map and what is broadcast to it."""
+    """The result of `x` and a tensor laid out alike, or broadcast to it; None where torch is to be asked."""
     if not isinstance(other, Tensor) or not other.is_meta or other.dtype != x.dtype or other.ndim != x.ndim:
         return None
     if other.shape == x.shape:
@@ -108,7 +109,7 @@ _QUICK: dict[Any, Callable[..., Any]] = {
 
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Whatever is set to training or evaluation inside is set back."""
+    """A context after which every module of the model is set back to training or evaluation, as it was before."""
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield
@@ -119,10 +120,10 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tuple[MetaRun, Tensor]]:
-    """A way to run `model` for its shapes alone, in evaluation mode; the model is left as it was.
+    """A context to run `model` in for its shapes alone, in evaluation mode; the model is left as it was.
 
     Raises:
-        PlacementError: what is done inside fails, with the cause.
+        PlacementError: the code inside the context fails; the error names the cause.
     """
     check_shape(input_shape)
     with modes_kept(model), torch.no_grad():
@@ -140,7 +141,7 @@ def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tup
 
 
 def watched_on_meta(model: nn.Module, input_shape: tuple[int, int, int], hooks: Iterable[RemovableHandle]) -> None:
-    """Run `model` once for its shapes alone, under hooks that see them; then the hooks are taken off."""
+    """Run `model` once for its shapes alone, so that the hooks see them; then remove the hooks."""
     try:
         with on_meta(model, input_shape) as (run, x_nchw), QuickShapes():
             run(x_nchw)

@@ -18,7 +18,7 @@ __all__ = ["Cost", "cost", "network_cost"]
 
 
 BATCH = 2
-"""Samples of a training pass: batch normalisation after a global squeeze needs two."""
+"""Samples in the training pass that is measured: batch normalisation after a global squeeze needs two."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def cost(spec_or_model: SpecLike | nn.Module, input_shape: tuple[int, int, int])
 
 
 def network_cost(model: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
-    """`cost` in half the time, of a model that computes the same in training as in evaluation."""
+    """The same as `cost`, in half the time, for a model that computes the same in training as in evaluation."""
     flops, kept = _training_pass(model, input_shape, gradient_of_input=False)
     return Cost(_trainable(model), flops, kept)
 
@@ -89,7 +89,7 @@ class _Flops(QuickShapes):
 
 
 def _training_pass(model: nn.Module, input_shape: tuple[int, int, int], *, gradient_of_input: bool) -> tuple[int, int]:
-    """FLOPs, and the bytes that are kept for the backward pass, of one sample."""
+    """The FLOPs of one sample in a training pass, and the bytes that are kept for the backward pass."""
     storages: dict[int, Any] = {}  # the storages themselves, so that none is freed and its key used again
 
     def keep(tensor: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ Found = TypeVar("Found")
 
 
 class Subject:
-    """A network, of which each measurement is made once, when it is asked for.
+    """A network whose costs are measured, each once and only when it is asked for.
 
     Args:
         input_shape: (C, H, W) of its input.
@@ -37,7 +37,7 @@ class Subject:
         self._timed = timed
 
     def look(self, at: Callable[[nn.Module], Found]) -> Found:
-        """What a function finds out of the network, whose tensors have shapes and no data."""
+        """Call a function with the network on the meta device, where tensors have shapes and no data."""
         with self._on_meta() as model:
             return at(model)
 

@@ -1,4 +1,4 @@
-"""A dataset from decoded sources: faults reported, splits drawn, pixels summed up."""
+"""Assemble a dataset from decoded sources: report faults, draw splits, sum up pixels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["absent_classes", "assemble", "drawn_note", "fingerprint"]
 def assemble(
     config: DecodingOptions, train: Source, test: Source | None, notes: tuple[str, ...], watch: Watch | None
 ) -> Dataset:
-    """Training and validation images of decoded sources. Test images are decoded when they are asked for.
+    """Make a dataset of encoded sources, whose test images are decoded only when they are asked for.
 
     Raises:
         DataError: the sources cannot be used as the configuration says.
@@ -67,19 +67,19 @@ def assemble(
 
 
 def fingerprint(content: str, config: Any, *, test_drawn: bool) -> str:
-    """A digest of what is in the training and validation splits."""
+    """A digest of what decides the training and validation splits: the images and how they are split."""
     parts = [content, config.validation, config.split_seed, config.train_images]
     parts += [config.test_images] if test_drawn else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def drawn_note(drawn: int, count: int) -> str:
-    """What is said of a test split that the source did not have."""
+    """The note on a test split that was drawn from the other images, as the source has none."""
     return f"there is no test split: {drawn:,} of the {count:,} images were drawn for it, class by class"
 
 
 def absent_classes(labels: np.ndarray, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """A note on classes without an image, if there are any."""
+    """A note on the classes without an image; nothing if every class has one."""
     found = np.bincount(labels, minlength=len(classes))
     names = [name for name, count in zip(classes, found.tolist(), strict=True) if not count]
     if not names:
@@ -91,7 +91,7 @@ def _usable(config: DecodingOptions, source: Source, watch: Watch | None) -> tup
     """The decoded images of a source, and a note on those that are left out.
 
     Raises:
-        DataError: some cannot be used and are not to be left out.
+        DataError: some images cannot be used, and the configuration does not leave them out.
     """
     kept = decoded(source, config.size, config.channels, watch)
     if not kept.faulty:

@@ -88,7 +88,7 @@ def augment(images: Tensor, how: Augment, drawn: Mapping[str, Tensor]) -> Tensor
 
 
 def mixed(images: Tensor, share: Tensor) -> Tensor:
-    """Each image of the batch blended with its counterpart from the end: the order is random anyway.
+    """Blend each image of the batch with its counterpart from the end, which is a random one, as the order is random.
 
     Shape:
         (N, C, H, W) float, () -> the same

@@ -1,4 +1,4 @@
-"""Decoded images, kept: a source is decoded once for each size and number of channels."""
+"""The cache of decoded images: a source is decoded once for each size and number of channels."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from attnspace.errors import DataError
 __all__ = ["Decoded", "FORMAT", "decoded"]
 
 FORMAT = 1
-"""Of what is kept. A change of what decoding gives is a new format."""
+"""The version of what is kept; a change in what decoding gives needs a new one."""
 
 DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError)
-"""What reading a damaged folder raises."""
+"""The exceptions that reading a damaged folder raises."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Decoded:
     """The usable images of a source.
 
     Attributes:
-        key: the same for the same bytes decoded in the same way.
+        key: a digest that is the same for the same bytes decoded in the same way.
         labels: (n,) int64.
-        sums, squares: (n, C) int64, of the pixels of each channel of each image.
+        sums, squares: (n, C) int64, sums of the pixels and of their squares, in each channel of each image.
         faulty: how many images were not usable.
-        faults: of the first of them, where it stands and what is wrong.
+        faults: where the first of them stand, and what is wrong with each.
     """
 
     key: str
@@ -47,7 +47,7 @@ class Decoded:
     faults: tuple[tuple[str, str], ...]
 
     def images(self, rows: np.ndarray | None = None) -> StoredImages:
-        """Some of the images, or all."""
+        """The images of these rows, by default of all; they are read when they are asked for."""
         return StoredImages(self.folder / "images.npy", rows)
 
 
@@ -78,10 +78,10 @@ def decoded(source: Source, size: int | None, channels: int, watch: Watch | None
 
 
 def _opened(key: str, folder: Path) -> Decoded:
-    """What is kept in a folder.
+    """Read what a folder of the cache keeps.
 
     Raises:
-        OSError, EOFError, KeyError, TypeError, ValueError: it is damaged.
+        OSError, EOFError, KeyError, TypeError, ValueError: the folder is damaged.
     """
     about = json.loads((folder / "about.json").read_bytes())
     labels, sums, squares = (_array(folder / f"{name}.npy") for name in ("labels", "sums", "squares"))

@@ -1,4 +1,4 @@
-"""A whole source decoded into files, by several threads, in order."""
+"""Decode a whole source into files, by several threads, in order."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from attnspace.errors import DataError
 __all__ = ["LISTED", "Writing", "decode_source"]
 
 CHUNK, CHUNK_BYTES, FIRST = 256, 2**22, 8
-"""What a thread decodes before it hands it over: so many images, or so many bytes; fewer before their size is known."""
+"""How many images (CHUNK) or bytes a thread decodes at a time; FIRST images before their size is known."""
 
 LISTED = 10
-"""Faulty images that are named; the others are counted."""
+"""How many faulty images are named; the others are only counted."""
 
 
 @dataclass
 class Writing:
-    """A folder that is being filled.
+    """A folder that is being filled with decoded images.
 
     Attributes:
         needed: bytes of all images, once the size of one is known.
@@ -49,10 +49,10 @@ class Writing:
     faulty: int = 0
 
     def add(self, chunk: Chunk, stream: BinaryIO) -> None:
-        """The images of a chunk behind the others.
+        """Append the images of a chunk to those written before.
 
         Raises:
-            DataError: they are not of one size.
+            DataError: the images are not of one size.
         """
         self.faulty += len(chunk.faults)
         self.faults = (self.faults + chunk.faults)[:LISTED]
@@ -72,7 +72,7 @@ class Writing:
         self.squares.append(chunk.squares)
 
     def head(self, stream: BinaryIO, count: int) -> None:
-        """The head of the .npy file: as long for any count, as numpy leaves room for the first axis to grow."""
+        """Write the head of the .npy file, as long for any count: numpy leaves room for the first axis to grow."""
         assert self.shape is not None
         described = {"descr": "|u1", "fortran_order": False, "shape": (count, *self.shape)}
         stream.seek(0)
@@ -92,10 +92,10 @@ class Chunk:
 
 
 def decode_source(source: Source, size: int | None, channels: int, writing: Writing, watch: Watch | None) -> None:
-    """Every usable image of a source, its label and its sums into the files of `writing.folder`.
+    """Write every usable image of a source, its label and its sums into the files of `writing.folder`.
 
     Raises:
-        DataError: no image is usable, or they are not of one size.
+        DataError: no image is usable, or the images are not of one size.
         OSError: the folder cannot be written.
     """
     done = 0
@@ -130,7 +130,7 @@ def decode_source(source: Source, size: int | None, channels: int, writing: Writ
 
 
 def _decoded(source: Source, size: int | None, channels: int) -> Iterator[Chunk]:
-    """Chunks in the order of the source, a few of them decoded ahead."""
+    """The decoded chunks of a source, in its order; a few are decoded ahead."""
     workers = os.cpu_count() or 1
     waiting: deque[Future[Chunk]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")

@@ -13,10 +13,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 __all__ = ["Damaged", "FORMATS", "MAX_PIXELS", "decode", "quiet"]
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What is decoded. Others, such as EPS, would start programs."""
+"""The formats that are decoded. Others, such as EPS, would start programs."""
 
 MAX_PIXELS = 89_478_485
-"""Beyond that an image is taken for a decompression bomb: Pillow's own limit."""
+"""The most pixels an image may have; a larger one is taken for a decompression bomb, as by Pillow."""
 
 
 class Damaged(Exception):
@@ -25,7 +25,7 @@ class Damaged(Exception):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Leaves out what Pillow says of odd metadata. To be entered by one thread, before the others decode."""
+    """Silence what Pillow says of odd metadata. To be entered by one thread, before the others decode."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\..*")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `decode` refuses them
@@ -33,13 +33,13 @@ def quiet() -> Iterator[None]:
 
 
 def decode(data: bytes, size: int | None, channels: int) -> np.ndarray:
-    """An image upright, in colour or grey; with a `size`, its shorter side resized and its centre cut out.
+    """Decode an image, upright, in colour or grey; with a `size`, resize its shorter side and cut out its centre.
 
     Shape:
         encoded bytes -> (channels, size, size) uint8, or (channels, H, W) without a size
 
     Raises:
-        Damaged: it cannot be decoded.
+        Damaged: the image cannot be decoded.
     """
     if not data:
         raise Damaged("is empty")
@@ -65,7 +65,7 @@ def _bomb(width: int, height: int) -> str:
 
 
 def _pixels(image: Image.Image, size: int | None, channels: int) -> np.ndarray:
-    """(H, W, channels) uint8."""
+    """The pixels of an opened image, resized and cropped if there is a `size`: (H, W, channels) uint8."""
     if image.mode in ("I", "F"):
         raise Damaged(f"has pixels of mode {image.mode}, which 8 bits do not hold")
     if image.mode.startswith("I;16"):  # Pillow's own conversion would cut values above 255

@@ -1,4 +1,4 @@
-"""What a source holds, as one number: the same for the same bytes, wherever they are kept."""
+"""Digests of what a source holds: the same for the same bytes, wherever they are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Files = Sequence[tuple[str, Path]]
 def content(files: Files, watch: Watch | None = None) -> str:
     """A digest of every file's name and bytes, in order.
 
-    It is kept by path, size and time of change, so that unchanged files are not read again.
+    The digest is cached by path, size and time of change, so that unchanged files are not read again.
 
     Raises:
         DataError: a file cannot be read, or the cache cannot be written.

@@ -39,7 +39,7 @@ class DigitsConfig(Data):
 
 
 def load_digits(config: DigitsConfig) -> Dataset:
-    """The digits, split by class in equal shares."""
+    """Load the digits, split in equal shares of every class."""
     from sklearn import datasets, model_selection  # slow to import, and only this source needs it
 
     digits = datasets.load_digits()
@@ -72,7 +72,7 @@ def load_digits(config: DigitsConfig) -> Dataset:
 
 
 def _placed(images: np.ndarray, canvas: int) -> np.ndarray:
-    """Each digit at a place of its own on a canvas, always the same for the same canvas.
+    """Put each digit at a place of its own on a canvas, always the same for the same canvas.
 
     Shape:
         (n, 1, 8, 8) -> (n, 1, canvas, canvas)

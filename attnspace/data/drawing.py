@@ -14,7 +14,7 @@ __all__ = ["Rows", "draw_rows"]
 
 @dataclass(frozen=True)
 class Rows:
-    """Numbers of the images of each split, each in rising order; None where nothing was drawn."""
+    """The row numbers of the images in each split, in rising order; None where nothing was drawn."""
 
     train: np.ndarray
     validation: np.ndarray | None
@@ -24,10 +24,10 @@ class Rows:
 def draw_rows(
     labels: np.ndarray, classes: tuple[str, ...], options: SplitOptions, *, validation: bool, test: bool
 ) -> Rows:
-    """Test images, then validation images, then those that train, each in equal shares of every class.
+    """Draw test images, then validation images, then those that train, each in equal shares of every class.
 
     Raises:
-        DataError: a class has too few images, or the numbers do not go together.
+        DataError: a class has too few images, or the numbers asked for do not fit the images.
     """
     rest = np.arange(len(labels))
     drawn: dict[str, np.ndarray | None] = {"test_images": None, "validation": None}
@@ -44,7 +44,7 @@ def draw_rows(
 def _halve(
     rows: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], count: int, seed: int, field: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is left, and the `count` rows that are drawn."""
+    """Draw `count` of the rows; return the rows that are left, then those drawn."""
     from sklearn.model_selection import train_test_split  # slow to import, and only drawing needs it
 
     found = np.bincount(labels[rows], minlength=len(classes))

@@ -28,7 +28,7 @@ class ExternalConfig(Data):
 
 
 def load_external(config: ExternalConfig) -> Dataset:
-    """Empty splits of that shape."""
+    """A dataset of empty splits, with the configured image shape and classes."""
     empty = DataSplit(torch.empty((0, *config.shape), dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
     channels = config.shape[0]
     return Dataset(

@@ -34,7 +34,7 @@ def appearing(folder: Path) -> Iterator[Path]:
     Where another process was faster, its folder stays. What processes that were killed left behind is removed first.
 
     Raises:
-        OSError: as the file system says.
+        OSError: the file system refuses it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder.parent)
@@ -55,7 +55,7 @@ def discard(folder: Path) -> None:
     """Remove a folder that others may be looking at: it is gone at once, not file by file.
 
     Raises:
-        OSError: as the file system says.
+        OSError: the file system refuses it.
     """
     doomed = _partial_name(folder)
     with contextlib.suppress(FileNotFoundError):  # another process has removed it
@@ -67,7 +67,7 @@ def write_whole(path: Path, text: str) -> None:
     """Write a small file, whole or not at all.
 
     Raises:
-        OSError: as the file system says.
+        OSError: the file system refuses it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial_name(path)
@@ -79,7 +79,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def unwritable(cause: OSError, needed: int | None = None) -> DataError:
-    """The fault of a cache that cannot be written."""
+    """The error for a cache that cannot be written."""
     root = cache_folder()
     facts = [f"decoded images cannot be kept here: {cause.strerror or cause}"]
     if needed:
@@ -91,7 +91,7 @@ def unwritable(cause: OSError, needed: int | None = None) -> DataError:
 
 
 def in_words(count: int) -> str:
-    """Bytes in words: `3.1 MB`."""
+    """A number of bytes as text: `3.1 MB`."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
@@ -103,7 +103,7 @@ def _partial_name(path: Path) -> Path:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what processes of this machine left behind that are gone."""
+    """Remove the unfinished folders of processes of this machine that no longer run."""
     for left in folder.glob(f"*{MARK}{socket.gethostname()}-*"):
         process = left.name.rsplit("-", 2)[1]
         if process.isdigit() and not _is_running(int(process)):

@@ -23,7 +23,7 @@ _PATH = re.compile(
 
 @dataclass(frozen=True)
 class HubPath:
-    """`hf://datasets/OWNER/NAME[@REVISION][/SUBFOLDER]` in parts."""
+    """The parts of a path `hf://datasets/OWNER/NAME[@REVISION][/SUBFOLDER]`."""
 
     repository: str
     revision: str | None
@@ -31,12 +31,14 @@ class HubPath:
 
     @classmethod
     def parse(cls, path: str) -> Self | None:
-        """The parts of a path, None if it is not well-formed."""
+        """Split a path into its parts; None if it is not well-formed."""
         found = _PATH.fullmatch(path)
         return cls(found["repository"], found["revision"], found["subfolder"] or "") if found else None
 
     def download(self, patterns: Sequence[str]) -> Path:
-        """The folder with the files that fit a pattern, in the subfolder or below; without internet, as kept before.
+        """Download the files that fit a pattern, in the subfolder or below, and return their folder.
+
+        Where the hub cannot be reached, the files that were downloaded before are used.
 
         Raises:
             DataError: huggingface_hub is not installed, or the hub has no such files, or cannot be reached.
@@ -55,10 +57,10 @@ class HubPath:
         return folder / self.subfolder
 
     def _kept(self, library: Any, allowed: list[str], cause: Exception) -> Path:
-        """What was downloaded before.
+        """The folder of what was downloaded before.
 
         Raises:
-            DataError: nothing was, or not all of it.
+            DataError: nothing was downloaded, or not all of it.
         """
         try:
             return _snapshot(library, self, self.revision, allowed, local_files_only=True)
@@ -68,7 +70,7 @@ class HubPath:
 
 
 def absent(what: str, path: str, holds: str, *, hub: bool) -> DataError:
-    """The fault of data that are not there: both ways to get them."""
+    """The error for data that are not there; it says how to get them."""
     written = "" if path.startswith(HUB) else " and write path: hf://datasets/OWNER/NAME"
     with_internet = f"with internet: pip install 'attnspace[hub]'{written}; without it: " if hub else ""
     return DataError(

@@ -45,8 +45,8 @@ class Folder:
     """The image files of one split.
 
     Attributes:
-        root: the folder that holds those of the classes.
-        listed: class number and path of each file, in the order of classes and names.
+        root: the folder that holds the folders of the classes.
+        listed: the class number and path of each file, in the order of classes and names.
     """
 
     part: str
@@ -57,14 +57,14 @@ class Folder:
 
     @property
     def files(self) -> tuple[tuple[str, Path], ...]:
-        """Every file, named from the folder of the classes."""
+        """Every file, with its path from `root` as its name."""
         return tuple((path.relative_to(self.root).as_posix(), path) for _, path in self.listed)
 
     def __len__(self) -> int:
         return len(self.listed)
 
     def images(self) -> Iterator[Encoded]:
-        """Every file."""
+        """Every file as an encoded image."""
         for label, path in self.listed:
             yield Encoded(path.relative_to(self.root).as_posix(), path.read_bytes, label)
 
@@ -78,7 +78,7 @@ class Listing:
 
 
 def load_image_folder(config: ImageFolderConfig, watch: Watch | None = None) -> Dataset:
-    """The images of a folder.
+    """Load the images of a folder.
 
     Raises:
         DataError: there are no such images, or they cannot be used.
@@ -111,7 +111,7 @@ def _parts(config: ImageFolderConfig, root: Path) -> tuple[Path, Path | None]:
     """The folders of training and test images.
 
     Raises:
-        DataError: there is one of test images only.
+        DataError: there is a folder of test images only.
     """
     train, test = root / config.train, root / config.test
     if not train.is_dir():
@@ -126,7 +126,7 @@ def _parts(config: ImageFolderConfig, root: Path) -> tuple[Path, Path | None]:
 
 
 def _listed(root: Path) -> Listing:
-    """Every image below each folder of a class; hidden ones count for nothing."""
+    """List every image below each folder of a class; hidden files are ignored."""
     others = sum(path.is_file() and not path.name.startswith(".") for path in root.iterdir())
     images: dict[str, list[Path]] = {}
     for folder in _folders(root):

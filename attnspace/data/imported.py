@@ -47,10 +47,10 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 
 def load_imported(config: ImportedConfig) -> Dataset:
-    """What the function returns.
+    """Make a dataset of what the user's function returns.
 
     Raises:
-        DataError: it cannot be imported, it raises, or what it returns cannot be used.
+        DataError: the function cannot be imported, it raises, or what it returns cannot be used.
     """
     returned = _returned(config)
     train = _arrays(returned, "train")
@@ -108,7 +108,7 @@ def _returned(config: ImportedConfig) -> Mapping[str, Any]:
 
 
 def _arrays(returned: Mapping[str, Any], name: str) -> Arrays | None:
-    """Images and labels of one split, checked one by one; None where there are none."""
+    """Images and labels of one split, each checked by itself; None where there are none."""
     given = returned.get(name)
     if given is None:
         return None

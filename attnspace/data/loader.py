@@ -20,10 +20,10 @@ from attnspace.data.stored import StoredImages
 __all__ = ["Batches", "DeviceData", "SHARE"]
 
 SHARE = 0.5
-"""Of the memory that is free on a device: what a split may take up there."""
+"""The share of a device's free memory that a split may take up."""
 
 AHEAD = 3
-"""Batches that are read before they are asked for."""
+"""How many batches are read before they are asked for."""
 
 
 class Batches:
@@ -31,7 +31,7 @@ class Batches:
 
     Args:
         split: the images.
-        device: where batches are wanted.
+        device: the device that batches are wanted on.
         resident: whether the whole split lies on the device.
     """
 
@@ -48,7 +48,7 @@ class Batches:
         return len(self.labels)
 
     def epoch(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images and labels of each row of `order`.
+        """The batches of an epoch: images and labels of each row of `order`.
 
         Shape:
             (steps, N) int64 on the CPU -> steps times (N, C, H, W) uint8 and (N,) int64
@@ -92,7 +92,7 @@ class DeviceData:
 
     Args:
         data: the dataset.
-        device: where it is wanted.
+        device: the device that batches of it are wanted on.
         share: a split whose images take more than this part of the device's free memory is streamed.
     """
 
@@ -112,7 +112,7 @@ class DeviceData:
         return Batches(split, self.device, resident=in_place or nbytes <= self._share * free_bytes(self.device))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Pixel values with mean 0 and standard deviation 1 in each channel, over the training images.
+        """Scale pixels so that each channel has mean 0 and standard deviation 1 over the training images.
 
         Shape:
             (N, C, H, W) uint8 -> the same, float32
@@ -121,5 +121,5 @@ class DeviceData:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free on a device."""
+    """Bytes of memory that are free on a device."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available

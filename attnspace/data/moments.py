@@ -20,14 +20,14 @@ def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mean_and_std(sums: np.ndarray, squares: np.ndarray, pixels: int) -> tuple[Tensor, Tensor]:
-    """Of each channel over some images: mean, and standard deviation with n - 1.
+    """Mean of each channel over some images, and its standard deviation with n - 1.
 
     The deviation of a channel that is the same everywhere is given as 1, as it is divided by.
 
     Args:
-        sums: of the pixels of each channel of each image, (n, C).
-        squares: of their squares, (n, C).
-        pixels: how many an image has.
+        sums: sums of the pixels in each channel of each image, (n, C).
+        squares: sums of their squares, (n, C).
+        pixels: how many pixels an image has.
     """
     count = len(sums) * pixels
     mean, std = [], []

@@ -11,7 +11,7 @@ from attnspace.documents.sections import Section
 __all__ = ["Amount", "DecodingOptions", "SplitOptions"]
 
 Amount = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]
-"""So many images, or such a share of them."""
+"""A number of images, or a share of them."""
 
 
 class SplitOptions(Section):

@@ -58,7 +58,7 @@ class ParquetConfig(DecodingOptions, FileData):
 
 
 def load_parquet(config: ParquetConfig, watch: Watch | None = None) -> Dataset:
-    """The images of parquet files.
+    """Load the images of parquet files.
 
     Raises:
         DataError: there are no such files, or they cannot be used.
@@ -77,10 +77,10 @@ def load_parquet(config: ParquetConfig, watch: Watch | None = None) -> Dataset:
 
 
 def _root(config: ParquetConfig) -> Path:
-    """The folder or file on this machine.
+    """The folder or file on this machine, downloaded first if it is on the hub.
 
     Raises:
-        DataError: there is none, and it cannot be downloaded.
+        DataError: there is none, or it cannot be downloaded.
     """
     patterns = [config.train, *([config.test] if config.test else [])]
     holds = " and ".join(patterns)
@@ -96,10 +96,10 @@ def _root(config: ParquetConfig) -> Path:
 
 
 def _found(config: ParquetConfig, root: Path, pattern: str, field: Literal["train", "test"]) -> list[Path]:
-    """The files of a pattern, in the order of their names.
+    """The files that match a pattern, in the order of their names.
 
     Raises:
-        DataError: there are none, or one of a numbered row is missing.
+        DataError: there are none, or one of a numbered series is missing.
     """
     files = sorted(
         (path for path in root.rglob(pattern) if path.is_file() and not _is_hidden(path.relative_to(root))),
@@ -122,10 +122,10 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _complete(files: list[Path]) -> None:
-    """Of files numbered `-00000-of-00005`, none may be missing.
+    """Check that no file is missing in a series numbered `-00000-of-00005`.
 
     Raises:
-        DataError: one is.
+        DataError: a file is missing.
     """
     series: dict[tuple[Path, str, int], set[int]] = {}
     for path in files:

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 __all__ = ["PATIENCE_S", "Watch", "progress_bar"]
 
 Watch = Callable[[str, int, int], None]
-"""Is told what is being done, how much of it is done, and how much there is in all."""
+"""A function that is told what is being done, how much of it is done, and how much there is in all."""
 
 PATIENCE_S = 1.0
-"""Work that is done sooner shows no bar."""
+"""Seconds of work before a bar is shown."""
 
 
 @contextmanager

@@ -23,14 +23,14 @@ class Data(Kind, family=True):
     first = ("digits", "parquet", "image_folder", "import", "external")
 
     def located(self, folder: Path, override: Path | None = None) -> Self:
-        """The same data, found from anywhere.
+        """The same data with paths made absolute, so that they are found from any folder.
 
         Args:
-            folder: that of the study, from which paths are seen.
-            override: a local copy, which stands for the path of the study.
+            folder: the study's folder, from which relative paths start.
+            override: the path of a local copy, to be used in place of the study's path.
 
         Raises:
-            DataError: there is no path that `override` could stand for.
+            DataError: the data have no path that `override` could replace.
         """
         if override is None:
             return self
@@ -43,10 +43,10 @@ class Data(Kind, family=True):
 
     @abstractmethod
     def load(self, watch: Watch | None = None) -> Dataset:
-        """Training and validation images, its paths seen from where the process is.
+        """Load the training and validation images; relative paths start from the current folder.
 
         Args:
-            watch: is told how far reading and decoding have come.
+            watch: a function that is told how far reading and decoding have come.
 
         Raises:
             DataError: there are no such images, or they cannot be used.

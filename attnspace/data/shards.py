@@ -19,7 +19,7 @@ from attnspace.errors import DataError
 __all__ = ["Shards", "column_classes", "shards"]
 
 BATCH = 256
-"""Rows that are read at once."""
+"""How many rows are read at once."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Shards:
 
     @property
     def files(self) -> tuple[tuple[str, Path], ...]:
-        """Every file; the columns are part of what is read."""
+        """Every file, named by the columns that are read of it."""
         return tuple((json.dumps([self.image, self.label]), path) for path in self.paths)
 
     def __len__(self) -> int:
         return self.count
 
     def images(self) -> Iterator[Encoded]:
-        """Every row.
+        """Every row as an encoded image.
 
         Raises:
             DataError: a file is damaged.
@@ -61,7 +61,7 @@ class Shards:
 
 
 def shards(part: str, where: str, paths: Sequence[Path], columns: tuple[str, str], classes: tuple[str, ...]) -> Shards:
-    """The files of one split, their heads checked.
+    """The files of one split as a source, after a check of their heads.
 
     Raises:
         DataError: a file is damaged, or a column is missing or of another type.
@@ -77,7 +77,7 @@ def shards(part: str, where: str, paths: Sequence[Path], columns: tuple[str, str
 
 
 def column_classes(paths: Sequence[Path], image: str, label: str) -> tuple[str, ...]:
-    """Class names of the first file's metadata; where it has none, the numbers up to the largest label.
+    """The class names in the first file's metadata; where it has none, the numbers up to the largest label.
 
     Raises:
         DataError: a file is damaged, a column is missing, or no label is usable.
@@ -99,7 +99,7 @@ def column_classes(paths: Sequence[Path], image: str, label: str) -> tuple[str, 
 
 
 def _named(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
-    """Class names as the hub writes them, or separated by commas; none where metadata have neither."""
+    """The class names in metadata, as the hub writes them or separated by commas; none where there are neither."""
     try:
         found = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"][label]["names"]
         return tuple(str(name) for name in found)

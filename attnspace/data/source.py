@@ -1,4 +1,4 @@
-"""What an encoded source gives: its files, and its images one after the other, not yet decoded."""
+"""A source of encoded images: its files, and its images one after the other, not yet decoded."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Encoded:
     """One image as it stands in its source.
 
     Attributes:
-        name: where it stands, for messages.
-        read: gives its bytes.
+        name: where the image stands, for messages.
+        read: gives the image's bytes.
         label: the number of its class.
         fault: what is wrong with it, where this is known before it is decoded.
     """
@@ -57,7 +57,7 @@ class Source(Protocol):
 
 
 def label_fault(label: object, classes: int) -> str | None:
-    """What is wrong with a label, if anything."""
+    """The fault of a label, in words; None if it has none."""
     if not isinstance(label, int):
         return "has no label"
     if label < 0:

@@ -36,8 +36,8 @@ class Dataset:
 
     Attributes:
         classes: class names, in the order of the labels.
-        mean, std: of each channel over the training images, in units of the pixel values.
-        fingerprint: the same for the same images, labels and splits, wherever they are kept.
+        mean, std: mean and standard deviation of each channel over the training images, in units of the pixel values.
+        fingerprint: a digest that is the same for the same images, labels and splits, wherever they are kept.
         notes: what the user should know of them, in sentences.
     """
 
@@ -52,10 +52,10 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+        """The shape of an image, (C, H, W)."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
     def sealed_test(self) -> DataSplit:
-        """The test split, which is looked at only now. A search never asks for it."""
+        """The test split, which is loaded only now. A search never asks for it."""
         return self._test()

@@ -57,19 +57,19 @@ class StoredImages:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(n, C, H, W)."""
+        """The shape of all images together, (n, C, H, W)."""
         return len(self._rows), *self._image
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all of them in memory."""
+        """How many bytes all images take up in memory."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def read(self, chosen: Tensor | None = None) -> Tensor:
-        """Images in memory: those of these numbers, in this order; by default all of them.
+        """Read images into memory: those of these numbers, in this order; by default all of them.
 
         Shape:
             (k,) int64 -> (k, C, H, W) uint8
@@ -83,7 +83,7 @@ class StoredImages:
         return out
 
     def _read_into(self, out: Tensor, rows: np.ndarray) -> None:
-        """Rows of the file into `out`: each run of neighbours at once."""
+        """Read rows of the file into `out`, each run of neighbouring rows at once."""
         if not len(rows):
             return
         size = int(np.prod(self._image))

@@ -19,8 +19,8 @@ class Document:
         data: what the file says, as mappings, lists and scalars.
         file: its path, as the user gave it.
         lines: path in the document -> line number, where the format tells.
-        over: the document whose keys took the place of this one's.
-        whole: sections that are the other's alone.
+        over: the document that was merged over this one, whose values stand where both have a key.
+        whole: names of the sections that were taken whole from `over`, not merged.
     """
 
     data: Any
@@ -30,11 +30,11 @@ class Document:
     whole: tuple[str, ...] = ()
 
     def under(self, over: Document, same_kind: Callable[[str, Any, Any], bool]) -> Document:
-        """This document with what another one says in place of what it says; mappings are merged.
+        """Merge another document over this one: where both have a key, the other's value stands.
 
         Args:
-            over: the other one.
-            same_kind: whether two sections of this name may be merged; else the other one's is taken whole.
+            over: the document whose values stand.
+            same_kind: tells whether two sections of one name may be merged; otherwise that of `over` is taken whole.
         """
         if not isinstance(self.data, dict) or not isinstance(over.data, dict):
             return replace(self, data=over.data, over=over)
@@ -58,12 +58,12 @@ class Document:
         return error
 
     def _is_overs(self, at: tuple[PathPart, ...]) -> bool:
-        """Whether what a path leads to comes from the document over this one."""
+        """Whether the value at a path comes from `over`, not from this document."""
         assert self.over
         return (bool(at) and at[0] in self.whole) or self.over._says(at)
 
     def _says(self, at: tuple[PathPart, ...]) -> bool:
-        """Whether what a path leads to, or the list that it leads into, stands in this document."""
+        """Whether this document holds the value at a path, or the list that the path leads into."""
         here = self.data
         for part in at:
             if not isinstance(here, dict):

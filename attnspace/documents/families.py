@@ -35,8 +35,8 @@ class Registry:
 
     Attributes:
         families: name -> family.
-        dependents: models, no members themselves, that are built again when a member was declared.
-        before_building: called before the models are built again.
+        dependents: models that are no members but have a field of a family; they are rebuilt with the families.
+        before_building: functions that are called before the models are rebuilt.
         stale: whether a member was declared since the unions were last built.
     """
 
@@ -48,12 +48,12 @@ class Registry:
         _registries.append(self)
 
     def dependent(self, model: type[Dependent]) -> type[Dependent]:
-        """Decorates a model that is no member of a family and has a field of one: it is built again with the family."""
+        """Have a model that is no member, but has a field of a family, rebuilt with the families. A decorator."""
         self.dependents.append(model)
         return model
 
     def refresh(self) -> None:
-        """Build the unions again if a member was declared since the last time."""
+        """Rebuild the unions if a member was declared since the last time."""
         if not self.stale:
             return
         for prepare in self.before_building:
@@ -75,7 +75,7 @@ _registries: list[Registry] = []
 
 
 def refresh() -> None:
-    """Take in all members that were declared since the last time. Called before parsing."""
+    """Refresh every registry, so that all members declared by now are accepted. Called before parsing."""
     for registry in _registries:
         registry.refresh()
 
@@ -86,16 +86,16 @@ class Member(Strict):
     model_config = ConfigDict(defer_build=True)
 
     registry: ClassVar[Registry]
-    """Where the families of a vocabulary are kept."""
+    """The registry that keeps the families of this vocabulary."""
 
     members: ClassVar[dict[str, type[Any]]]
-    """Of a family: kind -> member."""
+    """The members of the family, by kind."""
 
     shorthand: ClassVar[bool] = False
-    """Whether the bare kind may be written for the whole: `"avg"` for `{"kind": "avg"}`."""
+    """Whether the bare kind may stand for the whole member: `"avg"` for `{"kind": "avg"}`."""
 
     default_kind: ClassVar[str | None] = None
-    """Of a family: the kind of data that name none; those that have the key `import` are of the kind `import`."""
+    """Set by a family: the kind of data that name none; data with the key `import` are of the kind `import`."""
 
     def __init_subclass__(cls, *, family: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)  # what `family` says is taken in below, when the fields are known
@@ -117,7 +117,7 @@ class Member(Strict):
         cls.registry.stale = True
 
     first: ClassVar[tuple[str, ...]] = ()
-    """Of a family: kinds that schemas list before the others, in this order."""
+    """Set by a family: the kinds that schemas list before the others, in this order."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -139,7 +139,7 @@ class Member(Strict):
 
     @classmethod
     def _bare(cls) -> list[str]:
-        """The members of a family that need no field, so that their kind is enough."""
+        """The kinds whose members have no required field, so that the bare kind is enough."""
         kinds = cls.members.items()
         return sorted(k for k, m in kinds if not any(f.is_required() for f in m.model_fields.values()))
 
@@ -155,7 +155,7 @@ def is_family(cls: type) -> bool:
 
 
 def kind_of(data: Any, default: str) -> str:
-    """The kind of a section of a study: `import` where it imports, `default` where it says nothing."""
+    """The kind of a study's section: the one it names, else `import` if it has that key, else `default`."""
     if not isinstance(data, dict):
         return str(getattr(data, "kind", default))
     return str(data.get("kind", "import" if "import" in data else default))

@@ -40,18 +40,18 @@ class Imported(Section):
     )
 
     def located(self, folder: Path) -> Self:
-        """The same, its file seen from anywhere."""
+        """The same function, its file's path made absolute; relative paths start from `folder`."""
         module, _, name = self.target.rpartition(":")
         if not module.endswith(".py"):
             return self
         return self.model_copy(update={"target": f"{(folder / module).resolve()}:{name}"})
 
     def code(self) -> str | None:
-        """A fingerprint of the function, see `fingerprint`."""
+        """The fingerprint of the function."""
         return self.fingerprint()
 
     def fingerprint(self) -> str:
-        """The same for the same function of a file of the same content, wherever it is."""
+        """The function's name and a digest of its file's content: the same wherever the file is."""
         module, _, name = self.target.rpartition(":")
         path: str | None = module
         if not module.endswith(".py"):
@@ -61,7 +61,7 @@ class Imported(Section):
         return f"{name}/{hashlib.sha256(content).hexdigest()[:16]}"
 
     def function(self, error: type[AttnspaceError]) -> Callable[..., Any]:
-        """The function itself.
+        """Import the function and return it.
 
         Raises:
             error: there is no such module or function, or its code raises.
@@ -94,7 +94,7 @@ class Imported(Section):
 
 
 def _is_own(thing: Any, module: Any) -> bool:
-    """Whether a thing of a module is a function or class that was written in it."""
+    """Whether a value in a module is a function or class that was defined there."""
     return callable(thing) and getattr(thing, "__module__", None) == getattr(module, "__name__", None)
 
 
@@ -105,7 +105,7 @@ def _from_path(name: str) -> Any:
 
 
 def _from_file(path: Path) -> Any:
-    """The module of a file, run once in a process."""
+    """The module made from a file, whose code runs once in a process."""
     name = f"attnspace_imported_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]

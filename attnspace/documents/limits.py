@@ -18,10 +18,10 @@ MAX_NODES = 1_000
 
 
 def check_limits(data: Any, error: type[AttnspaceError]) -> None:
-    """Refuse data nested deeper than MAX_DEPTH objects or with more than MAX_NODES of them.
+    """Refuse data nested deeper than MAX_DEPTH, with more than MAX_NODES mappings, or with a longer list than that.
 
     Raises:
-        error: beyond a limit, or something that JSON has no word for.
+        error: a limit is exceeded, or a value is none of JSON's.
     """
     nodes = items_seen = 0
     pending: list[tuple[Any, tuple[PathPart, ...], int, int]] = [(data, (), 0, 0)]
@@ -51,7 +51,7 @@ def check_limits(data: Any, error: type[AttnspaceError]) -> None:
 
 
 def has_holes(data: Any) -> bool:
-    """Whether any mapping inside has a key that begins with `$`, `$schema` apart."""
+    """Whether any mapping inside the data has a key that begins with `$`, other than `$schema`."""
     if isinstance(data, Mapping):
         return any(str(key).startswith("$") and key != "$schema" for key in data) or any(map(has_holes, data.values()))
     return isinstance(data, list | tuple) and any(map(has_holes, data))

@@ -1,4 +1,4 @@
-"""What all models of documents have in common."""
+"""The base class of all models of documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON and YAML files into plain data, within limits, with faults that name their place; no key stands twice."""
+"""Read JSON and YAML into plain data, within limits; faults name their place, and no key may stand twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["parse_json", "read"]
 
 
 def read(path: str | Path, error: type[AttnspaceError]) -> Document:
-    """The data of a `.json`, `.yaml` or `.yml` file.
+    """Read a `.json`, `.yaml` or `.yml` file.
 
     Raises:
         error: the file cannot be read, is too large, or is not well-formed.
@@ -48,10 +48,10 @@ def read(path: str | Path, error: type[AttnspaceError]) -> Document:
 
 
 def parse_json(text: str, error: type[AttnspaceError]) -> Any:
-    """JSON text as plain data; a key written twice is a fault.
+    """Parse JSON text into plain data; a key written twice is a fault.
 
     Raises:
-        error: not well-formed.
+        error: the text is not well-formed.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

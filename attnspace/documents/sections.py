@@ -35,5 +35,5 @@ class Kind(Member):
 
 
 def sections_changed() -> None:
-    """Something that a section may name was registered: sections are built again before the next parsing."""
+    """Have all sections rebuilt before the next parsing: the names that they accept have changed."""
     _REGISTRY.stale = True

@@ -1,4 +1,4 @@
-"""Plain data into pydantic models, with faults that say what, where, got, allowed, remedy.
+"""Validate plain data as pydantic models, with faults that say what, where, got, allowed, remedy.
 
 pydantic's paths hold the tags and members of unions; here each fault has the path that the user wrote.
 """
@@ -25,10 +25,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def validate(model: type[Model], data: Any, error: type[AttnspaceError]) -> Model:
-    """Plain data as an instance of `model`; nothing is coerced.
+    """Validate plain data as an instance of `model`; nothing is coerced.
 
     Raises:
-        error: for the first fault, saying how many there are.
+        error: the first fault; its remedy names the places of up to three others.
     """
     refresh()
     try:
@@ -61,7 +61,7 @@ def _explain(model: type[BaseModel], data: Any, found: ValidationError, error: t
 
 
 def _document_path(data: Any, detail: ErrorDetails) -> tuple[PathPart, ...]:
-    """Pydantic's location without the tags and union members that it weaves in."""
+    """The path of a fault in the document: pydantic's location without its tags and union members."""
     at: list[PathPart] = []
     here = data
     location = list(detail["loc"])
@@ -152,14 +152,14 @@ def _explain_one(
 
 
 def _other_family(kind: str, models: Iterable[type[BaseModel]]) -> str | None:
-    """What a kind is that is known in the vocabulary of these models, but not here."""
+    """A remedy that names the family which a misplaced kind belongs to; None if no family has it."""
     families = [item for model in models if issubclass(model, Member) for item in model.registry.families.items()]
     found = next((name for name, family in families if kind in family.members), None)
     return f"{kind!r} is a {found}, which does not stand here" if found else None
 
 
 def _rewritten(wanted: str, value: Any) -> str | None:
-    """How a bare word would be written where a list or a node is wanted."""
+    """A remedy that shows how the value would be written where a list or a mapping is wanted, if one is known."""
     if isinstance(value, str) and wanted == "a list":
         return f'write ["{value}"]'
     if isinstance(value, str) and wanted == "a mapping":
@@ -199,7 +199,7 @@ def did_you_mean(word: str, options: Iterable[str]) -> str | None:
 
 
 def some_of(names: Iterable[object], empty: str = "") -> str:
-    """The first eight of the names that are allowed, and how many there are; `empty` if there are none."""
+    """The first eight names as text, with the number of all if there are more; `empty` if there are none."""
     texts = [str(name) for name in names]
     if not texts:
         return empty
@@ -222,7 +222,7 @@ def _fields_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> l
 
 
 def _is_named(model: type[BaseModel], data: Any) -> bool:
-    """Whether data say that they are of this kind."""
+    """Whether the data name the kind of this model."""
     kind = data.get("kind", "import" if "import" in data else None) if isinstance(data, Mapping) else None
     field = model.model_fields.get("kind")
     return field is not None and kind in typing.get_args(field.annotation)
@@ -233,7 +233,7 @@ def _kinds_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> li
 
 
 def _models_at(model: type[BaseModel], data: Any, at: tuple[PathPart, ...]) -> list[type[BaseModel]]:
-    """The models that may stand at a path, found by walking the annotations beside the data."""
+    """The models that may stand at a path, found by following annotations and data together."""
     here: list[Any] = [_member(model, data)]
     for part in at:
         steps = [_step(annotation, part) for annotation in here]

@@ -11,19 +11,19 @@ __all__ = ["write_bytes", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none of it.
+    """Write a file of text, whole or not at all.
 
     Raises:
-        RunFailed: it cannot be written.
+        RunFailed: the file cannot be written.
     """
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file or none of it.
+    """Write a file of bytes, whole or not at all.
 
     Raises:
-        RunFailed: it cannot be written.
+        RunFailed: the file cannot be written.
     """
     partial = path.with_suffix(".partial")
     try:

@@ -26,13 +26,16 @@ PART = '''class Part(nn.Module):
 
 
 '''
-"""What a container of ours becomes."""
+"""The source of the class that a container of our own is written as."""
 
 _INDENT = 8
 
 
 def base_and_statements(root: nn.Module, called: Collection[str]) -> tuple[str, list[str]]:
-    """The base class of a module, and its `__init__`, empty if that would do nothing; `called`: paths in it."""
+    """The base class of a module and the statements of its `__init__`, none if that would do nothing.
+
+    `called` are the paths of the modules that `forward` calls, "" for the module itself.
+    """
     if type(root) is nn.Sequential and (children := _children(root, "", called, _INDENT + 4)):
         return "nn.Sequential", [call("super().__init__", children, _INDENT), *_started(root)]
     members = [f"self.{key} = {text}" for key, text in _members(root, "", called, _INDENT)]
@@ -40,7 +43,7 @@ def base_and_statements(root: nn.Module, called: Collection[str]) -> tuple[str, 
 
 
 def _module(module: nn.Module, path: str, called: Collection[str], indent: int, before: int = 0) -> str:
-    """What makes one module, after `before` characters of an indented line; "" if it is not needed."""
+    """The expression that makes one module, after `before` characters of an indented line; "" if not needed."""
     if type(module) in (nn.Sequential, nn.ModuleList):
         children = _children(module, path, called, indent + 4)
         return call(f"nn.{type(module).__name__}", children, indent + before) if children else ""
@@ -52,7 +55,7 @@ def _module(module: nn.Module, path: str, called: Collection[str], indent: int, 
 
 
 def _children(module: nn.Module, path: str, called: Collection[str], indent: int) -> list[str]:
-    """What makes the children of a Sequential or ModuleList, up to the last that is needed."""
+    """The expressions that make the children of a Sequential or ModuleList, up to the last that is needed."""
     children = [_module(child, _join(path, key), called, indent) for key, child in module.named_children()]
     while children and not children[-1]:
         children.pop()
@@ -60,7 +63,7 @@ def _children(module: nn.Module, path: str, called: Collection[str], indent: int
 
 
 def _members(module: nn.Module, path: str, called: Collection[str], indent: int) -> Iterator[tuple[str, str]]:
-    """The parameters, buffers and modules of a container, with what makes them."""
+    """The names of a container's parameters, buffers and modules, each with the expression that makes it."""
     for key, parameter in module.named_parameters(recurse=False):
         yield key, f"nn.Parameter({_tensor(parameter.detach(), indent)})"
     for key, buffer in module.named_buffers(recurse=False):
@@ -72,7 +75,7 @@ def _members(module: nn.Module, path: str, called: Collection[str], indent: int)
 
 
 def _layer(module: nn.Module, cls: type[nn.Module]) -> str:
-    """`nn.Conv2d(64, 4, kernel_size=1, bias=False)`: torch keeps arguments as attributes of the same name."""
+    """The call that makes a layer, `nn.Conv2d(64, 4, kernel_size=1)`, read off attributes named like the arguments."""
     arguments = []
     for name, parameter in inspect.signature(cls).parameters.items():
         value = getattr(module, name, parameter.default)

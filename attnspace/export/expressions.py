@@ -17,10 +17,10 @@ from attnspace.export.text import dotted, literal
 __all__ = ["HOMES", "INFIX", "Names", "expression", "operand"]
 
 Names = Mapping[fx.Node, str]
-"""Node -> the variable that its value is in."""
+"""The variable that holds the value of each node, by node."""
 
 _COMPARISON, _SUM, _PRODUCT, _UNARY, _ATOM = range(5)
-"""How strongly an expression holds together: one inside a stronger one needs brackets."""
+"""How tightly an expression binds, the loosest first: one inside a tighter one needs brackets."""
 
 INFIX: dict[Any, tuple[str, int]] = {
     operator.gt: (">", _COMPARISON),
@@ -34,17 +34,17 @@ HOMES = {"torch": torch, "F": F, "torch.linalg": torch.linalg}
 
 
 def expression(node: fx.Node, names: Names) -> str:
-    """What computes the value of a node."""
+    """The source of the expression that computes the value of a node."""
     return _expression(node, names)[0]
 
 
 def operand(value: Any, names: Names) -> str:
-    """What stands for the value: a variable, an expression or a constant."""
+    """The source that stands for a value: a variable, an expression or a constant."""
     return _operand(value, names)[0]
 
 
 def _expression(node: fx.Node, names: Names) -> tuple[str, int]:
-    """The source, and how strongly it holds together."""
+    """The source of a node's expression, and how tightly it binds."""
     args, target = node.args, node.target
     if node.op == "get_attr":
         return dotted(str(target)), _ATOM
@@ -85,7 +85,7 @@ def _bound(value: Any, strength: int, names: Names) -> str:
 
 
 def _arguments(node: fx.Node, positional: tuple[Any, ...], names: Names) -> str:
-    """Without those that have the default, and those that torch adds for itself."""
+    """The arguments of a call, without those that have the default and those that torch adds for itself."""
     parameters = inspect.signature(node.target).parameters if inspect.isfunction(node.target) else {}
     defaults = {name: parameter.default for name, parameter in parameters.items()}
     texts = [operand(value, names) for value in positional]

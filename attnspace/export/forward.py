@@ -22,14 +22,14 @@ _NOUNS = {
     **{"max": "peak", "amax": "peak", "sum": "total", "+": "total", "sigmoid": "gate", "softmax": "weights"},
     **{"transpose": "swapped", "flatten": "flat", "cat": "joined", "to": "y", "sqrt": "root"},
 }
-"""What makes a value -> what the value is called where the traced code has no name for it."""
+"""The name of a value by the operation that makes it, for values that have none in the traced code."""
 
 _RESERVED = {"self", "nn", *HOMES, *keyword.kwlist, *dir(builtins)}
 _INDENT = 8
 
 
 def statements(graph: fx.Graph) -> list[str]:
-    """The statements of `forward(self, x)`; what makes one too long is taken out of it and assigned."""
+    """The statements of `forward(self, x)`; of one that is too long, a part is assigned in a statement before it."""
     forward = _Forward(graph)
     while True:
         steps, lines, names = forward.written()
@@ -47,7 +47,7 @@ def _belongs_to_next(node: fx.Node) -> bool:
 
 
 class _Forward:
-    """Which values are assigned: those with several uses, or worth a line in the traced code."""
+    """Decides which values are assigned: those with several uses, or with a line of their own in the traced code."""
 
     def __init__(self, graph: fx.Graph) -> None:
         self.input, *self.nodes, self.output = graph.nodes
@@ -61,21 +61,21 @@ class _Forward:
                 self.assigned.add(node)
 
     def is_cheap(self, node: fx.Node) -> bool:
-        """Whether it may be written several times: `x.shape[2]`."""
+        """Whether a value may be written several times, such as `x.shape[2]`."""
         if node.target not in (getattr, operator.getitem) or not isinstance(node.args[1], int | str):
             return node.op == "get_attr"
         base = node.args[0]
         return isinstance(base, fx.Node) and (base in self.assigned or self.is_cheap(base))
 
     def inlined(self, node: fx.Node) -> Iterator[fx.Node]:
-        """The nodes that are written in the statement of this one."""
+        """The nodes whose expressions are written inside the statement of this one."""
         for read in _operands(node):
             if read not in self.assigned:
                 yield read
                 yield from self.inlined(read)
 
     def written(self) -> tuple[list[fx.Node], list[str], Names]:
-        """The nodes that have a statement, the output last; the statements; what each value is called in them."""
+        """The nodes that have a statement, the output last; their statements; and the name of each value in these."""
         steps = [node for node in self.nodes if node in self.assigned - self.parts]
         read_last: dict[fx.Node, int] = {}
         for i, step in enumerate([*steps, self.output]):
@@ -94,14 +94,14 @@ class _Forward:
 
 
 def _operands(node: fx.Node) -> list[fx.Node]:
-    """The nodes that it reads, each as often as it does."""
+    """The nodes that a node reads, each as often as it is read."""
     found: list[fx.Node] = []
     fx.map_arg((node.args, node.kwargs), found.append)
     return found
 
 
 def _free_name(node: fx.Node, names: Names, alive: set[str]) -> str:
-    """A name that no value still in use has: that of the traced code, of the left operand, or a noun."""
+    """A name that no value still in use has: from the traced code, from the left operand, or a noun."""
     base: Any = node.args[0]
     if node.meta["name"]:
         wanted = [node.meta["name"]]

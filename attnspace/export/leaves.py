@@ -8,21 +8,21 @@ __all__ = ["is_called", "is_leaf", "torch_class"]
 
 
 def torch_class(module: nn.Module) -> type[nn.Module] | None:
-    """The layer of torch.nn that a module is, or is a subclass of that only adds checks; none of a container."""
+    """The torch.nn layer that a module is, or that it subclasses only to add checks; None for a container."""
     home = "torch.nn.modules."
     cls = next((cls for cls in type(module).__mro__ if cls.__module__.startswith(home)), nn.Module)
     return None if cls.__module__ in (f"{home}module", f"{home}container") else cls
 
 
 def is_leaf(module: nn.Module) -> bool:
-    """Whether it is a layer of torch.nn, or a Sequential of such."""
+    """Whether a module is a layer of torch.nn, or a Sequential of such layers."""
     if type(module) is nn.Sequential:
         return all(map(is_leaf, module))
     return torch_class(module) is not None
 
 
 def is_called(module: nn.Module) -> bool:
-    """Whether it is a leaf, and better written as a module than as `torch.sigmoid(y)` or not at all."""
+    """Whether a module is a leaf that is better called than written as `torch.sigmoid(y)` or left out."""
     return is_leaf(module) and not _is_function(module)
 
 

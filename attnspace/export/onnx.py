@@ -30,7 +30,7 @@ def export_onnx(
     opset: int | None = None,
     state_dict: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """One ONNX file of the block in evaluation: input `x` and output `y`, of any batch, height and width.
+    """Write an ONNX file of the block in evaluation: input `x` and output `y`, of any batch, height and width.
 
     What is written was compared with the module at two other shapes, if onnxruntime is installed; without it the
     file is written unchecked. Not for use beside other threads that run torch, print or log: the exporter is kept
@@ -38,8 +38,8 @@ def export_onnx(
 
     Args:
         spec: the block.
-        channels: of the maps that it is for.
-        path: of the file, which is written whole or not at all.
+        channels: the number of channels of the maps that it is for.
+        path: where the file is written, whole or not at all.
         opset: the version of ONNX's operators; otherwise the exporter's choice.
         state_dict: the weights; otherwise initial ones.
 
@@ -89,7 +89,7 @@ def _content(module: nn.Module, channels: int, opset: int | None) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what exporters print, log and warn of."""
+    """Silence what exporters print, log and warn of."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -32,15 +32,15 @@ __all__ = ["export_python", "write_module"]
 
 
 def export_python(spec: SpecLike, channels: int, *, name: str | None = None) -> str:
-    """One file of plain torch with the block as a class: the same function, state_dict and initial weights.
+    """The text of one file of plain torch with the block as a class: same function, state_dict and initial weights.
 
     Not for use beside other threads that run torch: meanwhile, in the whole process, `torch.fx` patches
     `nn.Module.__call__`, and the default dtype and the random numbers are the export's own.
 
     Args:
         spec: the block.
-        channels: of the maps that it is for.
-        name: of the class, written as CamelCase; otherwise that of the spec, or "Block".
+        channels: the number of channels of the maps that it is for.
+        name: the name of the class, written as CamelCase; otherwise that of the spec, or "Block".
 
     Raises:
         SpecError: the spec is not valid, or not possible at this channel count.
@@ -74,10 +74,10 @@ def _class_name(title: str) -> str:
 
 
 def write_module(make: Callable[[], nn.Module], channels: int, name: str, doc: Sequence[str]) -> str:
-    """The source of what `make` makes, compared with it; `doc` are the paragraphs of its docstring.
+    """Write the source of the module that `make` makes, and compare both; `doc` are the paragraphs of its docstring.
 
     Raises:
-        ExportError: it cannot be written as source, or what was written is not the same.
+        ExportError: the module cannot be written as source, or what was written is not the same.
     """
     with standard_torch():
         module = seeded(make, 0)
@@ -116,7 +116,7 @@ def _with_imports(code: str) -> str:
 
 
 def _docstring(paragraphs: Sequence[str]) -> str:
-    """Wrapped and escaped: no text of a spec's can end it, or hide what follows."""
+    """A docstring of these paragraphs, wrapped, and escaped so that no text of a spec ends it or hides what follows."""
     text = "\n\n".join(paragraphs).replace("\\", r"\\").replace('"""', r"\"\"\"")
     visible = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
     lines = f'"""{visible}'.split("\n")

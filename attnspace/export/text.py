@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["WIDTH", "call", "dotted", "indented", "literal"]
 
 WIDTH = 100
-"""Of a line, in characters."""
+"""The width of a line, in characters."""
 
 
 def literal(value: Any) -> str:
@@ -19,7 +19,7 @@ def literal(value: Any) -> str:
 
 
 def dotted(path: str) -> str:
-    """`excite.0.weight` -> `self.excite[0].weight`."""
+    """The source of a path: `excite.0.weight` -> `self.excite[0].weight`."""
     return "self" + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))
 
 
@@ -33,5 +33,5 @@ def call(head: str, arguments: list[str], column: int) -> str:
 
 
 def indented(lines: Iterable[str]) -> str:
-    """The lines, one level in."""
+    """The lines, indented by one level."""
     return textwrap.indent("\n".join(lines), "    ")

@@ -33,7 +33,7 @@ _SHAPE_SUFFIX = re.compile("_n[a-z0-9]{2,4}$")
 
 
 def trace(module: nn.Module, example: Tensor) -> fx.Graph:
-    """The graph of a module; `example` is an input, run to find out how many parts a value has that is iterated."""
+    """The graph of a module's forward; `example` is run through it to count the parts of a value that is iterated."""
     lengths: dict[str, int] = {}
     while True:
         tracer = _Tracer(lengths)
@@ -50,7 +50,7 @@ def trace(module: nn.Module, example: Tensor) -> fx.Graph:
 
 
 class _Assignment(NamedTuple):
-    """A statement `names = ...`; `is_list`: of several values to one name."""
+    """A statement `names = ...`; `is_list` if it assigns several values to one name."""
 
     line: int
     names: tuple[str, ...]
@@ -58,7 +58,7 @@ class _Assignment(NamedTuple):
 
 
 class _IteratedError(Exception):
-    """How many parts the value of a node has is to be found out."""
+    """Raised when the value of a node is iterated and the number of its parts is not known yet."""
 
 
 class _Tracer(fx.Tracer):
@@ -96,7 +96,7 @@ class _Tracer(fx.Tracer):
 
 @lru_cache
 def _assignments(file: str) -> dict[int, _Assignment]:
-    """Line of a file -> the assignment that it is part of; none in torch's own files."""
+    """The assignment that each line of a file is part of, by line; none for torch's own files."""
     found: dict[int, _Assignment] = {}
     source = "" if file.startswith(_TORCH) else "".join(linecache.getlines(file))
     for node in ast.walk(ast.parse(source)):
@@ -112,7 +112,7 @@ def _assignments(file: str) -> dict[int, _Assignment]:
 
 
 def _name_values(graph: fx.Graph, made: dict[tuple[FrameType, _Assignment], list[fx.Node]]) -> None:
-    """The last value made while `name = ...` runs is called so, unless it is one of several of its kind in a list."""
+    """Name the last value made while `name = ...` runs so, unless it is one of several of its kind in a list."""
     for (frame, (_, names, is_list)), nodes in reversed(made.items()):
         if len(names) > 1:
             _name_parts(nodes[-len(names) :], names)
@@ -137,7 +137,7 @@ def _name_parts(parts: list[fx.Node], names: tuple[str, ...]) -> None:
 
 
 def _keep_order(graph: fx.Graph, root: nn.Module) -> None:
-    """Calls of one batch norm stay in order, for its running statistics."""
+    """Keep calls of one module with buffers in order, for the running statistics of a batch norm."""
     calls = [node for node in graph.nodes if node.op == "call_module"]
     times = Counter(node.target for node in calls)
     for node in calls:
@@ -146,6 +146,6 @@ def _keep_order(graph: fx.Graph, root: nn.Module) -> None:
 
 
 def last_word(target: Any) -> str:
-    """The last part that is a word of what a node calls: `excite.0` -> excite."""
+    """The last word in the name of what a node calls: `excite.0` -> excite."""
     words = [part for part in str(getattr(target, "__name__", target)).split(".") if part.isidentifier()]
     return words[-1] if words else "y"

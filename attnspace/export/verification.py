@@ -15,7 +15,7 @@ from attnspace.errors import ExportError
 __all__ = ["OTHER_SHAPES", "seeded", "standard_torch", "verify"]
 
 OTHER_SHAPES = ((3, 9, 7), (5, 16, 12))
-"""Batches, heights and widths at which what was written is compared with the module: not those of the trace."""
+"""The batches, heights and widths at which the written file is compared with the module: not those of the trace."""
 
 
 @contextmanager
@@ -31,16 +31,16 @@ def standard_torch() -> Iterator[None]:
 
 
 def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """What is made after `torch.manual_seed(seed)`."""
+    """Make a module after `torch.manual_seed(seed)`."""
     torch.manual_seed(seed)
     return make()
 
 
 def verify(source: str, name: str, make: Callable[[], nn.Module], channels: int) -> bool:
-    """Pass if the class `name` in the source is the function that `make` makes; whether it starts with its weights.
+    """Check that the class `name` in the source computes what `make` makes; return whether it starts with its weights.
 
     Raises:
-        ExportError: it is not the same.
+        ExportError: the two are not the same.
         Exception: whatever the written file raises.
     """
     namespace: dict[str, Any] = {"__name__": name}

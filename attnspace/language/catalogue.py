@@ -42,7 +42,7 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """The published blocks, by name."""
+    """Every published block, in the order of their names."""
     return [_entry(name) for name in published()]
 
 
@@ -68,7 +68,7 @@ def _link(name: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Bars would end a cell."""
+    """Escape the bars of a text, which would end its cell."""
     return text.replace("|", "\\|")
 
 

@@ -37,7 +37,7 @@ def build(spec: SpecLike, channels: int, *, max_parameters: int = MAX_PARAMETERS
 
 
 def build_resolved(block: Block, channels: int, *, max_parameters: int = MAX_PARAMETERS) -> nn.Module:
-    """`build` of a block that is resolved at this channel count.
+    """Build a block that is already resolved at this channel count.
 
     Raises:
         SpecError: it would make a module of more than `max_parameters` parameters.
@@ -54,7 +54,7 @@ def build_resolved(block: Block, channels: int, *, max_parameters: int = MAX_PAR
 
 @lru_cache(maxsize=1_024)
 def _parameters(block: Block, channels: int) -> int:
-    """How many parameters a resolved block has; nothing is allocated before that is known."""
+    """How many parameters a resolved block has, counted before anything is allocated."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in block.build(channels).parameters())
 

@@ -1,4 +1,4 @@
-"""What turns one block into another, in words."""
+"""The changes that turn one block into another, in words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["diff"]
 
 
 def diff(spec: SpecLike, other: SpecLike) -> list[str]:
-    """In words, what turns `spec` into `other`, gate by gate; empty if they are written alike."""
+    """The changes that turn `spec` into `other`, in words, gate by gate; none if they are written alike."""
     before, after = _steps(as_block(spec)), _steps(as_block(other))
     shapes = [[_shape(step) for step in steps] for steps in (before, after)]
     lines: list[str] = []

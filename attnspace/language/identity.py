@@ -15,14 +15,14 @@ from attnspace.primitives.reduction import MAX_WIDTH
 __all__ = ["USUAL_CHANNELS", "identity", "resolve", "usual_channels"]
 
 USUAL_CHANNELS = (64, 128)
-"""Where a block is measured: the first count at which it is possible."""
+"""The channel counts to measure a block at: the first of them at which it is possible is taken."""
 
 
 def resolve(spec: SpecLike, channels: int) -> Block:
-    """The canonical form at C channels, which is what the compiler consumes.
+    """The canonical form of a spec at C channels, which is what the compiler builds from.
 
     Raises:
-        SpecError: not possible at this channel count.
+        SpecError: the spec is not possible at this channel count.
     """
     if not isinstance(channels, int) or not 1 <= channels <= MAX_WIDTH:
         raise SpecError(
@@ -34,11 +34,12 @@ def resolve(spec: SpecLike, channels: int) -> Block:
 def identity(spec: SpecLike, channels: int | Iterable[int] = 64) -> str:
     """A short hash: two specs with the same hash are one design at these channel counts.
 
-    Synonyms of the language have the same hash: rules and the numbers they give, what has no effect, what commutes,
-    what nests. Two specs that only mathematics shows to be equal may have two.
+    Synonyms of the language have the same hash: a rule and the number it gives, with and without a part that has no
+    effect, parts in any order where order does not matter, blocks nested or in one list. Two specs that only
+    mathematics shows to be equal may have different hashes.
 
     Raises:
-        SpecError: not possible at one of the channel counts.
+        SpecError: the spec is not possible at one of the channel counts.
     """
     counts = [channels] if isinstance(channels, int) else sorted(set(channels))
     if not counts:
@@ -48,7 +49,7 @@ def identity(spec: SpecLike, channels: int | Iterable[int] = 64) -> str:
 
 
 def usual_channels(block: Block) -> int:
-    """The first of the usual channel counts at which a block is possible; the first of all if it is at none."""
+    """The first usual channel count at which a block is possible; the first one if it is possible at none."""
     for channels in USUAL_CHANNELS:
         with suppress(SpecError):  # groups that do not divide
             block.resolve(channels)

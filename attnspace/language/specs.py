@@ -59,7 +59,7 @@ class SpecFile:
 
     Attributes:
         blocks: the block, or one for each stage.
-        placement: of a design file such as winner.json, JSON data.
+        placement: the placement in a design file such as winner.json, as JSON data; None in other files.
     """
 
     blocks: StageBlocks
@@ -73,10 +73,10 @@ class SpecFile:
 
     @property
     def block(self) -> Block:
-        """The block.
+        """The one block for all stages.
 
         Raises:
-            SpecError: there is one for each stage.
+            SpecError: there is a block for each stage.
         """
         block = self.blocks.single
         if block is None:
@@ -99,19 +99,19 @@ def published() -> list[str]:
 
 
 def load_spec(path_or_name: str | Path) -> Block:
-    """The block of a spec file, or of a published name.
+    """Load the block of a spec file, or a published block by its name.
 
     Raises:
-        SpecError: with the file and the path in it.
+        SpecError: it is not valid; the error names the file and the path in it.
     """
     return read_spec(path_or_name).block
 
 
 def read_spec(path_or_name: str | Path | Document) -> SpecFile:
-    """The block with its name, doc and source, of a file, a document that was read, or a published name.
+    """Read a spec file, a document or a published block, with its name, doc and source.
 
     Raises:
-        SpecError: with the file and the path in it.
+        SpecError: it is not valid; the error names the file and the path in it.
     """
     text = str(path_or_name)
     if isinstance(path_or_name, str) and "." not in text and "/" not in text and "\\" not in text:
@@ -137,10 +137,10 @@ def _read_published(name: str) -> SpecFile:
 
 
 def parse_spec(data: Mapping[str, Any] | str) -> Block:
-    """The block that a dict or a JSON text describes.
+    """Parse a dict or a JSON text into the block that it describes.
 
     Raises:
-        SpecError: with the path of the fault.
+        SpecError: it is not valid; the error names the path of the fault.
     """
     return _spec_file(parse_json(data, SpecError) if isinstance(data, str) else data).block
 
@@ -166,10 +166,10 @@ def _spec_file(data: Any) -> SpecFile:
 
 
 def parse_blocks(data: Any) -> StageBlocks:
-    """The block of a design, or the blocks of its stages where they are given `per_stage`.
+    """Parse the block of a design, or the blocks of its stages where they are given `per_stage`.
 
     Raises:
-        SpecError: with the path of the fault.
+        SpecError: a block is not valid; the error names the path of the fault.
     """
     return parse_stages(data, _one_block)
 
@@ -198,10 +198,10 @@ def _validated(data: Any) -> Block:
 
 
 def as_block(spec: SpecLike) -> Block:
-    """Whatever names a block, as a Block.
+    """Turn a spec, in whatever form, into a Block; see `SpecLike`.
 
     Raises:
-        SpecError: it does not.
+        SpecError: it is no valid spec.
     """
     if isinstance(spec, Block):
         return spec

@@ -13,7 +13,7 @@ from attnspace.primitives import Block
 __all__ = ["StageBlocks", "parse_stages", "used_stages"]
 
 _ALL = 0
-"""Stands for every stage; a network's own are counted from 1."""
+"""The key that stands for every stage; the stages of a network are counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class StageBlocks:
 
     @classmethod
     def per_stage(cls, blocks: Mapping[int, Block]) -> Self:
-        """Stage, from 1, -> its block."""
+        """A block for each stage, counted from 1."""
         return cls(dict(sorted(blocks.items())))
 
     @property
@@ -43,17 +43,17 @@ class StageBlocks:
         return tuple(stage for stage in self._blocks if stage != _ALL)
 
     def at(self, stage: int) -> tuple[tuple[PathPart, ...], Block] | None:
-        """Where the block of a stage stands in a design's document, and the block; None if the stage has none."""
+        """The path of a stage's block in a design's document, and the block; None if the stage has none."""
         if (block := self.single) is not None:
             return ("block",), block
         return (("block", "per_stage", str(stage)), self._blocks[stage]) if stage in self._blocks else None
 
     def titled(self) -> list[tuple[str, Block]]:
-        """Each block under a title: `stage 2`; none where it is for all."""
+        """Each block with its title, such as `stage 2`; the title is empty where one block is for all stages."""
         return [(f"stage {stage}" if stage else "", block) for stage, block in self._blocks.items()]
 
     def mapped(self, change: Callable[[Block], Block]) -> Self:
-        """The same, each block changed."""
+        """The same stages, with each block replaced by what `change` makes of it."""
         return type(self)({stage: change(block) for stage, block in self._blocks.items()})
 
     def label(self) -> str:
@@ -71,14 +71,14 @@ class StageBlocks:
 
 
 def parse_stages(data: Any, parse: Callable[[Any], Block]) -> StageBlocks:
-    """The blocks of `{per_stage: {1: ..., 2: ...}}`, or of one block for all stages.
+    """Parse `{per_stage: {1: ..., 2: ...}}`, or one block for all stages.
 
     Args:
         data: the JSON data.
-        parse: makes a block of one block's data.
+        parse: parses the data of one block.
 
     Raises:
-        SpecError: with the path of the fault.
+        SpecError: a stage or a block is not valid; the error names the path of the fault.
     """
     if not isinstance(data, Mapping) or "per_stage" not in data:
         return StageBlocks.of(parse(data))
@@ -102,7 +102,7 @@ def parse_stages(data: Any, parse: Callable[[Any], Block]) -> StageBlocks:
 
 
 def used_stages(data: Any, stages: Iterable[int] | None) -> Any:
-    """JSON data of blocks without those of stages that are not used; None stands for all stages."""
+    """The JSON data of blocks without those of unused stages; with `stages` None, all are used."""
     if stages is None or not isinstance(data, Mapping) or "per_stage" not in data:
         return data
     used = set(stages)

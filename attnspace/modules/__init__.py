@@ -1,11 +1,11 @@
 """The modules that primitives build: plain numbers and words in, an `nn.Module` out; nothing here knows of specs.
 
 words         the words by which a spec chooses what a module computes, which need no torch
-maps          several maps as one
+maps          several maps folded into one
 activation    elementwise functions and softmax, by name
 norm          normalisations that do more than torch's
 statistics    what is pooled
-squeeze       from a map to its descriptors
+squeeze       squeezes, which turn a map into its descriptors
 layers        the steps of an excitation that torch has no module for
 strips        how the two strips of a directional squeeze go through layers together
 gate          squeeze, excitation and what joins the logits, applied to the map

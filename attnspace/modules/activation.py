@@ -62,7 +62,7 @@ _ELEMENTWISE: dict[Activation, Callable[[], nn.Module]] = {
 
 
 def activate(name: Activation, maps: int) -> nn.Module:
-    """The module of an activation, for a tensor of (N,maps,.,.)."""
+    """The module of an activation, for a tensor of shape (N,maps,.,.)."""
     if name == "softmax":
         return nn.Softmax(dim=1) if maps > 1 else PositionSoftmax()
     return _ELEMENTWISE[name]()

@@ -11,7 +11,7 @@ __all__ = ["ParallelModule", "ResidualModule", "RezeroModule", "SplitModule", "S
 
 
 class ParallelModule(nn.Module):
-    """Every block on the same map, their outputs merged.
+    """Applies every block to the same map and merges their outputs.
 
     Shape:
         (N,C,H,W) -> (N,C,H,W)
@@ -63,7 +63,7 @@ class RezeroModule(nn.Module):
 
 
 class SplitModule(nn.Module):
-    """Groups folded into the batch, chunks through a block each, then a channel shuffle.
+    """Folds the groups into the batch, passes each chunk through a block of its own, then shuffles the channels.
 
     Shape:
         (N,C,H,W) -> (N,C,H,W)
@@ -89,7 +89,7 @@ class SplitModule(nn.Module):
 
 
 class SwapModule(nn.Module):
-    """A block on the map with axis 1 and another one exchanged.
+    """Applies a block to the map with axis 1 and another axis exchanged, then puts them back.
 
     Shape:
         (N,C,H,W) -> (N,C,H,W)

@@ -63,7 +63,7 @@ class JoinedGateModule(nn.Module):
 
 
 class BranchModule(nn.Module):
-    """Squeeze and excitation of one branch.
+    """Squeezes the map and sums the logits that the excitation makes of each descriptor.
 
     Shape:
         (N,C,H,W) -> logits (N, 1 or C, 1 or H, 1 or W)
@@ -81,7 +81,7 @@ class BranchModule(nn.Module):
 
 
 class JoinMaps(nn.Module):
-    """Logits -> gate.
+    """Joins several maps of logits into one gate: merge, tail and activation.
 
     Shape:
         a list of (N,maps,.,.) that broadcast -> (N, 1 or C, .,.)

@@ -50,7 +50,7 @@ class WeightedSumModule(nn.Module):
 
 
 class ChannelConv1d(nn.Module):
-    """Filters along the channel axis.
+    """Convolution along the channel axis.
 
     Shape:
         (N, stacked * C, 1, 1) -> (N, filters * C, 1, 1)
@@ -67,7 +67,7 @@ class ChannelConv1d(nn.Module):
 
 
 class StandardizeModule(nn.Module):
-    """Compares each value with those of its group of channels, at its position.
+    """Standardises each value by those of its group of channels at the same position.
 
     Shape:
         (N,maps,.,.) -> (N,maps,.,.)
@@ -96,7 +96,7 @@ class StandardizeModule(nn.Module):
 
 
 class BranchesModule(nn.Module):
-    """Every branch on the same tensor, their outputs merged.
+    """Applies every branch to the same tensor and merges their outputs.
 
     Shape:
         (N,maps,.,.) -> (N,maps',.,.)
@@ -116,7 +116,7 @@ class BranchesModule(nn.Module):
 
 
 def zeroed(module: nn.Conv2d, what: str | None) -> nn.Conv2d:
-    """The module, its weight (and bias, for `all`) set to zero."""
+    """Set the weight of a convolution (and its bias, for `all`) to zero; return the convolution."""
     if what:
         nn.init.zeros_(module.weight)
     if what == "all" and module.bias is not None:

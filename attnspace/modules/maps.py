@@ -1,4 +1,4 @@
-"""Several maps as one, element by element."""
+"""Fold several maps into one, element by element."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Fold = Literal["sum", "mean", "max", "product"]
 
 
 def check_several(x: Tensor, dims: tuple[int, ...], what: str) -> None:
-    """That an unbiased variance over `dims` has more than one value; not asked while a graph is traced.
+    """Check that there is more than one value over `dims`, as an unbiased variance needs; not while a graph is traced.
 
     Raises:
-        ValueError: it has one.
+        ValueError: there is only one.
     """
     if isinstance(x, Tensor) and all(x.shape[dim] == 1 for dim in dims):
         raise ValueError(f"{what} needs more than one value to compare; got a map of {tuple(x.shape)}")

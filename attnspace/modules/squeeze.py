@@ -1,4 +1,4 @@
-"""From a map to its descriptors, which are tensors that the excitation is applied to one by one."""
+"""Squeezes: modules that turn a map into its descriptors, to which the excitation is applied one by one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class NoneModule(nn.Module):
 
 
 def _combined(pooled: list[Tensor], combine: Combine) -> tuple[Tensor, ...]:
-    """Several statistics of one region as the descriptors that the excitation sees."""
+    """Combine the statistics of one region into the descriptors that the excitation is applied to."""
     if combine == "shared" or len(pooled) == 1:
         return tuple(pooled)
     if combine == "stack":

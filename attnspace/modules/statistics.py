@@ -1,4 +1,4 @@
-"""What is pooled: each module makes one number of each region of a map."""
+"""Statistics: each module makes one number of each region of a map."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ __all__ = ["Joint", "Separate", "Shared", "sum_strips"]
 
 
 class Joint(nn.Module):
-    """One application to both strips, concatenated along their length.
+    """Applies layers once to both strips, concatenated along their length.
 
     Shape:
         (N,maps,H,1), (N,maps,W,1) -> the same with the layers' maps
@@ -29,7 +29,7 @@ class Joint(nn.Module):
 
 
 class Shared(nn.Module):
-    """The same weights applied to each strip, rows first."""
+    """Applies the same layers to each strip, rows first."""
 
     def __init__(self, layers: nn.Module) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Shared(nn.Module):
 
 
 class Separate(nn.Module):
-    """Weights of their own for each strip."""
+    """Applies to each strip layers of its own."""
 
     def __init__(self, rows: nn.Module, columns: nn.Module) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Separate(nn.Module):
 
 
 def sum_strips(logits: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """The logits of several statistics summed in each strip: (N,maps,H,1) and (N,maps,1,W)."""
+    """Sum the logits of several statistics in each strip: (N,maps,H,1) and (N,maps,1,W)."""
     rows = fold("sum", [pair[0] for pair in logits])
     columns = fold("sum", [pair[1] for pair in logits])
     return [rows, columns.transpose(2, 3)]

@@ -26,13 +26,13 @@ Activation = Literal[
 `softmax` runs over the channels, or over the positions where there is one channel."""
 
 Combine = Literal["shared", "stack", "sum", "mean"]
-"""How several statistics of one region meet, see `attnspace.modules.squeeze`."""
+"""How several statistics of one region are combined, see `attnspace.modules.squeeze`."""
 
 Comparison = Literal["std", "rms", "mean_abs"]
-"""What the values of a sample are compared with, see `attnspace.modules.layers.StandardizeModule`."""
+"""The measure by which values are standardised, see `attnspace.modules.layers.StandardizeModule`."""
 
 Merge = Literal["logit_sum", "logit_product", "gate_product", "gate_sum", "gate_mean", "gate_max"]
 """How several maps become one gate: before the activation (logit) or after it (gate)."""
 
 Padding = Literal["zeros", "circular"]
-"""What lies beyond the ends of the channel axis."""
+"""The padding beyond the ends of the channel axis."""

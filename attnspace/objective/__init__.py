@@ -1,6 +1,6 @@
 """The objective: what is better, and what a design may cost.
 
-metrics     what a metric is: a number that a training comes to
+metrics     what a metric is: a number that comes out of a training
 forecast   what a design on a rung would reach at the end
 limits     upper limits of costs
 goals      metrics and costs, and which way is better

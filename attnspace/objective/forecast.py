@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 __all__ = ["Forecast"]
 
 SLOPE, WEIGHT = 0.5, 5
-"""Before designs have reached the end, half of a lead on a rung is expected to last; that counts like so many."""
+"""The slope expected before designs have reached the end, half of a lead on a rung; it counts like WEIGHT designs."""
 
 
 @dataclass
 class _Sums:
-    """Running sums of pairs."""
+    """Running sums over pairs (x, y)."""
 
     n: int = 0
     x: float = 0.0
@@ -32,7 +32,7 @@ class _Sums:
         return max(0.0, self.xx - self.x**2 / self.n) if self.n else 0.0
 
     def together(self) -> float:
-        """Sum of products about the means."""
+        """Sum of products of x and y about their means."""
         return self.xy - self.x * self.y / self.n if self.n else 0.0
 
 
@@ -40,23 +40,23 @@ class _Sums:
 class Forecast:
     """A straight line from the value at one rung to the value at the end, by least squares over designs with both.
 
-    That only promoted designs have both does not bias the line: they are chosen by the value it starts from. While
-    they are few, the slope is held near 1/2.
+    Only promoted designs have both values. This does not bias the line, as they were chosen by the value at the rung.
+    While there are few of them, the slope is held near 1/2.
     """
 
     _pairs: _Sums = field(default_factory=_Sums)
     _all: _Sums = field(default_factory=_Sums)
 
     def see(self, at_rung: float) -> None:
-        """A design has reached the rung."""
+        """Record that a design has reached the rung."""
         self._all.add(at_rung, 0.0)
 
     def learn(self, at_rung: float, at_end: float) -> None:
-        """A design that had `at_rung` there has reached the end."""
+        """Record that a design with the value `at_rung` there has reached the end."""
         self._pairs.add(at_rung, at_end)
 
     def line(self) -> tuple[float, float]:
-        """Intercept and slope; values as they stand while no design has reached the end."""
+        """Intercept and slope of the line; 0 and 1 while no design has reached the end."""
         pairs = self._pairs
         if not pairs.n:
             return 0.0, 1.0
@@ -66,6 +66,6 @@ class Forecast:
         return (pairs.y - slope * pairs.x) / pairs.n, slope
 
     def __call__(self, at_rung: float) -> float:
-        """The value expected at the end."""
+        """The value expected at the end, given the value at the rung."""
         intercept, slope = self.line()
         return intercept + slope * at_rung

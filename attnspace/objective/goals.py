@@ -34,7 +34,7 @@ class Goal:
 
     @property
     def is_learnt(self) -> bool:
-        """Whether training finds it out."""
+        """Whether the metric comes out of training; otherwise it is a cost."""
         return self.metric in METRICS
 
 
@@ -89,12 +89,12 @@ class Objective(Section):
 
     @property
     def costs(self) -> frozenset[str]:
-        """The costs that it speaks of, as goals or limits."""
+        """The costs that the objective names, as goals or limits."""
         return frozenset(goal.metric for goal in self.goals if not goal.is_learnt) | self.subject_to.limited
 
     @property
     def times(self) -> bool:
-        """Whether it speaks of a cost that is a time."""
+        """Whether the objective names a cost that is a time."""
         return any(declared()[name].timed for name in self.costs)
 
     @property

@@ -1,4 +1,4 @@
-"""What a design may cost, known before it is trained."""
+"""Limits of what a design may cost, checked before it is trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attnspace.documents.sections import Section
 __all__ = ["Excess", "Limits"]
 
 ROUNDING = 1e-9
-"""1,100 is 10% more than 1,000, though 1100 / 1000 - 1 is more than 0.1."""
+"""Tolerance for rounding: 1,100 is 10% more than 1,000, though 1100 / 1000 - 1 comes out above 0.1."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Excess:
     """A limit that is not met.
 
     Attributes:
-        name: of the limit.
+        name: the name of the limit.
         cost: what the design costs, in the limit's terms.
-        limit: what it may cost.
+        limit: what it may cost at most.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Excess:
 
     @property
     def ratio(self) -> float:
-        """How many times too much."""
+        """How many times the limit the design costs."""
         return self.cost / (self.limit or ROUNDING)
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class Limits(Section):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The limits that are set."""
+        """The names of the limits that are set."""
         return tuple(name for name in type(self).model_fields if getattr(self, name, None) is not None)
 
     @property
@@ -78,7 +78,7 @@ class Limits(Section):
 
 
 def _fields() -> dict[str, FieldInfo]:
-    """Two fields for each declared cost."""
+    """The fields of `Limits`: for each declared cost, a limit of the whole network and one over the plain backbone."""
     absolute, overheads = {}, {}
     for cost in declared().values():
         absolute[cost.name] = _optional(
@@ -99,7 +99,7 @@ def _optional(kind: Any, about: Any) -> FieldInfo:
 
 
 def _open_fields() -> None:
-    """Give the model its fields: those of the costs that are declared by now."""
+    """Give `Limits` its fields, for the costs that are declared by now."""
     Limits.__pydantic_fields__.clear()
     Limits.__pydantic_fields__.update(_fields())
 

@@ -1,4 +1,4 @@
-"""What a metric is: a number that a training comes to, and which way is better."""
+"""What a metric is: a number that comes out of a training, and which way is better."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["Direction", "METRICS", "Metric", "Part", "declare_metric", "goal_met
 
 Direction = Literal["maximize", "minimize"]
 Part = Literal["train", "val", "test"]
-"""Of the images: those that train, those that validate, those that a confirmation alone looks at."""
+"""The parts of the images: those that train, those that validate, and those that only a confirmation looks at."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that a training comes to.
+    """A number that comes out of a training.
 
     Attributes:
-        name: as a study, the ledger and tables call it.
-        title: in words, for the axes of plots.
+        name: what a study, the ledger and tables call it.
+        title: its name in words, for the axes of plots.
         better: which way is better.
-        part: of which images it is measured; a study's objective may name those of the validation images.
+        part: the images that it is measured on; a study's objective may name metrics of the validation images.
         share: whether it is a share, from 0 to 1, which sentences give in percent.
     """
 
@@ -34,7 +34,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {}
-"""Name -> metric, of all that were declared."""
+"""Every declared metric, by name."""
 
 
 def declare_metric(metric: Metric) -> Metric:
@@ -51,12 +51,12 @@ def declare_metric(metric: Metric) -> Metric:
 
 
 def metrics_of(*parts: Part) -> list[str]:
-    """The names of the metrics of some of the images."""
+    """The names of the metrics that are measured on these parts of the images."""
     return [metric.name for metric in METRICS.values() if metric.part in parts]
 
 
 def goal_metrics(direction: Direction) -> list[str]:
-    """The metrics that an objective may maximise, or minimise."""
+    """The names of the metrics that an objective may maximise, or may minimise."""
     return [metric.name for metric in METRICS.values() if metric.part == "val" and metric.better == direction]
 
 

@@ -31,16 +31,16 @@ class DesignDocument:
 
     @classmethod
     def of(cls, blocks: StageBlocks, placement: Placement, written: Any = None) -> Self:
-        """The document of blocks and a placement; `written` are the blocks as JSON data, if there is any."""
+        """Make the document of blocks and a placement; `written` is the JSON data of the blocks, if there is any."""
         data = blocks.data() if written is None else written
         return cls(blocks, placement, used_stages(data, placement.stages))
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
-        """The document of JSON data, `{block, placement}`.
+        """Parse the JSON data `{block, placement}`.
 
         Raises:
-            SpecError, PlacementError: with the path of the fault.
+            SpecError, PlacementError: a part is not valid; the error names the path of the fault.
         """
         with within("placement"):
             placement = validate(Placement, data["placement"], PlacementError)
@@ -50,14 +50,14 @@ class DesignDocument:
 
     @classmethod
     def of_file(cls, found: SpecFile) -> Self:
-        """The document of a file such as winner.json; of a block alone, at the placement that is usual.
+        """The document of a file such as winner.json; a file with a block alone gets the default placement.
 
         Raises:
-            PlacementError: with the path of the fault.
+            PlacementError: the placement is not valid; the error names the path of the fault.
         """
         with within("placement"):
             return cls.of(found.blocks, validate(Placement, found.placement or {}, PlacementError))
 
     def data(self) -> dict[str, Any]:
-        """JSON data, as it may stand in a study's space."""
+        """The design as JSON data, as it may stand in a study's space."""
         return {"block": self.block, "placement": self.placement.model_dump(mode="json")}

@@ -31,17 +31,17 @@ def insert(
     The channels of each slot are found with `input_shape`, (C, H, W); by default the model's own `input_shape`.
 
     Raises:
-        PlacementError: no such slot, or it is taken.
+        PlacementError: there is no such slot, or it is taken.
         SpecError: a block is not possible at its slot's channels; the path begins with the slot's name.
     """
     return insert_at(model, blocks, slots(model, shape_of(model, input_shape)))
 
 
 def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Sequence[Slot]) -> nn.Module:
-    """`insert` for a model whose free slots are known; the blocks of a plan are resolved already.
+    """Insert blocks as `insert` does, into a model whose free slots are known; blocks of a plan are resolved already.
 
     Raises:
-        PlacementError: no such slot, it is taken, or the plan was made for other channels.
+        PlacementError: there is no such slot, it is taken, or the plan was made for other channels.
         SpecError: a block is not possible at its slot's channels, or too large; the path begins with the slot's name.
     """
     free = {slot.name: slot for slot in available}
@@ -55,7 +55,7 @@ def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Seque
 
 
 def _resolved(blocks: Mapping[str, SpecLike], free: Mapping[str, Slot]) -> dict[str, Block]:
-    """The blocks at the channels of their slots, in the order of these; each is resolved once for a channel count."""
+    """The blocks resolved at the channels of their slots, in the order of the slots."""
     known: dict[tuple[int, int], Block] = {}
     found: dict[str, Block] = {}
     for name, slot in free.items():
@@ -73,7 +73,7 @@ def _resolved(blocks: Mapping[str, SpecLike], free: Mapping[str, Slot]) -> dict[
 
 
 def _planned(plan: Plan, name: str, slot: Slot) -> Block:
-    """The block of a plan, which is resolved already.
+    """The block that a plan has for a slot, already resolved.
 
     Raises:
         PlacementError: it was planned for another number of channels.
@@ -88,7 +88,7 @@ def _planned(plan: Plan, name: str, slot: Slot) -> Block:
 
 
 def _check_free(model: nn.Module, blocks: Mapping[str, SpecLike], free: Mapping[str, Slot]) -> None:
-    """See to it that every block is for a slot that is there and free."""
+    """Check that every block is for a slot that exists and is free."""
     for name in blocks:
         if name not in free:
             modules = dict(model.named_modules())

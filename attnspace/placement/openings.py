@@ -23,7 +23,7 @@ from attnspace.placement.slots import Site, shape_of
 __all__ = ["Opening", "Openings", "add_sites", "can_open"]
 
 AFTER, BEFORE = "attention", "attention_before"
-"""What a site is called in the module that it stands after or before."""
+"""The names of a site in the module that it stands after or before."""
 
 Pattern = Annotated[str, Field(min_length=1, max_length=400)]
 
@@ -50,7 +50,7 @@ class Opening(Section):
 
     @property
     def pattern(self) -> str:
-        """The names that it stands at."""
+        """The pattern of the module names that the slots are opened at."""
         return self.after or self.before or "**"
 
 
@@ -67,7 +67,7 @@ def _named(openings: dict[str, str | Opening]) -> dict[str, str | Opening]:
 _POSITION = TypeAdapter(Position)
 
 Openings = Annotated[dict[str, Pattern | Opening], Field(max_length=64), AfterValidator(_named)]
-"""Position -> where its slots are; a bare pattern means after."""
+"""Where the slots of each position are, by position; a bare pattern means after."""
 
 
 class _Given(BaseModel):
@@ -123,12 +123,12 @@ def can_open(model: nn.Module, slots: Mapping[str, str | Mapping[str, str]]) -> 
 
 @dataclass(eq=False)
 class _Place:
-    """A place that a pattern names, and what a forward pass shows there.
+    """A module whose name matches a pattern, and what a forward pass shows before or after it.
 
     Attributes:
-        stars: what the wildcards of the pattern stand for, if it has two or more.
-        order: when it was reached in the forward pass, from 0.
-        seen: the shape of what was there each time, None for what is no tensor.
+        stars: what the wildcards of the pattern stand for; of two or more, the first tells the stage.
+        order: the place's number in the order of the forward pass, from 0.
+        seen: the shape of the tensor there at each run; None for a value that is no tensor.
     """
 
     position: str
@@ -170,7 +170,7 @@ def _places(model: nn.Module, position: str, written: str | Opening) -> list[_Pl
 
 
 def _match(pattern: Sequence[str], name: Sequence[str]) -> tuple[str, ...] | None:
-    """What the wildcards of a pattern stand for, `**` left out; None where it does not match."""
+    """The parts of a name that the wildcards of a pattern stand for, `**` left out; None where it does not match."""
     if not pattern:
         return None if name else ()
     first, rest = pattern[0], pattern[1:]
@@ -190,7 +190,7 @@ def _types(module: nn.Module) -> list[str]:
 
 
 def _observe(model: nn.Module, places: Sequence[_Place], shape: tuple[int, int, int]) -> None:
-    """Run the model for its shapes and note what is where."""
+    """Run the model for its shapes alone, and note at each place when it is reached and what stands there."""
     reached: list[_Place] = []
 
     def note(place: _Place, value: Any) -> None:
@@ -214,7 +214,7 @@ def _observe(model: nn.Module, places: Sequence[_Place], shape: tuple[int, int, 
 
 
 def _check(places: Sequence[_Place]) -> None:
-    """Raise the first fault of a place."""
+    """Raise the fault of the first place that has one."""
     taken: set[tuple[str, str]] = set()
     for place in places:
         found = _fault(place, (place.name, place.child) in taken)
@@ -296,5 +296,5 @@ def _runs_children(module: nn.Module) -> bool:
 
 
 def _appends(module: nn.Module) -> bool:
-    """Whether it runs its children one after another, so that a child more runs by itself."""
+    """Whether a module runs its children one after another, so that a child that is added runs without a hook."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward

@@ -28,7 +28,7 @@ Stages = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_len
 
 
 def _as_tuple(stages: Any) -> Any:
-    """Lists, as JSON data has them, are welcome in Python too."""
+    """Accept the stages as a list too, as JSON data has them."""
     return tuple(stages) if isinstance(stages, list) else stages
 
 
@@ -56,7 +56,7 @@ class Placement(Section):
         return self
 
     def label(self) -> str:
-        """`residual, stages 2+3, every 2, from identity`."""
+        """The placement in short: `residual, stages 2+3, every 2, from identity`."""
         where = "all stages" if self.stages is None else f"stages {'+'.join(map(str, self.stages))}"
         if self.stages is not None and len(self.stages) == 1:
             where = f"stage {self.stages[0]}"
@@ -65,10 +65,10 @@ class Placement(Section):
 
 
 class Plan(dict[str, Block]):
-    """Slot name -> block, resolved at the channels of its slot: what is built.
+    """The block for each slot, by slot name, resolved at the channels of its slot: what is built.
 
     Attributes:
-        channels: slot name -> the channels at which its block is resolved.
+        channels: the channels at which each block is resolved, by slot name.
     """
 
     def __init__(self, blocks: Mapping[str, Block], channels: Mapping[str, int]) -> None:
@@ -77,7 +77,7 @@ class Plan(dict[str, Block]):
 
 
 def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapping[int, SpecLike]) -> Plan:
-    """Slot name -> resolved block, for one block everywhere or one for each stage. Identities are left out.
+    """Plan which block goes to which slot, for one block everywhere or one for each stage. Identities are left out.
 
     Two designs with equal plans are one network.
 
@@ -93,7 +93,7 @@ def plan(available: Sequence[Slot], placement: Placement, block: SpecLike | Mapp
 
 
 def plan_blocks(available: Sequence[Slot], placement: Placement, blocks: StageBlocks) -> Plan:
-    """`plan` of blocks that are parsed."""
+    """Plan as `plan` does, for blocks that are already parsed."""
     stages = sorted({slot.stage for slot in available})
     chosen = placement.stages or tuple(stages)
     _check_exists(available, placement)
@@ -116,7 +116,7 @@ def plan_blocks(available: Sequence[Slot], placement: Placement, blocks: StageBl
 
 
 def _resolved(block: Block, slot: Slot, *, gradual: bool) -> Block:
-    """The block at the channels of a slot; `gradual` if it is to begin as the identity."""
+    """The block resolved at the channels of a slot; `gradual` if it is to begin as the identity."""
     try:
         resolved = resolve(block, slot.channels)
     except SpecError as error:
@@ -126,7 +126,7 @@ def _resolved(block: Block, slot: Slot, *, gradual: bool) -> Block:
 
 
 def _check_stages(blocks: StageBlocks, chosen: Sequence[int], existing: Sequence[int]) -> None:
-    """See to it that blocks of stages are for stages that exist, and that every chosen stage has one."""
+    """Check that blocks are given for stages that exist, and that every chosen stage has one."""
     for stage in blocks.stages:
         if stage not in existing:
             raise PlacementError(

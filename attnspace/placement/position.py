@@ -1,4 +1,4 @@
-"""What a place in a block of a backbone is called."""
+"""The names of the places in a block of a backbone where a slot may be."""
 
 from __future__ import annotations
 

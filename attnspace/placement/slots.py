@@ -19,7 +19,7 @@ class Site(nn.Identity):
     Args:
         stage: 1-based stage of the backbone.
         block: 1-based block in its stage.
-        position: where in the block.
+        position: the place in the block.
         opened: whether `add_sites` put it there: then its position is a name of the user's, which tells nothing.
     """
 
@@ -41,7 +41,7 @@ class Slot:
         resolution: H and W of the map there.
         stage: 1-based stage of the backbone.
         block: 1-based block in its stage.
-        position: where in the block.
+        position: the place in the block.
         same_as: the first slot at which a block does the same: `pre` may see what the block before it left at
             `post_add`, and `post_add` what was left at `residual` where nothing is added.
     """
@@ -56,7 +56,7 @@ class Slot:
 
 
 _FOLLOWING = (("post_add", "pre"), ("residual", "post_add"))
-"""Positions that are one place where the second is given the very map that the first one leaves."""
+"""Pairs of positions that are one place wherever the second is given the very map that the first one leaves."""
 
 
 def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
@@ -65,7 +65,7 @@ def slots(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Slot]:
     Channels and resolutions are read off a run on the meta device.
 
     Raises:
-        PlacementError: the model cannot be run so.
+        PlacementError: the model cannot be run on the meta device.
     """
     sites = {module: name for name, module in model.named_modules() if isinstance(module, Site)}
     found: list[Slot] = []
@@ -88,7 +88,7 @@ def shape_of(model: nn.Module, input_shape: tuple[int, int, int] | None) -> tupl
     """The input shape given, or else the model's own `input_shape`.
 
     Raises:
-        PlacementError: it has none.
+        PlacementError: none is given and the model has none.
     """
     shape = input_shape or getattr(model, "input_shape", None)
     if shape is None:

@@ -35,11 +35,11 @@ class Block(Node, family=True):
 
     @property
     def any_channels(self) -> bool:
-        """Whether its weights, and what it computes, are the same at every channel count, so that it can be swapped."""
+        """Whether the block has the same weights, and computes the same, at every channel count, as `swap` needs."""
         return False
 
     def sketch(self) -> Sketch:
-        """What it looks like, from its input to its output."""
+        """The sketch of the block, from its input to its output."""
         return Box(self.label())
 
     def _repr_html_(self) -> str:

@@ -42,10 +42,10 @@ class Branch(Strict):
         return {name: value for name, value in handler(self).items() if name == "squeeze" or value}
 
     def resolve(self, channels: int, *, sums: bool) -> tuple[Branch, Descriptor]:
-        """The canonical form, and what it leaves; `sums` if the logits of its statistics are summed.
+        """The canonical form at C channels, and the descriptor it leaves; `sums` if the statistics' logits are summed.
 
         Raises:
-            SpecError: not possible at this channel count.
+            SpecError: the branch is not possible at this channel count.
         """
         excite, d = resolve_layers("excite", self.excite, self.squeeze.descriptor(channels))
         with within("squeeze"):
@@ -55,11 +55,11 @@ class Branch(Strict):
         return self.with_(squeeze, excite), d
 
     def with_(self, squeeze: Squeeze, excite: tuple[Layer, ...]) -> Branch:
-        """A branch of these, which are trusted."""
+        """A copy with this squeeze and these layers, which are not validated again."""
         return self.model_copy(update={"squeeze": squeeze, "excite": excite})
 
     def canonical(self) -> Branch:
-        """A resolved branch with what commutes in one order."""
+        """A resolved branch whose parts stand in one order where their order does not matter."""
         return self.with_(self.squeeze.canonical(), tuple(layer.canonical() for layer in self.excite))
 
     @property
@@ -81,19 +81,19 @@ class Branch(Strict):
         return BranchModule(*self.build_parts(channels), strips=self.squeeze.region == "directional")
 
     def sketch(self) -> tuple[Sketch, ...]:
-        """Its steps."""
+        """The sketches of the squeeze and of each layer, in order."""
         return self.squeeze.sketch(), *sketch_layers(self.excite, self.squeeze.region).items
 
     def label(self) -> str:
-        """Squeeze and layers in a few characters."""
+        """The squeeze and the layers in a few characters."""
         return " > ".join([self.squeeze.label(), *(layer.label() for layer in self.excite)])
 
 
 def check_gate(d: Descriptor, field: str) -> None:
-    """That what the layers of `field` leave is a gate for C channels.
+    """Check that the descriptor which the layers of `field` leave is a gate for C channels.
 
     Raises:
-        SpecError: it has neither one channel nor C, or holds statistics that lie side by side.
+        SpecError: the descriptor has neither one channel nor C, or holds statistics that lie side by side.
     """
     if d.maps not in (1, d.channels) or d.stacked > 1:
         raise SpecError(

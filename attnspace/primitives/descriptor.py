@@ -33,7 +33,7 @@ class Descriptor:
 
     Attributes:
         region: which region each value summarises.
-        channels: C, of the map that the block is applied to.
+        channels: C of the map that the block is applied to.
         maps: size of the descriptor's channel axis.
         stacked: how many statistics lie side by side in `maps`.
     """
@@ -44,5 +44,5 @@ class Descriptor:
     stacked: int = 1
 
     def to(self, maps: int, stacked: int = 1) -> Descriptor:
-        """After a layer with weights: `maps` channels, the statistics mixed into them."""
+        """The descriptor after a layer with weights, which mixes the statistics into `maps` channels."""
         return replace(self, maps=maps, stacked=stacked)

@@ -24,7 +24,7 @@ _ARROW = (
 
 
 def draw(sketch: Sketch, title: str) -> str:
-    """The sketch as an SVG element, `title` its description for those who do not see it."""
+    """Draw the sketch as an SVG element; `title` describes it to those who do not see it."""
     part = _place(sketch)
     width, height = part.width + 2 * MARGIN + 10, part.above + part.below + 12
     y = part.above + 6
@@ -52,7 +52,7 @@ class _Part:
     inner: tuple[_Part, ...] = ()
 
     def svg(self, x: float, y: float) -> Iterator[str]:
-        """Its elements, the line at height y entering at x and leaving at x + width."""
+        """The SVG elements of the sketch; its line, at height y, enters at x and leaves at x + width."""
         if isinstance(self.sketch, Box):
             yield _box(self.sketch, x, y, self.width)
         elif isinstance(self.sketch, Row):
@@ -125,7 +125,7 @@ def _place(sketch: Sketch) -> _Part:
 
 
 def _entry(lanes: tuple[_Part, ...], straight: bool) -> float:
-    """How far below their top the line enters: at the first lane, the middle one, or halfway."""
+    """How far below the top of the lanes the line enters: at the first lane, the middle one, or halfway."""
     many = len(lanes)
     if straight or many % 2:
         before = lanes[: 0 if straight else many // 2]
@@ -138,7 +138,7 @@ def _tall(lanes: tuple[_Part, ...]) -> float:
 
 
 def _half(join: str) -> float:
-    """Half the width of what the lanes meet in."""
+    """Half the width of the rounded box that the lanes meet in."""
     return max(RADIUS, len(join) * CHAR / 2 + 7)
 
 

@@ -40,28 +40,28 @@ Sharing = Annotated[
 
 
 MOST_STATISTICS = 8
-"""As many as a squeeze may put side by side."""
+"""The largest number of statistics that a squeeze may put side by side."""
 
 
 class Layer(Node, family=True):
     """One step of an excitation."""
 
     regions: ClassVar[frozenset[Region]] = REGIONS
-    """The descriptors it can be applied to."""
+    """The regions whose descriptors the layer can be applied to."""
 
     instead: ClassVar[str] = ""
-    """What to use instead where it cannot be applied."""
+    """The remedy to name where the layer cannot be applied."""
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
-        """The canonical layers that do the same to `d`.
+        """The canonical layers that compute the same on `d`.
 
         Raises:
-            SpecError: not possible on this descriptor.
+            SpecError: the layer is not possible on this descriptor.
         """
         return (self,)
 
     def after(self, d: Descriptor) -> Descriptor:
-        """What a resolved layer makes of `d`."""
+        """The descriptor that a resolved layer turns `d` into."""
         return d
 
     @abstractmethod
@@ -69,16 +69,16 @@ class Layer(Node, family=True):
         """The module of a resolved layer, for one tensor (N, maps, ., .)."""
 
     def misfit(self, region: Region) -> tuple[tuple[str | int, ...], Layer] | None:
-        """The layer that cannot be applied to this region, and where inside this one it is."""
+        """The layer in here that cannot be applied to this region, after the path that leads to it; None if all can."""
         return None if region in self.regions else ((), self)
 
     def sketch(self, region: Region) -> Sketch:
-        """What it looks like on a descriptor of this region."""
+        """The sketch of the layer on a descriptor of this region."""
         shares = self.shares() if region == "directional" else None
         return Box(self.label() + (f" ({shares})" if shares else ""), "layer")
 
     def any_channels(self, region: Region) -> bool:
-        """Whether its weights, and what it leaves, are the same at every channel count."""
+        """Whether the layer's weights, and the descriptor it leaves, are the same at every channel count."""
         return region == "channel"
 
     def shares(self) -> str | None:
@@ -95,7 +95,7 @@ Layers = Annotated[tuple[Layer, ...], Field(max_length=256)]
 
 
 def check_regions(field: str, layers: tuple[Layer, ...], region: Region) -> None:
-    """For validators: each layer can be applied to what it is given."""
+    """Check, for a validator, that each layer can be applied to a descriptor of this region."""
     for i, layer in enumerate(layers):
         if found := layer.misfit(region):
             at, culprit = found
@@ -108,15 +108,15 @@ def check_regions(field: str, layers: tuple[Layer, ...], region: Region) -> None
 
 
 def sketch_layers(layers: tuple[Layer, ...], region: Region) -> Row:
-    """Layers one after the other."""
+    """The sketch of layers one after the other."""
     return Row(tuple(layer.sketch(region) for layer in layers))
 
 
 def resolve_layers(field: str, layers: tuple[Layer, ...], d: Descriptor) -> tuple[tuple[Layer, ...], Descriptor]:
-    """Each layer in canonical form, and what they leave.
+    """The layers in canonical form, and the descriptor that they leave.
 
     Raises:
-        SpecError: one is not possible on what it is given.
+        SpecError: a layer is not possible on the descriptor it is given, or leaves too many channels.
     """
     resolved: list[Layer] = []
     for i, layer in enumerate(layers):
@@ -131,17 +131,17 @@ def resolve_layers(field: str, layers: tuple[Layer, ...], d: Descriptor) -> tupl
 
 
 def after_layers(layers: tuple[Layer, ...], d: Descriptor) -> Descriptor:
-    """What resolved layers leave."""
+    """The descriptor that resolved layers leave."""
     for layer in layers:
         d = layer.after(d)
     return d
 
 
 def check_all_channels(d: Descriptor, what: str, *at: str | int) -> None:
-    """That `what`, which leaves `d`, leaves as many channels as the map has.
+    """Check that `d` has as many channels as the map; `what` says in the error what leaves it.
 
     Raises:
-        SpecError: it leaves another number.
+        SpecError: it has another number of channels.
     """
     if d.maps != d.channels:
         raise SpecError(
@@ -153,12 +153,12 @@ def check_all_channels(d: Descriptor, what: str, *at: str | int) -> None:
 
 
 def label_layers(layers: tuple[Layer, ...]) -> str:
-    """The labels of layers one after the other; of none, `as is`."""
+    """The labels of layers one after the other; `as is` if there are none."""
     return " > ".join(layer.label() for layer in layers) or "as is"
 
 
 def build_layers(layers: tuple[Layer, ...], d: Descriptor) -> tuple[nn.Sequential, Descriptor]:
-    """The modules of resolved layers, and what they leave."""
+    """The modules of resolved layers, and the descriptor that they leave."""
     from torch import nn
 
     modules = []

@@ -34,13 +34,13 @@ class Node(Member):
     registry: ClassVar[Registry] = _REGISTRY
 
     searched: ClassVar[bool] = True
-    """Whether `{"$any": ...}` offers it."""
+    """Whether `{"$any": ...}` offers the primitive."""
 
     kind: str
 
     @model_serializer(mode="wrap")
     def _shortest(self, handler: SerializerFunctionWrapHandler) -> Any:
-        """As a user would write it: without the fields that keep their default."""
+        """Serialise a node as a user would write it, without the fields that keep their default."""
         fields = type(self).model_fields
         written = {
             name: value
@@ -50,12 +50,12 @@ class Node(Member):
         return written["kind"] if self.shorthand and len(written) == 1 else written
 
     def label(self) -> str:
-        """A few characters for tables and plots."""
+        """The node in a few characters, for tables and plots."""
         return self.kind
 
     @classmethod
     def any_of(cls) -> Any:
-        """What `{"$any": ...}` stands for here: the kind, and a hole for each field with a grid."""
+        """The data that `{"$any": ...}` stands for: the kind, and a hole for each field with a grid."""
         grids = {field: grid_of(cls, field) for field in cls.model_fields}
         return {
             "kind": cls.model_fields["kind"].default,
@@ -63,12 +63,12 @@ class Node(Member):
         }
 
     def canonical(self) -> Self:
-        """A resolved node with what commutes in one order: what the identity is taken of, never what is built."""
+        """A resolved node whose parts stand in one order where theirs does not matter; hashed, but never built."""
         changes = {name: _canonical(getattr(self, name)) for name in type(self).model_fields if name != "kind"}
         return self.with_(**{name: value for name, value in changes.items() if value is not getattr(self, name)})
 
     def with_(self, **changes: Any) -> Self:
-        """A copy with some fields changed; the values are trusted."""
+        """A copy with some fields changed; the values are not validated again."""
         return self.model_copy(update=changes) if changes else self
 
 
@@ -80,7 +80,7 @@ def _canonical(value: Any) -> Any:
 
 
 def in_order(nodes: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Nodes, or tuples of them, whose order does not matter, in the one order that a canonical form has."""
+    """Sort nodes, or tuples of them, whose order does not matter into the one order of the canonical form."""
     return tuple(sorted(nodes, key=lambda node: to_json(node)))
 
 

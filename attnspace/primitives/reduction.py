@@ -73,10 +73,10 @@ class Reduction(Strict):
         return written["ratio"] if set(written) == {"ratio"} else written
 
     def at(self, channels: int) -> int:
-        """The hidden width.
+        """The hidden width at C channels.
 
         Raises:
-            SpecError: no hidden unit is left.
+            SpecError: no hidden unit is left, or the width is beyond MAX_WIDTH.
         """
         if self.width is not None:
             return self.width
@@ -110,7 +110,7 @@ class Reduction(Strict):
         return self.width
 
     def label(self) -> str:
-        """`/16`, `/32>=8` with a minimum, `/16~_8` rounded to a multiple of 8, `=8` for an absolute width."""
+        """The rule in short: `/16`, `/32>=8` (a minimum), `/16~_8` (rounded to a multiple of 8), `=8` (a width)."""
         if self.ratio is None:
             return f"={self.width}"
         rounded = {"floor": "", "round": "~", "divisible": "~~"}[self.rounding]

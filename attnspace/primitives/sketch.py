@@ -13,7 +13,7 @@ Colour = Literal["squeeze", "layer", "gate", "other"]
 
 @dataclass(frozen=True)
 class Box:
-    """One step, named."""
+    """One step, as a box with its text."""
 
     text: str
     colour: Colour = "other"
@@ -21,7 +21,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Row:
-    """Steps from left to right; none of them is the bare line."""
+    """Steps from left to right; a row without steps is the bare line."""
 
     items: tuple[Sketch, ...] = ()
 
@@ -31,8 +31,8 @@ class Fork:
     """Lanes that start at one point and meet in a circle with a symbol.
 
     Attributes:
-        lanes: the first one on top.
-        join: the symbol.
+        lanes: what stands on each lane, the first one on top.
+        join: the symbol in the circle.
         straight: whether the first lane goes straight on, as the map does past its gate.
     """
 
@@ -43,7 +43,7 @@ class Fork:
 
 @dataclass(frozen=True)
 class Frame:
-    """A part under a title."""
+    """A part in a frame with a title."""
 
     title: str
     inner: Sketch

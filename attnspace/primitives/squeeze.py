@@ -46,10 +46,10 @@ class Squeeze(Node, family=True):
 
     @abstractmethod
     def resolve(self, channels: int, *, keep_order: bool) -> Squeeze:
-        """The canonical form; `keep_order` if a later layer notices in which order statistics arrive.
+        """The canonical form at C channels; `keep_order` if a later layer notices in which order statistics arrive.
 
         Raises:
-            SpecError: not possible at this channel count.
+            SpecError: the squeeze is not possible at this channel count.
         """
 
     @abstractmethod
@@ -57,7 +57,7 @@ class Squeeze(Node, family=True):
         """A module from (N,C,H,W) to a tuple of descriptors, one for each run through the excitation."""
 
     def sketch(self) -> Sketch:
-        """What it looks like."""
+        """The sketch of the squeeze."""
         return Box(self.label(), "squeeze")
 
     @property
@@ -67,7 +67,7 @@ class Squeeze(Node, family=True):
 
     @property
     def any_channels(self) -> bool:
-        """Whether what it computes is the same at every channel count."""
+        """Whether the squeeze computes the same at every channel count."""
         return True
 
 

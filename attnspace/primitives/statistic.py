@@ -20,16 +20,16 @@ class Statistic(Node, family=True):
     shorthand = True
 
     regions: ClassVar[frozenset[Region]] = frozenset({"global", "channel", "directional"})
-    """The squeezes that can pool it."""
+    """The regions over which the statistic can be pooled."""
 
     any_channels: ClassVar[bool] = True
-    """Whether it is the same at every channel count: neither weights nor a rule depend on C."""
+    """Whether the statistic is the same at every channel count: neither weights nor a rule depend on C."""
 
     def resolve(self, channels: int) -> Statistic:
         """The canonical form at `channels` channels.
 
         Raises:
-            SpecError: not possible at this channel count.
+            SpecError: the statistic is not possible at this channel count.
         """
         return self
 

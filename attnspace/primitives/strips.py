@@ -15,7 +15,10 @@ __all__ = ["build_strips"]
 
 
 def build_strips(layers: tuple[Layer, ...], d: Descriptor) -> tuple[nn.Sequential, Descriptor]:
-    """Neighbouring layers that share alike become one step, so that strips are concatenated once."""
+    """The modules of layers on two strips, and the descriptor that they leave.
+
+    Neighbouring layers that share their weights alike become one step, so that the strips are concatenated once.
+    """
     from torch import nn
 
     from attnspace.modules.strips import Joint, Separate, Shared

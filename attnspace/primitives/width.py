@@ -14,7 +14,7 @@ __all__ = ["Filters", "Width", "check_groups", "width_at", "width_label"]
 
 
 def _absolute(value: Any) -> Any:
-    """A bare number is a count here, and a ratio under `reduction`."""
+    """Read a bare number as a count of channels; elsewhere, under `reduction`, it is a ratio."""
     if isinstance(value, int) and not isinstance(value, bool):
         return {"width": value}
     if not isinstance(value, str | dict | Reduction):
@@ -49,10 +49,10 @@ Filters = Annotated[
 
 
 def check_groups(groups: int, channels: int) -> None:
-    """That so many groups divide the channels.
+    """Check that the groups divide the channels.
 
     Raises:
-        SpecError: they do not.
+        SpecError: the channels do not divide evenly.
     """
     if channels % groups:
         raise SpecError(
@@ -63,16 +63,16 @@ def check_groups(groups: int, channels: int) -> None:
 
 
 def width_at(out: str | Reduction, channels: int) -> int:
-    """The number of channels, at C of them.
+    """The number of channels that a layer leaves, where the map has C.
 
     Raises:
-        SpecError: the rule leaves none.
+        SpecError: the rule leaves no channel.
     """
     return channels if isinstance(out, str) else out.at(channels)
 
 
 def width_label(out: str | Reduction) -> str:
-    """`C`, `8`, `C/16`."""
+    """The width in short: `C`, `8` or `C/16`."""
     if isinstance(out, str):
         return out
     return str(out.width) if out.width is not None else f"C{out.label()}"

@@ -32,12 +32,12 @@ class Summary:
     """The run in a few facts.
 
     Attributes:
-        begun: designs of which training began.
-        trials, baselines: those that were trained to the end.
-        failed: evaluations that failed.
+        begun: how many designs began to train.
+        trials, baselines: how many trials and baselines were trained to the end.
+        failed: how many evaluations failed.
         best, best_baseline: rows of the leaderboard, None while there is none.
-        gain: of the best trial over the best baseline, positive when better.
-        above: trials that are better than the best baseline.
+        gain: the gain of the best trial over the best baseline, positive when better.
+        above: how many trials are better than the best baseline.
     """
 
     begun: int
@@ -50,7 +50,7 @@ class Summary:
     above: int
 
     def sentence(self, metric: str) -> str:
-        """What may be said of the result, and what may not."""
+        """The result in words, with what may not be concluded from it."""
         if self.best is None:
             return "No trial has finished yet."
         if self.best_baseline is None or self.gain is None:
@@ -65,7 +65,7 @@ class Summary:
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
-    """Finished evaluations, the best first: `rank`, and `gain` against the best baseline, positive when better."""
+    """Finished evaluations, the best first, with `rank`, and `gain` over the best baseline, positive when better."""
     ranked = results.ranked().copy()
     ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
     sign = 1.0 if results.direction == "maximize" else -1.0
@@ -93,13 +93,13 @@ def summary(results: Results) -> Summary:
 
 
 def burden(results: Results) -> DesignCost:
-    """The cost that quality is shown against: the study's first one, or parameters."""
+    """The cost that quality is plotted against: the first one that is an objective of the study, else parameters."""
     costs = declared()
     return next((costs[metric] for metric in results.goals if metric in costs), costs["params"])
 
 
 def shown_costs(results: Results) -> list[DesignCost]:
-    """The costs that the study speaks of, as objectives or limits."""
+    """The costs that the study names, as objectives or limits."""
     limits = results.study["objective"].get("subject_to") or {}
     return [
         cost
@@ -111,8 +111,8 @@ def shown_costs(results: Results) -> list[DesignCost]:
 def front(results: Results) -> pd.DataFrame:
     """Cost and metric of each finished evaluation; `pareto` marks those that none beats in both.
 
-    `size` is what was added to the plain backbone, at least 1 so that a logarithm can be taken of it; the whole cost
-    where the plain backbone is missing, and of latencies, which are measured.
+    `size` is the cost added to the plain backbone, at least 1 so that a logarithm can be taken of it. It is the whole
+    cost where the plain backbone is missing, and for costs that are times.
     """
     cost = burden(results)
     board = leaderboard(results).sort_values([cost.name, "rank"], kind="stable")
@@ -128,9 +128,9 @@ def front(results: Results) -> pd.DataFrame:
 
 
 def hypervolume(results: Results) -> pd.DataFrame:
-    """How far the front has come: `epochs` trained so far, and the share of the box between the worst and the best
-    value of each objective, over all designs trained to the end, that is dominated by those known by then.
+    """How far the Pareto front has come: `epochs` trained so far, and the `share` of a box that is dominated by then.
 
+    The box lies between the worst and the best value of each objective over all designs trained to the end.
     Empty with one objective. Source: Zitzler and Thiele, IEEE Transactions on Evolutionary Computation 3(4), 1999.
     """
     searched = results.searched

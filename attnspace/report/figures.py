@@ -183,7 +183,7 @@ def shares_figure(table: pd.DataFrame, top: int = 12) -> go.Figure:
 
 
 def effects_figure(found: Importance, metric: str, top: int = 6) -> go.Figure:
-    """What each option of the holes that matter most does, with 90% intervals."""
+    """The effect of each option of the holes that matter most, with 90% intervals."""
     chosen = [*found.holes["hole"].head(top)][::-1]
     figure = _figure(f"effect on {title(metric)}, to the right is better", "")
     rows = 0
@@ -229,7 +229,7 @@ def _short(name: str, limit: int = 34) -> str:
 
 
 def _zoomed(table: pd.DataFrame) -> list[float] | None:
-    """The range of the later half of the epochs: the first ones would flatten everything that matters."""
+    """The range of values in the later half of the epochs: the first ones would flatten everything that matters."""
     late = table.loc[table["epoch"] > table["epoch"].max() / 2, "value"]
     if late.empty:
         return None

@@ -37,14 +37,14 @@ from attnspace.report.figures import (
 __all__ = ["render", "write_report"]
 
 SHOWN = 25
-"""Rows of the leaderboard besides the baselines."""
+"""How many rows the leaderboard shows besides the baselines."""
 
 
 def write_report(results: Results) -> Path:
     """Write `report.html` into the run directory.
 
     Raises:
-        RunFailed: it cannot be written.
+        RunFailed: the file cannot be written.
     """
     path = results.path / "report.html"
     write_text(path, render(results))
@@ -94,7 +94,7 @@ def render(results: Results) -> str:
 
 
 def _listed_costs(results: Results, shown: pd.DataFrame) -> list[DesignCost]:
-    """The costs that the leaderboard has a column for besides parameters: the usual ones, and those in question."""
+    """The costs besides parameters that have a column in the leaderboard: the usual ones, and those the study names."""
     asked = shown_costs(results)
     return [
         cost
@@ -130,7 +130,7 @@ def _confirmed_row(row: pd.Series[Any]) -> dict[str, Any]:
 
 
 def _sizes(row: pd.Series[Any]) -> dict[str, str]:
-    """Parameters, and those added to the plain backbone."""
+    """Parameters, and those added to the plain backbone, as text."""
     added = row["params_added"]
     return {"params": f"{int(row['params']):,}", "added": "" if pd.isna(added) else f"{int(added):+,}"}
 

@@ -14,7 +14,7 @@ def report_run(run: str | Path) -> Results:
     """Write `report.html`, `trials.parquet` and `winner.json` from what a run has recorded.
 
     Raises:
-        RunError: it is no run, or is damaged.
+        RunError: the directory is no run, or is damaged.
         RunFailed: the files cannot be written.
     """
     results = load(run)

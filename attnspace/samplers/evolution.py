@@ -19,15 +19,15 @@ __all__ = ["Evolution"]
 
 
 class Evolution(TreeSampler):
-    """The best of a few that are drawn from the most recent trials is changed at one hole, seldom at more.
+    """Draws a few of the most recent trials and changes the best of them at one hole or, ever less often, at more.
 
     With several objectives, the one that the fewest others dominate is the best.
 
     Args:
-        seed: of everything drawn.
-        startup: trials that are drawn at random first.
-        population: the most recent trials, from which the tournament is drawn.
-        tournament: how many are compared.
+        seed: the seed of everything that is drawn.
+        startup: how many trials are drawn at random first.
+        population: how many of the most recent trials may be drawn for the tournament.
+        tournament: how many trials are drawn and compared.
     """
 
     def __init__(self, seed: int | None = None, startup: int = 10, population: int = 50, tournament: int = 10) -> None:

@@ -22,13 +22,13 @@ LARGEST = 1_000_000
 
 @sampler("exhaustive", keeps_order=True)
 class Exhaustive(BaseSampler):
-    """The n-th question is answered with the n-th filling of the space, in an order that the seed draws.
+    """Answers the n-th trial with the n-th filling of the space, in an order that the seed draws.
 
     Any beginning of it is a uniform sample without replacement. After the last filling it begins again.
 
     Args:
-        space: what is gone through.
-        seed: of the order.
+        space: the space that is gone through.
+        seed: the seed of the order.
 
     Raises:
         SpaceError: the space has more than a million fillings.

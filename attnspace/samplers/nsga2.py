@@ -27,8 +27,8 @@ class NSGA2(TreeSampler):
     """Two parents win tournaments among the best trials; the child inherits from both, and a hole or two are changed.
 
     Args:
-        seed: of everything drawn.
-        startup: trials that are drawn at random first.
+        seed: the seed of everything that is drawn.
+        startup: how many trials are drawn at random first.
         population: how many of the best trials may be parents.
         crossover: probability of a second parent.
     """
@@ -51,12 +51,12 @@ class NSGA2(TreeSampler):
         return self.mutate(one, answers)
 
     def _winner(self, order: Sequence[int], finished: Sequence[FrozenTrial]) -> FrozenTrial:
-        """The better of two."""
+        """The better of two trials that are drawn at random from the best ones."""
         return finished[order[min(self.rng.randrange(len(order)), self.rng.randrange(len(order)))]]
 
 
 def ranked(values: Sequence[Sequence[float]], signs: Sequence[float], count: int) -> list[int]:
-    """The indices of the best `count`, the best first: by front, and in a front the lonelier first."""
+    """The indices of the best `count` trials, the best first: by front, and in a front the least crowded first."""
     points = np.asarray(values, dtype=float) * np.asarray(signs)
     order: list[int] = []
     for front in fronts(points):
@@ -81,7 +81,7 @@ def fronts(points: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _front(points: np.ndarray) -> np.ndarray:
-    """Which points none dominates: one of them after the other takes out those that it dominates."""
+    """Which points no other dominates; each of them in turn takes out those that it dominates."""
     kept = np.arange(len(points))
     # Large sums first: such points dominate many, and none after them dominates them.
     kept = kept[np.argsort(-points.sum(1), kind="stable")]
@@ -97,7 +97,7 @@ def _front(points: np.ndarray) -> np.ndarray:
 
 
 def dominance_counts(values: Sequence[Sequence[float]] | np.ndarray, signs: Sequence[float] | np.ndarray) -> np.ndarray:
-    """How many of the others dominate each: are nowhere worse and somewhere better. One objective: are better."""
+    """How many others dominate each trial, being nowhere worse and somewhere better; with one objective, better."""
     points = np.asarray(values, dtype=float) * np.asarray(signs)
     no_worse = (points[None] >= points[:, None]).all(-1)
     better = (points[None] > points[:, None]).any(-1)
@@ -105,8 +105,9 @@ def dominance_counts(values: Sequence[Sequence[float]] | np.ndarray, signs: Sequ
 
 
 def crowding(points: np.ndarray) -> np.ndarray:
-    """Distance to the neighbours on either side, summed over the objectives, each scaled to its range; infinite at
-    the ends.
+    """Crowding distance: the gap between the neighbours on either side, summed over the objectives.
+
+    Each objective is scaled to its range; the distance is infinite at the ends.
     """
     distances = np.zeros(len(points))
     if not len(points):

@@ -1,4 +1,4 @@
-"""What a sampler is called, and how it is made."""
+"""The registry of samplers: their names, and how each is made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attnspace.space.space import Space
 __all__ = ["Factory", "SamplerName", "keeps_order", "make", "names", "sampler"]
 
 Factory = Callable[[Space, int], BaseSampler]
-"""A space and a seed into a sampler."""
+"""A function that makes a sampler for a space, with a seed."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class _Registered:
 _SAMPLERS: dict[str, _Registered] = {}
 
 _FIRST = ("tpe", "evolution", "nsga2", "random", "exhaustive")
-"""In this order messages and schemas have them; what else is registered comes after these."""
+"""The samplers that messages and schemas list first, in this order; others come after them."""
 
 
 def sampler(name: str, *, keeps_order: bool = False) -> Callable[[Factory], Factory]:
-    """Decorates a factory, or a class whose arguments are a space and a seed: a study may name it.
+    """Register a factory, or a class whose arguments are a space and a seed, so that studies may name it. A decorator.
 
     Args:
-        name: what `search.sampler` calls it.
-        keeps_order: whether it goes through the space in an order of its own, so that one object answers all questions
-            of a search; the others are made anew for each question, with a seed of its own.
+        name: its name in `search.sampler`.
+        keeps_order: whether it goes through the space in an order of its own, so that one object serves a whole
+            search; other samplers are made anew for each trial, with a seed of its own.
     """
 
     def register(factory: Factory) -> Factory:
@@ -48,7 +48,7 @@ def sampler(name: str, *, keeps_order: bool = False) -> Callable[[Factory], Fact
 
 
 def names() -> list[str]:
-    """The samplers that a study may name."""
+    """The names of the samplers that a study may use."""
     return list(dict.fromkeys((*(name for name in _FIRST if name in _SAMPLERS), *_SAMPLERS)))
 
 
@@ -58,10 +58,10 @@ def keeps_order(name: str) -> bool:
 
 
 def make(name: str, space: Space, seed: int) -> BaseSampler:
-    """A sampler by its name.
+    """Make the sampler of this name for a space.
 
     Raises:
-        SpaceError: it cannot sample this space.
+        SpaceError: the sampler cannot sample this space.
     """
     return _SAMPLERS[name].factory(space, seed)
 

@@ -15,7 +15,7 @@ __all__ = ["tpe"]
 
 @sampler("tpe")
 def tpe(space: Space, seed: int) -> TPESampler:
-    """Optuna's estimator, as it is set up here."""
+    """Optuna's TPE sampler, multivariate and by groups, after ten random trials."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return TPESampler(

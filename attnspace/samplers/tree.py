@@ -26,8 +26,8 @@ class TreeSampler(BaseSampler):
     """Answers each hole from a plan made of earlier trials.
 
     Args:
-        seed: of everything drawn.
-        startup: trials that are drawn at random first.
+        seed: the seed of everything that is drawn.
+        startup: how many trials are drawn at random first.
     """
 
     def __init__(self, seed: int | None = None, startup: int = 10) -> None:
@@ -37,7 +37,7 @@ class TreeSampler(BaseSampler):
 
     @abc.abstractmethod
     def plan(self, finished: Sequence[FrozenTrial], signs: Sequence[float]) -> Mapping[str, Any]:
-        """The answers to inherit, by name of hole. `signs` times the values are to be large."""
+        """The answers that a new trial inherits, by name of hole. `signs` times the values are to be large."""
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {}
@@ -61,10 +61,9 @@ class TreeSampler(BaseSampler):
         return fresh(param_distribution, self.rng)
 
     def mutate(self, parent: FrozenTrial, answers: Mapping[str, Any]) -> dict[str, Any]:
-        """`answers` with one hole of the parent's answered differently, and one more with probability 1/2, and so on.
+        """Answer one hole of the parent differently, one more with probability 1/2, and so on; return all answers.
 
-        Another option of an outer hole is a subtree exchanged for another; another count of a repeated part adds or
-        drops one.
+        Another option of an outer hole exchanges a whole subtree; another count of a repeated part adds or drops parts.
         """
         changed = dict(answers)
         open_ = [name for name, distribution in parent.distributions.items() if not distribution.single()]
@@ -77,7 +76,7 @@ class TreeSampler(BaseSampler):
 
 
 def fresh(distribution: BaseDistribution, rng: random.Random) -> Any:
-    """A value drawn evenly; on a logarithmic scale where the distribution says so."""
+    """A random value: options are equally likely, numbers uniform, on a logarithmic scale where there is one."""
     match distribution:
         case CategoricalDistribution():
             return distribution.choices[rng.randrange(len(distribution.choices))]
@@ -89,7 +88,10 @@ def fresh(distribution: BaseDistribution, rng: random.Random) -> Any:
 
 
 def differently(distribution: BaseDistribution, value: Any, rng: random.Random) -> Any:
-    """Another value. Of numbers, half of the time a near one: one up or down, or within a tenth of the range."""
+    """Another value. For a number, half of the time a near one.
+
+    A whole number goes one up or down; another number takes a normal step, whose deviation is a tenth of the range.
+    """
     match distribution:
         case CategoricalDistribution():
             others = [option for option in distribution.choices if not same(option, value)]

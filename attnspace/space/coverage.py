@@ -1,4 +1,4 @@
-"""Coverage: whether every option of every hole is good for something."""
+"""Coverage: whether every option of every hole is part of a design that is accepted."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from attnspace.space.template import Fixed, Hole, Interval, Parameter, Record, T
 __all__ = ["EXHAUSTED", "TRIES", "check_options"]
 
 EXHAUSTED = 500
-"""Up to so many fillings, all of them are tried."""
+"""The largest number of fillings that are all tried."""
 
 TRIES = 200
 """How many random fillings are tried for each option of a larger space."""
 
 
 def check_options(template: Template, use: Callable[[Filling], object]) -> None:
-    """Try that each option of each hole is part of some filling that `use` accepts; see `Space.check`.
+    """Check that each option of each hole is part of some filling that `use` accepts; see `Space.check`.
 
     Raises:
-        AttnspaceError: the first refusal of an option of which no filling that was tried is accepted.
+        AttnspaceError: an option has no accepted filling among those tried; it is the first refusal.
     """
     small = size(template) <= EXHAUSTED
     tried = [(filling, _refusal(use, filling)) for filling in enumerated(template)] if small else []
@@ -57,7 +57,7 @@ def _refusal(use: Callable[[Filling], object], filling: Filling) -> AttnspaceErr
 
 
 def _taking(template: Template, hole: Parameter, label: Any, rng: random.Random) -> Iterator[Filling]:
-    """Random fillings that give one hole one answer."""
+    """Random fillings in which one hole has the given answer."""
     way = _Way(hole.name)(template)
     assert way is not None, f"{hole.name} is no hole of this template"
     choices = {**way, hole.name: label}
@@ -66,7 +66,7 @@ def _taking(template: Template, hole: Parameter, label: Any, rng: random.Random)
 
 
 class _Way(Traversal[dict[str, Any] | None]):
-    """The options to take, by name of hole, so that the hole of a certain name is asked; None if it lies elsewhere."""
+    """Finds the options of outer holes that lead to the hole of a certain name; None if it lies elsewhere."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Answer = Callable[[Parameter], Any]
-"""A parameter -> the label of an option, or a number of an interval."""
+"""A function that answers a parameter, with the label of an option or a number of an interval."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Filling:
 
 
 def filled(template: Template, answer: Answer) -> Filling:
-    """The filling of these answers; inner holes are asked for where the outer ones lead there."""
+    """Fill a template with these answers; inner holes are asked for only where the outer ones lead there."""
     filler = _Filler(answer)
     return Filling(filler(template), filler.choices)
 
 
 class _Filler(Traversal[Any]):
-    """Puts an answer into every hole on its way, and notes it."""
+    """Puts an answer into every hole that it comes to, and notes the answer."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -83,7 +83,7 @@ class _Filler(Traversal[Any]):
 
 
 def answered(template: Template, choices: Mapping[str, Any]) -> Filling | None:
-    """The filling of these choices, by name; None if one that is asked for is missing or is no option."""
+    """Fill a template with these choices, by name; None if one that is asked for is missing or is no option."""
     try:
         return filled(template, lambda hole: valid_answer(hole, choices))
     except LookupError:
@@ -91,10 +91,10 @@ def answered(template: Template, choices: Mapping[str, Any]) -> Filling | None:
 
 
 def valid_answer(hole: Parameter, choices: Mapping[str, Any]) -> Any:
-    """The answer of this name.
+    """The choice for a hole, by its name, if it is a valid answer.
 
     Raises:
-        LookupError: there is none, or it is no answer to this hole.
+        LookupError: there is no choice for the hole, or it is no answer to it.
     """
     answer = choices[hole.name]
     if isinstance(hole, Interval):
@@ -107,12 +107,12 @@ def valid_answer(hole: Parameter, choices: Mapping[str, Any]) -> Any:
 
 
 def near(template: Template, choices: Mapping[str, Any], rng: random.Random) -> Filling:
-    """The filling of these choices; holes that they do not answer are answered at random."""
+    """Fill a template with these choices; holes that they do not answer are answered at random."""
     return filled(template, lambda hole: choices[hole.name] if hole.name in choices else drawn(hole, rng))
 
 
 def drawn(hole: Parameter, rng: random.Random) -> Any:
-    """A random answer: every option as likely, numbers evenly on their scale."""
+    """A random answer to a hole: options are equally likely, numbers uniform on their scale."""
     return hole.at(rng.random()) if isinstance(hole, Interval) else hole.labels[rng.randrange(len(hole.labels))]
 
 
@@ -122,7 +122,7 @@ def settled(template: Template, choices: Mapping[str, Any]) -> Template:
 
 
 class _Settler(Transformer):
-    """Puts the option that was chosen in the place of the hole."""
+    """Replaces each hole that has a choice by the chosen option."""
 
     def __init__(self, choices: Mapping[str, Any]) -> None:
         self.choices = choices
@@ -167,20 +167,20 @@ def filling_at(template: Template, index: int, number: Answer = _not_countable) 
 
     Raises:
         SpaceError: there is an interval, and nothing answers it.
-        IndexError: no such filling.
+        IndexError: there is no such filling.
     """
     filler = _FillerByIndex(number, index)
     return Filling(filler(template), filler.choices)
 
 
 class _FillerByIndex(_Filler):
-    """Takes the options that an index stands for, and asks for the numbers of intervals alone.
+    """Takes the options that an index stands for; only the numbers of intervals are asked for.
 
     The fillings of a hole are those of its first option, then those of the next. Those of a record are counted like
     numbers with one digit for each part, of which the first part's runs fastest.
 
     Attributes:
-        index: that of the node which is handled next, among the fillings of this node.
+        index: the index of the filling to take of the node handled next, among the fillings of that node.
     """
 
     def __init__(self, number: Answer, index: int) -> None:

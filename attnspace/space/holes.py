@@ -35,7 +35,7 @@ MAX_OPTIONS, MAX_REPEATS = 1_024, 16
 
 
 def compile_template(data: Any, at: tuple[PathPart, ...] = (), name: tuple[PathPart, ...] = ()) -> Template:
-    """The template of JSON data; `at` is the place in the document, `name` that of the parameter.
+    """Compile JSON data to a template; `at` is the path in the document, `name` the path that names its parameters.
 
     Raises:
         SpaceError: a hole is faulty.
@@ -56,13 +56,13 @@ def compile_template(data: Any, at: tuple[PathPart, ...] = (), name: tuple[PathP
 
 
 def _closed(record: Record) -> Template:
-    """The same; as fixed data if all its parts are, also those where a hole was written: `{"$published": ...}`."""
+    """The record, or fixed data if all its parts are fixed, as a hole such as `{"$published": ...}` may be too."""
     values = [part.value for part in record.parts if isinstance(part, Fixed)]
     return Fixed(record.assembled(values)) if len(values) == len(record.parts) else record
 
 
 _BESIDE = {"$float": ("log",)}
-"""Keys that may stand beside a hole's own."""
+"""The keys that may stand beside a hole's own key."""
 
 
 def _compile_hole(

@@ -21,7 +21,7 @@ Choices = Mapping[str, Any]
 def matches(template: Template, data: Any, models: Sequence[type[BaseModel]] = ()) -> Iterator[Choices]:
     """Every way to answer the holes of `template` so that it becomes `data`.
 
-    A field that one of them leaves out is taken for its default; `"avg"` is `{"kind": "avg"}`, and a bare number a
+    A field that either of them leaves out has its default; `"avg"` stands for `{"kind": "avg"}`, a bare number for a
     ratio.
     """
     return _Matcher(data, models)(template)
@@ -64,11 +64,11 @@ class _Matcher(Traversal[Iterator[Choices]]):
             yield {node.name: float(self.data)}
 
     def _first(self, part: Template, data: Any) -> Choices | None:
-        """One way for an inner node. Parts have no parameter in common, so that one way for each is enough."""
+        """One way to answer the holes of a part. Parts have no hole in common, so that one way for each is enough."""
         return next(matches(part, data, self.models), None)
 
     def _items(self, node: Record, data: tuple[Any, ...], first: int) -> Iterator[Choices]:
-        """Ways for the parts from `first` on; a part that is spliced takes any number of items."""
+        """Ways to answer the parts of a list from `first` on; a part that is spliced takes any number of items."""
         if first == len(node.parts):
             if not data:
                 yield {}
@@ -86,7 +86,7 @@ class _Matcher(Traversal[Iterator[Choices]]):
                         return
 
     def _fields(self, parts: Mapping[Any, Template], data: Any) -> Iterator[Choices]:
-        """Ways for the parts of a mapping, whose keys may be left out on either side."""
+        """Ways to answer the parts of a mapping, whose keys may be left out on either side."""
         if not isinstance(data, Mapping):
             return
         if parts.keys() == data.keys():
@@ -103,7 +103,7 @@ class _Matcher(Traversal[Iterator[Choices]]):
                 return
 
     def _all(self, pairs: Sequence[tuple[Template, Any]]) -> Iterator[Choices]:
-        """One way for all of these pairs of a part and its data."""
+        """One way to answer all of these parts, each paired with its data; nothing if there is none."""
         whole: dict[str, Any] = {}
         for part, data in sorted(pairs, key=lambda pair: not isinstance(pair[0], Fixed)):  # what fails fast first
             found = self._first(part, data)
@@ -114,13 +114,13 @@ class _Matcher(Traversal[Iterator[Choices]]):
 
 
 _MISSING: Any = object()
-"""Equal to nothing: what stands for a required field that is left out."""
+"""Stands for a required field that is left out; it is equal to no data."""
 
 
 def _defaults(
     keys: set[Any], data: Mapping[Any, Any], models: Sequence[type[BaseModel]]
 ) -> Iterator[Mapping[Any, Any]]:
-    """For each model that may be meant: the default of each of these fields that one side leaves out."""
+    """The defaults of these fields, for each model that may be meant."""
     if "kind" in keys:
         kind = data.get("kind")
         candidates: list[type[BaseModel]] = [
@@ -137,7 +137,7 @@ def _defaults(
 
 
 def _opened(value: Any) -> Record | None:
-    """A fixed mapping or list, its parts apart."""
+    """A fixed mapping or list as a record of fixed parts; None for any other value."""
     if isinstance(value, Mapping):
         return Record(tuple(value), tuple(map(Fixed, value.values())), is_list=False)
     if isinstance(value, list | tuple):
@@ -146,14 +146,14 @@ def _opened(value: Any) -> Record | None:
 
 
 def _written_out(data: Any) -> Any:
-    """Short forms as mappings."""
+    """Write a short form out as a mapping: `"avg"` as `{"kind": "avg"}`, 16 as `{"ratio": 16}`."""
     if isinstance(data, str):
         return {"kind": data}
     return {"ratio": data} if type(data) in (int, float) else data
 
 
 def _plain(value: Any) -> Any:
-    """Mappings that have a short form, as that."""
+    """Shorten a mapping that has a short form: `{"kind": "avg"}` to `"avg"`."""
     if isinstance(value, Mapping) and len(value) == 1:
         ((key, only),) = value.items()
         return only if key in ("kind", "ratio") else value

@@ -30,7 +30,7 @@ __all__ = ["Filling", "Space", "load_space"]
 
 
 class Space:
-    """JSON data with holes, compiled.
+    """A space of designs: JSON data with holes, compiled.
 
     Args:
         data: the JSON data.
@@ -59,7 +59,7 @@ class Space:
         return parameters(self.template)
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Hole name -> its distribution, as Optuna has it."""
+        """The Optuna distribution of each hole, by name."""
         return {hole.name: _distribution(hole) for hole in self.holes()}
 
     def suggest(self, trial: BaseTrial) -> Filling:
@@ -77,15 +77,15 @@ class Space:
         return self.filled(ask)
 
     def filled(self, answer: Answer) -> Filling:
-        """The filling of these answers: the label of an option for a hole, a number for an interval."""
+        """Fill the holes with these answers: the label of an option for a hole, a number for an interval."""
         return fillings.filled(self.template, answer)
 
     def answered(self, choices: Mapping[str, Any]) -> Filling | None:
-        """The filling of these choices, by name; None if one that is asked for is missing or is no option."""
+        """Fill the holes with these choices, by name; None if one that is asked for is missing or is no option."""
         return fillings.answered(self.template, choices)
 
     def sample(self, rng: random.Random) -> Filling:
-        """A filling drawn uniformly from all fillings, not path by path; intervals evenly on their scale."""
+        """Draw a filling uniformly from all fillings, not hole by hole; numbers of intervals uniform on their scale."""
         return fillings.filling_at(
             self.template, rng.randrange(self.template.count), lambda interval: fillings.drawn(interval, rng)
         )
@@ -95,7 +95,7 @@ class Space:
 
         Raises:
             SpaceError: the space is not countable.
-            IndexError: no such filling.
+            IndexError: there is no such filling.
         """
         return fillings.filling_at(self.template, index)
 
@@ -108,28 +108,27 @@ class Space:
         return fillings.enumerated(self.template)
 
     def find(self, data: Any) -> Filling | None:
-        """The filling that is this JSON data, fields that keep their default written or left out; None if none is."""
+        """Find the filling that is this JSON data, with default fields written or left out; None if there is none."""
         choices = next(matches(self.template, data, self._models), None)
         return None if choices is None else self.answered(choices)
 
     def contains(self, spec: SpecLike | Any) -> bool:
         """Whether a spec, as a block, JSON data, a file or a published name, is a member.
 
-        It is looked for as it is written: another way of writing one network is no member.
+        The spec is compared as it is written: another way of writing the same network is no member.
 
         Raises:
-            SpecError: a name or file that is none.
+            SpecError: it is a name or file that is no valid spec.
         """
         data = dump_spec(as_block(spec)) if isinstance(spec, Block | str | Path) else spec
         return self.find(data) is not None
 
     def identity(self, spec: SpecLike, channels: int = 64) -> str:
-        """A hash that two members share exactly when they are one block at C channels, as far as the language's
-        synonyms go: see `attnspace.identity`.
+        """A short hash: two members share it when they are one block at C channels; see `attnspace.identity`.
 
         Raises:
-            SpaceError: no member of this space.
-            SpecError: not possible at C channels.
+            SpaceError: the spec is no member of this space.
+            SpecError: the spec is not valid, or not possible at C channels.
         """
         block = as_block(spec)
         data = spec if isinstance(spec, Mapping) else dump_spec(block)
@@ -138,10 +137,10 @@ class Space:
         return identity(block, channels)
 
     def fixed(self, settled: Mapping[str, Any]) -> Space:
-        """The part of the space where some holes, by name, have one answer.
+        """The part of the space in which some holes, by name, have one answer.
 
         Raises:
-            SpaceError: no such hole, or no such option of it.
+            SpaceError: there is no such hole, no such option of it, or another answer excludes the hole.
         """
         known = {hole.name: hole for hole in self.holes()}
         for name, label in settled.items():
@@ -170,7 +169,7 @@ class Space:
     def neighbours(self, filling: Filling, rng: random.Random) -> Iterator[Filling]:
         """Every filling that answers one hole differently, in random order; an interval is answered once more.
 
-        What the change brings up for the first time is answered at random.
+        Holes that are asked only after the change are answered at random.
         """
         changes: list[tuple[str, Any]] = []
         for hole in self.holes():
@@ -186,22 +185,22 @@ class Space:
             yield fillings.near(self.template, {**filling.choices, name: label}, rng)
 
     def check(self, use: Callable[[Filling], object]) -> None:
-        """Try that each option of each hole is part of some filling that `use` accepts; of `$any`, some option. Of an
-        interval, both ends.
+        """Check that each option of each hole is part of some filling that `use` accepts.
 
-        All fillings are tried where there are up to 500 of them, else up to 200 random ones for each option.
+        For a hole made by `$any` one such option is enough; of an interval, both ends are tried. All fillings are tried
+        where there are up to 500 of them, else up to 200 random ones for each option.
 
         Raises:
-            AttnspaceError: the first refusal of an option of which no filling that was tried is accepted.
+            AttnspaceError: an option has no accepted filling among those tried; it is the first refusal.
         """
         check_options(self.template, use)
 
 
 def load_space(path_or_data: str | Path | Mapping[str, Any]) -> Space:
-    """The space of a JSON or YAML file, or of data.
+    """Load the space of a JSON or YAML file, or of data.
 
     Raises:
-        SpaceError: with the path of the faulty hole.
+        SpaceError: a hole is faulty; the error names its path.
     """
     if isinstance(path_or_data, Mapping):
         return Space(path_or_data)
@@ -213,14 +212,14 @@ def load_space(path_or_data: str | Path | Mapping[str, Any]) -> Space:
 
 
 def _distribution(hole: Parameter) -> BaseDistribution:
-    """A hole as Optuna has it."""
+    """The Optuna distribution of a hole."""
     if isinstance(hole, Interval):
         return FloatDistribution(hole.low, hole.high, log=hole.log)
     return IntDistribution(*hole.integers) if hole.integers else CategoricalDistribution(hole.labels)
 
 
 def _allowed(hole: Parameter) -> str:
-    """The answers to a hole, in words."""
+    """The answers that a hole allows, in words."""
     if isinstance(hole, Interval):
         return f"{hole.low:g} to {hole.high:g}"
     return f"{hole.integers[0]} to {hole.integers[1]}" if hole.integers else some_of(hole.labels)

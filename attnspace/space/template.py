@@ -47,7 +47,7 @@ class Record:
     """A mapping or a list with holes inside.
 
     Attributes:
-        keys, parts: what stands under which key or index.
+        keys, parts: the keys or indices, and the part that stands under each.
         is_list: whether it is a list.
         spliced: indices of the parts whose items take their place in the list.
     """
@@ -59,11 +59,11 @@ class Record:
 
     @cached_property
     def count(self) -> int:
-        """How many ways there are to fill it. Every node keeps its count, since a filling's index is read by them."""
+        """How many ways there are to fill the record; kept at every node, since a filling's index is read by counts."""
         return prod(part.count for part in self.parts)
 
     def assembled(self, values: Sequence[Any]) -> Any:
-        """The mapping or list of these values of its parts."""
+        """The mapping or list with these values of its parts."""
         if not self.is_list:
             return dict(zip(self.keys, values, strict=True))
         return [item for i, value in enumerate(values) for item in (value if i in self.spliced else (value,))]
@@ -74,7 +74,7 @@ class Hole:
     """A parameter: one of several options.
 
     Attributes:
-        name: its path.
+        name: the path that names it.
         labels: what Optuna and the tables call the options.
         options: what each one puts in the hole.
         integers: (lo, hi) when the labels are the whole numbers between.
@@ -89,11 +89,11 @@ class Hole:
 
     @cached_property
     def count(self) -> int:
-        """How many ways there are to fill it."""
+        """How many ways there are to fill the hole."""
         return sum(option.count for option in self.options)
 
     def index(self, label: Any) -> int | None:
-        """Which option is called so; None if none is. True is not 1 here."""
+        """The number of the option with this label; None if there is none. True is not 1 here."""
         return self._indices.get((type(label), label)) if label.__hash__ else None
 
     @cached_property
@@ -106,7 +106,7 @@ class Interval:
     """A parameter: any number from `low` to `high`; it counts as one where the ways to fill a space are counted.
 
     Attributes:
-        name: its path.
+        name: the path that names it.
         low, high: the ends, both included.
         log: whether its scale is logarithmic.
     """
@@ -119,7 +119,7 @@ class Interval:
     count = 1
 
     def at(self, share: float) -> float:
-        """The number this far along, from 0 to 1, on its scale."""
+        """The number at this share of the way from `low` to `high`, on the interval's scale."""
         return number_at(share, self.low, self.high, self.log)
 
 
@@ -223,5 +223,5 @@ def number_at(share: float, low: float, high: float, log: bool) -> float:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two answers to a hole are one. True is not 1, nor is 1 the same as 1.0."""
+    """Whether two answers to a hole are the same. True is not 1, nor is 1 the same as 1.0."""
     return type(one) is type(other) and bool(one == other)

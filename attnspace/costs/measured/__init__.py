@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["cost_columns", "cost_names", "declared", "measure"]
 
 _FIRST = ("params", "flops", "activation_bytes", "latency_ms")
-"""In this order tables have them; what is in other files comes after these."""
+"""The costs that tables show first, in this order; those of other files come after them."""
 
 for _name in dict.fromkeys((*_FIRST, *sorted(found.name for found in iter_modules(__path__)))):
     import_module(f"{__name__}.{_name}")
 
 
 def declared() -> dict[str, DesignCost]:
-    """Name -> cost, of all that are known."""
+    """Every known cost, by name."""
     return dict(DECLARED)
 
 
@@ -31,12 +31,12 @@ def cost_names() -> list[str]:
 
 
 def cost_columns() -> dict[str, DesignCost]:
-    """Column of the ledger -> the cost that it is of."""
+    """The cost that each column of the ledger belongs to, by column."""
     return {column: cost for cost in DECLARED.values() for column in cost.columns}
 
 
 def measure(subject: Subject, *, timed: bool) -> dict[str, float | None]:
-    """All costs of a network.
+    """Measure all costs of a network; their values by column.
 
     Args:
         subject: the network.

@@ -109,16 +109,16 @@ class Gate(Block):
         return self._tail_as_excite()._resolve(channels)
 
     def _of_one_branch(self) -> Gate:
-        """The same without `branches`: a branch sums its logits, and then there is nothing left to merge."""
+        """The same gate written without `branches`: one branch sums its logits, so that nothing is left to merge."""
         (branch,) = self.branches
         return self.with_(squeeze=branch.squeeze, excite=branch.excite, branches=(), merge="logit_sum")
 
     def _tail_as_excite(self) -> Gate:
-        """Where nothing is merged, a tail is more excitation."""
+        """The same gate with its tail appended to `excite`, where nothing is merged between them."""
         return self if self._merges else self.with_(excite=(*self.excite, *self.tail), tail=())
 
     def _activated(self) -> Gate:
-        """A last act, resolved, before no activation, as the activation."""
+        """The resolved gate with a last `act` layer moved into `activation`, where that is `identity`."""
         field = "tail" if self._merges else "excite"
         layers = getattr(self, field)
         if self.activation != "identity" or not layers or not isinstance(layers[-1], Act):

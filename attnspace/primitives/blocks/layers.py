@@ -47,7 +47,7 @@ class MapLayers(Block):
         return self.with_(layers=layers) if layers else Identity()
 
     def then(self, other: MapLayers) -> MapLayers:
-        """The layers of both, one list."""
+        """These layers followed by those of another block, as one block."""
         return self.with_(layers=(*self.layers, *other.layers))
 
     @property

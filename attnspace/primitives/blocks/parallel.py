@@ -49,7 +49,7 @@ class Parallel(Block):
         return self.with_(blocks=tuple(flat))
 
     def _terms(self, block: Block) -> tuple[Block, ...]:
-        """The resolved blocks that a resolved one is the merge of."""
+        """The blocks that a resolved block is the merge of, to be listed in its place; else the block itself."""
         if self.merge == "sum" and isinstance(block, Residual):
             return (Identity(), *self._terms(block.block))
         if isinstance(block, Parallel) and block.merge == self.merge != "mean":

@@ -81,7 +81,7 @@ class Select(Block):
         return self.with_(stem=stem, branches=tuple(branches), squeeze=squeeze, excite=excite)
 
     def _chunk(self, d: Descriptor, *, stemmed: bool) -> Descriptor:
-        """What each branch is given."""
+        """The descriptor that each branch is given: an equal chunk of the stem's channels, or the whole map."""
         many = len(self.branches)
         if not stemmed:
             return d

@@ -20,7 +20,7 @@ __all__ = ["Swap"]
 
 AXES = {"H": 2, "W": 3}
 UNKNOWN = 2**31 - 1
-"""Stands for a number of channels that no layer can have by chance."""
+"""A channel count that no layer can have by chance; it stands for H or W, which are not known."""
 
 
 class Swap(Block):

@@ -46,7 +46,7 @@ class Fc(Layer):
     zero_init: ZeroInit = None
 
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
-        """The layers that it stands for, resolved: there is no module of its own."""
+        """The resolved layers that the bottleneck stands for, as it has no module of its own."""
         with within("reduction"):
             hidden = Reduction.of(self.reduction.at(d.channels))
         head_sharing: Sharing = "separate" if d.region == "directional" else "joint"
