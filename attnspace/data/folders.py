@@ -64,12 +64,13 @@ def discard(folder: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a small file, whole or not at all.
+    """Write a small file, whole or not at all. What processes that were killed left behind is removed first.
 
     Raises:
         OSError: the file system refuses it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
     partial = _partial_name(path)
     try:
         partial.write_text(text, encoding="utf-8")
@@ -103,11 +104,20 @@ def _partial_name(path: Path) -> Path:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the unfinished folders of processes of this machine that no longer run."""
+    """Remove what processes of this machine that no longer run left unfinished, folders and files."""
     for left in folder.glob(f"*{MARK}{socket.gethostname()}-*"):
         process = left.name.rsplit("-", 2)[1]
         if process.isdigit() and not _is_running(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
+            _remove(left)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder or a file, or what can be removed of it: another process may be removing it too."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _is_running(process: int) -> bool:

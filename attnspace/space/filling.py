@@ -169,6 +169,8 @@ def filling_at(template: Template, index: int, number: Answer = _not_countable) 
         SpaceError: there is an interval, and nothing answers it.
         IndexError: there is no such filling.
     """
+    if not 0 <= index < template.count:
+        raise IndexError(f"no such filling: {index} is not from 0 to {template.count - 1}")
     filler = _FillerByIndex(number, index)
     return Filling(filler(template), filler.choices)
 
@@ -195,9 +197,10 @@ class _FillerByIndex(_Filler):
         return node.assembled(values)
 
     def hole(self, node: Hole) -> Any:
-        for label, option in zip(node.labels, node.options, strict=True):
-            if self.index < option.count:
-                self.choices[node.name] = label
-                return self(option)
+        options = zip(node.labels, node.options, strict=True)
+        label, option = next(options)
+        while self.index >= option.count:
             self.index -= option.count
-        raise IndexError("no such filling")
+            label, option = next(options)
+        self.choices[node.name] = label
+        return self(option)

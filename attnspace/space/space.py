@@ -17,7 +17,7 @@ from attnspace.documents.reading import read
 from attnspace.documents.validation import did_you_mean, some_of
 from attnspace.errors import AttnspaceError, SpaceError
 from attnspace.language.identity import identity
-from attnspace.language.specs import SpecLike, as_block, dump_spec
+from attnspace.language.specs import SpecFile, SpecLike, as_block, dump_spec
 from attnspace.primitives import Block
 from attnspace.space import filling as fillings
 from attnspace.space.coverage import check_options
@@ -120,7 +120,7 @@ class Space:
         Raises:
             SpecError: it is a name or file that is no valid spec.
         """
-        data = dump_spec(as_block(spec)) if isinstance(spec, Block | str | Path) else spec
+        data = dump_spec(as_block(spec)) if isinstance(spec, Block | SpecFile | str | Path) else spec
         return self.find(data) is not None
 
     def identity(self, spec: SpecLike, channels: int = 64) -> str:

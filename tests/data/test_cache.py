@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from attnspace.data import cache as cache_module
-from attnspace.data import decoder, digests
+from attnspace.data import decoder, digests, folders
 from attnspace.data.folders import cache_folder
 from attnspace.errors import DataError
 from tests.data.made_images import config, encoded, write_folder, write_set
@@ -184,7 +184,7 @@ def test_a_stop_by_the_user_leaves_nothing(parquet, cache, monkeypatch):
 def test_what_a_killed_process_left_is_removed_by_the_next_and_never_read(parquet, tmp_path, cache):
     script = f"""
         import os, signal
-        from attnspace.data import ParquetConfig, cache, decoder, load
+        from attnspace.data import ParquetConfig, cache, decoder
         real = decoder.decode_source
         def killed(*given):
             real(*given)
@@ -199,6 +199,18 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_never_read(parque
     assert len(parquet.load().train) == 30
     (kept,) = (cache / "images").iterdir()
     assert ".partial-" not in kept.name
+
+
+def test_a_small_file_that_a_killed_process_left_is_removed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, busy = (
+        tmp_path / f"a.partial-{socket.gethostname()}-{process}-00000000" for process in (ended.pid, os.getppid())
+    )
+    left.write_text("half")
+    busy.write_text("half")
+    folders.write_whole(tmp_path / "b", "whole")
+    assert (left.exists(), busy.exists(), (tmp_path / "b").read_text()) == (False, True, "whole")
 
 
 def test_the_folder_of_a_process_that_runs_is_left_alone(parquet, cache):

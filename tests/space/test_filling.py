@@ -68,9 +68,11 @@ def test_the_first_part_of_a_record_changes_fastest_and_options_follow_one_anoth
     assert [filling.data for filling in space.enumerate()] == [{"a": a, "c": c} for c in (7, 8) for a in one]
 
 
-def test_an_index_beyond_the_options_is_none():
-    with pytest.raises(IndexError, match="no such filling"):
-        Space({"$int": [1, 3]}).at(3)
+@pytest.mark.parametrize("index", [-1, 3, 10**20])
+@pytest.mark.parametrize("data", [{"$int": [1, 3]}, {"a": {"$int": [1, 3]}}, [{"$int": [1, 3]}, 5]])
+def test_an_index_outside_the_space_is_refused(data, index):
+    with pytest.raises(IndexError, match=f"no such filling: {index} is not from 0 to 2"):
+        Space(data).at(index)
 
 
 def test_a_sample_is_one_random_index_and_one_random_number_for_each_interval():

@@ -7,8 +7,8 @@ import optuna
 import pytest
 from pydantic_core import to_jsonable_python
 
-from attnspace import SpaceError, load_space, load_spec, parse_spec
-from attnspace.language.specs import dump_spec
+from attnspace import SpaceError, load_space, load_spec, parse_spec, save_spec
+from attnspace.language.specs import dump_spec, read_spec
 from attnspace.primitives import Block, grid_of
 from attnspace.primitives.node import families
 from attnspace.space.filling import drawn
@@ -231,6 +231,15 @@ def test_what_a_space_contains(changes, inside):
         **changes,
     }
     assert Space(GATE).contains(member) is inside
+
+
+def test_a_spec_is_contained_in_whatever_form(tmp_path):
+    space = Space({"$published": "se"})
+    save_spec("se", tmp_path / "mine.json")
+    for form in ("se", tmp_path / "mine.json", str(tmp_path / "mine.json"), load_spec("se"), read_spec("se")):
+        assert space.contains(form)
+        assert space.identity(form)
+    assert not space.contains(read_spec("eca"))
 
 
 def test_numbers_are_contained_within_their_ends():
