@@ -73,25 +73,30 @@ def fronts(points: np.ndarray) -> Iterator[np.ndarray]:
     Shape:
         points: (n, objectives), more is better
     """
-    left = np.arange(len(points))
-    while len(left):
-        front = _front(points[left])
-        yield left[front]
-        left = left[~front]
-
-
-def _front(points: np.ndarray) -> np.ndarray:
-    """Which points no other dominates; each of them in turn takes out those that it dominates."""
-    kept = np.arange(len(points))
     # Large sums first: such points dominate many, and none after them dominates them.
-    kept = kept[np.argsort(-points.sum(1), kind="stable")]
+    left = np.argsort(-points.sum(1), kind="stable")
+    # One row for each objective: numpy compares long rows fast, and many short ones slowly.
+    rows = np.ascontiguousarray(points[left].T)
+    while len(left):
+        front = _front(rows)
+        yield np.sort(left[front])
+        left, rows = left[~front], rows[:, ~front]
+
+
+def _front(rows: np.ndarray) -> np.ndarray:
+    """Which points no other dominates; each of them in turn takes out those that it dominates.
+
+    Shape:
+        rows: (objectives, n), more is better; soonest done where points that dominate many come first
+    """
+    kept = np.arange(rows.shape[1])
+    front = np.zeros(len(kept), dtype=bool)
     at = 0
     while at < len(kept):
-        here = points[kept]
-        alive = (here > here[at]).any(1) | (here == here[at]).all(1)
-        at = int(alive[: at + 1].sum())
-        kept = kept[alive]
-    front = np.zeros(len(points), dtype=bool)
+        here = rows[:, at, None]
+        alive = (rows > here).any(0) | (rows == here).all(0)
+        at = int(np.count_nonzero(alive[: at + 1]))
+        kept, rows = kept[alive], rows[:, alive]
     front[kept] = True
     return front
 
