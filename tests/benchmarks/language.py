@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from attnspace import SpecError, build, cost, identity, load_spec, parse_spec, published
 from attnspace.language.catalogue import entries
 from attnspace.language.specs import dump_spec
-from tests import test_fuzz
 from tests.benchmarks.machine import machine
+from tests.documents import test_fuzz
 from tests.random_designs import check, design
 
 REPEATS = 30

@@ -1,0 +1,26 @@
+"""The page of the benchmarks names every script, and every script can be imported."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PAGE = (HERE / "README.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"python -m tests\.benchmarks\.(\w+)", PAGE)))
+
+
+def test_the_page_names_every_script():
+    scripts = {path.stem for path in HERE.glob("*.py") if "\ndef main()" in path.read_text(encoding="utf-8")}
+    assert scripts == set(NAMED)
+
+
+@pytest.mark.parametrize("script", NAMED)
+def test_a_script_can_be_imported(script):
+    assert callable(importlib.import_module(f"tests.benchmarks.{script}").main)
+
+
+@pytest.mark.parametrize("result", sorted(set(re.findall(r"results/[\w-]+\.json", PAGE))))
+def test_results_that_the_page_names_are_kept(result):
+    assert (HERE / result).exists()
