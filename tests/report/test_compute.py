@@ -67,7 +67,7 @@ def test_quality_is_shown_against_the_cost_that_is_an_objective(tmp_path):
     assert board["activation_bytes"].is_monotonic_increasing
     on_front = board[board["pareto"]]
     assert on_front["val_accuracy"].is_monotonic_increasing
-    assert burden(load(made_run(tmp_path / "other", trials=2))) == "params"
+    assert burden(load(made_run(tmp_path / "other", trials=2))).name == "params"
 
 
 def test_figures_show_every_row_of_their_frames(tmp_path):

@@ -61,9 +61,9 @@ def test_replays_are_the_training_step_by_step(monkeypatch):
     replayed.restore(replayed.state())
     replayed.run(3)
     for epoch, other in zip(one_by_one.history, replayed.history, strict=True):
-        assert other.train_loss == pytest.approx(epoch.train_loss, rel=1e-4)
-        assert other.val_loss == pytest.approx(epoch.val_loss, rel=1e-3)
-        assert other.lr == epoch.lr
+        assert other.metrics["train_loss"] == pytest.approx(epoch.metrics["train_loss"], rel=1e-4)
+        assert other.metrics["val_loss"] == pytest.approx(epoch.metrics["val_loss"], rel=1e-3)
+        assert other.metrics["lr"] == epoch.metrics["lr"]
     for name, weight in one_by_one.model.state_dict().items():
         torch.testing.assert_close(replayed.model.state_dict()[name], weight, rtol=1e-3, atol=1e-4)
 
@@ -93,7 +93,9 @@ def test_warming_up_and_capturing_leave_the_training_as_it_was(as_on_a_gpu, monk
     replayed._may_capture = True
     replayed.run(3)
     assert replayed.how == "CUDA graph"
-    assert replayed.history[-1].val_loss == pytest.approx(one_by_one.history[-1].val_loss, rel=1e-3)
+    assert replayed.history[-1].metrics["val_loss"] == pytest.approx(
+        one_by_one.history[-1].metrics["val_loss"], rel=1e-3
+    )
 
 
 def test_a_step_that_cannot_be_captured_is_taken_one_by_one_and_says_why(as_on_a_gpu, monkeypatch):

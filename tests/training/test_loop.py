@@ -79,17 +79,27 @@ def test_what_is_reported_is_the_history_and_what_is_returned_the_result():
         return {"val_accuracy": 0.5, "val_loss": 1.25, "f1": 0.4}
 
     report = describe(on_epoch=heard.append)
-    assert run_loop(loop, nn.Identity(), report, {"lr": 0.5}, ["val_accuracy"]) is None
+    assert run_loop(loop, nn.Identity(), report, {"lr": 0.5}, ["val_accuracy"]) == {}
     first, last = report.history
-    assert (first.epoch, first.val_loss, first.train_loss, first.val_accuracy) == (1, 2.0, 1.0, None)
-    assert (last.epoch, last.val_loss, last.lr, last.val_accuracy) == (2, 1.25, 0.1, 0.5)
+    assert (first.epoch, first.metrics["val_loss"], first.metrics["train_loss"], first.metrics["val_accuracy"]) == (
+        1,
+        2.0,
+        1.0,
+        None,
+    )
+    assert (last.epoch, last.metrics["val_loss"], last.metrics["lr"], last.metrics["val_accuracy"]) == (
+        2,
+        1.25,
+        0.1,
+        0.5,
+    )
     assert [epoch.epoch for epoch in heard] == [1, 2]
 
 
 def test_a_loop_that_reports_nothing_has_one_entry():
     report = describe()
     run_loop(lambda model, report: {"val_accuracy": 1}, nn.Identity(), report, {}, ["val_accuracy"])
-    assert [(epoch.epoch, epoch.val_accuracy) for epoch in report.history] == [(2, 1.0)]
+    assert [(epoch.epoch, epoch.metrics["val_accuracy"]) for epoch in report.history] == [(2, 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -247,14 +257,14 @@ def test_a_loop_that_raises_is_a_failed_trial(tiny, write, tmp_path, run):
     assert {row.reason for row in rows} == {"ValueError: my data are gone (loop.py:2)"}
 
 
-def test_a_recipe_is_of_the_code_and_not_of_its_place(tiny, write, tmp_path):
+def test_a_protocol_is_of_the_code_and_not_of_its_place(tiny, write, tmp_path):
     tiny["train"] = {"import": "loop.py:train"}
-    recipes = []
+    protocols = []
     for folder, text in (("a", "1"), ("b", "1"), ("b", "2")):
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / "loop.py").write_text(f"def train(model, report): return {text}\n")
-        recipes.append(prepare(write(tiny, f"{folder}/study.yaml")).recipe)
-    assert recipes[0] == recipes[1] != recipes[2]
+        protocols.append(prepare(write(tiny, f"{folder}/study.yaml")).protocol)
+    assert protocols[0] == protocols[1] != protocols[2]
 
 
 def test_a_loop_with_data_of_its_own(tiny, write, tmp_path, run):

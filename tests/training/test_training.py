@@ -44,8 +44,8 @@ def test_the_global_random_stream_has_no_part_in_training():
 def test_it_learns():
     _, history = trained(epochs=12, lr=0.1)
     assert [epoch.epoch for epoch in history] == list(range(1, 13))
-    assert history[-1].val_accuracy > 0.7
-    assert history[-1].train_loss < history[0].train_loss
+    assert history[-1].metrics["val_accuracy"] > 0.7
+    assert history[-1].metrics["train_loss"] < history[0].metrics["train_loss"]
 
 
 def test_the_result_is_the_last_epochs():
@@ -53,8 +53,8 @@ def test_the_result_is_the_last_epochs():
     mean, std = DATA.mean[:, None, None], DATA.std[:, None, None]
     validation = Batches(DATA.validation, torch.device("cpu"), resident=True)
     loss, accuracy = evaluate(model, validation, lambda images: model((images.float() - mean) / std))
-    assert accuracy == history[-1].val_accuracy
-    assert loss == pytest.approx(history[-1].val_loss, rel=1e-5)
+    assert accuracy == history[-1].metrics["val_accuracy"]
+    assert loss == pytest.approx(history[-1].metrics["val_loss"], rel=1e-5)
 
 
 def test_a_loss_that_is_no_number_ends_the_training():
@@ -151,7 +151,7 @@ def test_a_batch_that_is_too_large_goes_in_parts_with_the_same_result(mixup):
     assert split.how == "one by one: out of memory, each batch goes in 4 parts"
     for one, other in zip(whole.model.parameters(), split.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
-    assert split.history[-1].val_loss == pytest.approx(whole.history[-1].val_loss, rel=1e-5)
+    assert split.history[-1].metrics["val_loss"] == pytest.approx(whole.history[-1].metrics["val_loss"], rel=1e-5)
 
 
 def test_batch_normalisation_forbids_parts_and_the_training_fails_with_its_reason():
@@ -236,7 +236,7 @@ def test_averaged_weights_are_what_is_evaluated():
     average = training._step.average
     assert average is not None
     loss, _ = evaluate(average, training.feed.validation, lambda images: average(training.feed.normalise(images)))
-    assert loss == training.history[-1].val_loss
+    assert loss == training.history[-1].metrics["val_loss"]
     plain, _ = evaluate(
         training.model, training.feed.validation, lambda images: training.model(training.feed.normalise(images))
     )
@@ -280,7 +280,7 @@ def test_gradients_are_clipped_to_their_norm():
 def test_bfloat16_learns_nearly_as_float32():
     (_, exact), (_, rounded) = trained(epochs=3), trained(epochs=3, precision="bfloat16")
     assert exact != rounded
-    assert rounded[-1].train_loss == pytest.approx(exact[-1].train_loss, rel=0.05)
+    assert rounded[-1].metrics["train_loss"] == pytest.approx(exact[-1].metrics["train_loss"], rel=0.05)
 
 
 def test_a_compiled_network_is_trained_to_the_same_result(monkeypatch):
