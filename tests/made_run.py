@@ -1,6 +1,7 @@
 """Runs with made-up results, for what reads them."""
 
 import random
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,3 +106,13 @@ def made_run(
         ledger.add(row)
     ledger.close()
     return path
+
+
+def age(run) -> None:
+    """Give a run the names that earlier versions wrote."""
+    with sqlite3.connect(run / "ledger.db") as connection:
+        for now, before in (("protocol", "recipe"), ("environment", "versions")):
+            connection.execute(f"ALTER TABLE evaluations RENAME COLUMN {now} TO {before}")
+    meaning = run / "meaning.json"
+    if meaning.exists():
+        meaning.write_text(meaning.read_text().replace('"protocol"', '"recipe"'))

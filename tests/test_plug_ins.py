@@ -130,9 +130,31 @@ def test_a_backbone_and_a_metric_of_ones_own_are_searched_and_confirmed(parts, t
     assert attnspace.frame(tmp_path / "run").query("phase == 'confirm'")["test_accuracy"].notna().all()
 
 
-def test_a_metric_that_the_training_does_not_say_is_refused_before_anything_is_trained(parts, tiny, write):
-    with pytest.raises(StudyError, match=r"train: says no val_top3"):
+def test_a_metric_that_the_training_does_not_report_is_refused_before_anything_is_trained(parts, tiny, write):
+    with pytest.raises(StudyError, match=r"train: reports no val_top3"):
         prepare(write({**tiny, "objective": {"maximize": "val_top3"}}))
+
+
+def attnspace_alone(*arguments):
+    """Run a command in a process that has not imported the parts."""
+    return subprocess.run([sys.executable, "-m", "attnspace", *arguments], capture_output=True, text=True)
+
+
+def test_a_run_that_is_ranked_by_a_part_is_not_ranked_without_it(parts, tiny, write, tmp_path):
+    study = {**tiny, **OWN, "objective": {"minimize": ["state_bytes", "val_loss"]}}
+    run_study(write(study), tmp_path / "run")
+    winner = (tmp_path / "run" / "winner.json").read_bytes()
+    done = attnspace_alone("report", tmp_path / "run")
+    assert done.returncode == 2
+    assert "is ranked by state_bytes, which is not declared here" in " ".join(done.stderr.split())
+    assert (tmp_path / "run" / "winner.json").read_bytes() == winner
+
+
+def test_a_run_that_needs_no_part_is_confirmed_without_it(parts, tiny, write, tmp_path):
+    run_study(write(tiny), tmp_path / "run")
+    assert "state_bytes" not in (tmp_path / "run" / "study.yaml").read_text()
+    done = attnspace_alone("confirm", tmp_path / "run", "--top", "1", "--seeds", "2")
+    assert done.returncode == 0, done.stderr
 
 
 def test_schemas_and_messages_know_the_parts(parts, tiny, write):

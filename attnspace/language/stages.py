@@ -12,15 +12,15 @@ from attnspace.primitives import Block
 
 __all__ = ["StageBlocks", "parse_stages", "used_stages"]
 
-_ALL = 0
-"""The key that stands for every stage; the stages of a network are counted from 1."""
+_ALL = None
+"""The key that stands for every stage."""
 
 
 @dataclass(frozen=True)
 class StageBlocks:
     """One block for all stages of a network, or a block for each; made by `of`, `per_stage` or `parse_stages`."""
 
-    _blocks: Mapping[int, Block]
+    _blocks: Mapping[int | None, Block]
 
     @classmethod
     def of(cls, block: Block) -> Self:
@@ -40,7 +40,7 @@ class StageBlocks:
     @property
     def stages(self) -> tuple[int, ...]:
         """The stages that have a block of their own."""
-        return tuple(stage for stage in self._blocks if stage != _ALL)
+        return tuple(stage for stage in self._blocks if stage is not None)
 
     def at(self, stage: int) -> tuple[tuple[PathPart, ...], Block] | None:
         """The path of a stage's block in a design's document, and the block; None if the stage has none."""
@@ -50,7 +50,7 @@ class StageBlocks:
 
     def titled(self) -> list[tuple[str, Block]]:
         """Each block with its title, such as `stage 2`; the title is empty where one block is for all stages."""
-        return [(f"stage {stage}" if stage else "", block) for stage, block in self._blocks.items()]
+        return [("" if stage is None else f"stage {stage}", block) for stage, block in self._blocks.items()]
 
     def mapped(self, change: Callable[[Block], Block]) -> Self:
         """The same stages, with each block replaced by what `change` makes of it."""

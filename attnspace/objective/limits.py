@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from attnspace.costs.declaration import DesignCosts
-from attnspace.costs.measured import declared
+from attnspace.costs.measured import BUILT_IN, declared
 from attnspace.documents.sections import Section
 
 __all__ = ["Excess", "Limits"]
@@ -62,6 +62,11 @@ class Limits(Section):
     def limited(self) -> frozenset[str]:
         """The costs that have a limit."""
         return frozenset(name.removesuffix(OVERHEAD) for name in self.names)
+
+    def unset(self) -> frozenset[str]:
+        """Limits that are not set, of costs that do not come with attnspace: a study does not depend on those."""
+        open_ = set(type(self).model_fields) - set(self.names)
+        return frozenset(name for name in open_ if name.removesuffix(OVERHEAD) not in BUILT_IN)
 
     def excesses(self, costs: DesignCosts, plain: DesignCosts) -> list[Excess]:
         """The limits that a design does not meet, the worst first. `plain` is the backbone without attention."""

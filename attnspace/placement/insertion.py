@@ -97,7 +97,7 @@ def _check_free(model: nn.Module, blocks: Mapping[str, SpecLike], free: Mapping[
                 f"{name!r} is not a free slot" if is_module else f"no slot is named {name!r}",
                 got=type(modules[name]).__name__ if is_module else NOTHING,
                 allowed=some_of(free, empty="none, every slot is taken"),
-                remedy=None if is_module else did_you_mean(name, free),
+                remedy=None if is_module else did_you_mean(str(name), free),
             )
 
 

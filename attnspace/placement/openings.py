@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor, nn
 
 from attnspace.costs.meta import watched_on_meta
 from attnspace.documents.families import fault
+from attnspace.documents.models import Strict
 from attnspace.documents.sections import Section
 from attnspace.documents.validation import did_you_mean, some_of, validate
 from attnspace.errors import NOTHING, PlacementError, within
@@ -70,9 +71,7 @@ Openings = Annotated[dict[str, Pattern | Opening], Field(max_length=64), AfterVa
 """Where the slots of each position are, by position; a bare pattern means after."""
 
 
-class _Given(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
+class _Given(Strict):
     slots: Openings
 
 

@@ -8,8 +8,10 @@ them. Checkpoints only save time.
 from __future__ import annotations
 
 import json
+import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from attnspace.errors import RunError, RunFailed
 from attnspace.objective.metrics import METRICS
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Evaluation, Outcome, Phase, Role
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "opened_copy"]
 
 _FIELDS = tuple(field.name for field in fields(Evaluation) if field.name not in ("metrics", "costs"))
 """Columns that are fields of an evaluation; metrics and costs have a column for each that is declared."""
@@ -89,34 +91,33 @@ class Ledger:
         self._metrics, self._costs = list(METRICS), list(cost_columns())
         metadata = sa.MetaData()
         self._evaluations, self._timings = _evaluation_table(metadata), _timing_table(metadata)
-        with self._faults():
-            metadata.create_all(self._engine)
-            missing = self._bring_up_to_date()
+        with self._faults(), self._engine.begin() as connection:
+            if sa.inspect(connection).has_table("evaluations"):
+                self._bring_up_to_date(connection)
+            metadata.create_all(connection)
+
+    def _bring_up_to_date(self, connection: sa.Connection) -> None:
+        """Give columns of earlier versions the names of today, and add those of metrics and costs that are new.
+
+        Raises:
+            RunError: it has no columns for what cannot be made up for; then it stays as it is.
+        """
+        found = {column["name"] for column in sa.inspect(connection).get_columns("evaluations")}
+        renamed = {before: now for before, now in RENAMED.items() if before in found and now not in found}
+        known = {renamed.get(name, name) for name in found}
+        new = [column for column in self._evaluations.columns if column.name not in known]
+        missing = [column.name for column in new if column.name not in (*self._metrics, *self._costs)]
         if missing:
             raise RunError(
                 f"is of an earlier version of attnspace: it has no {', '.join(missing)}",
-                file=str(path),
+                file=str(self.path),
                 remedy="`attnspace report` reads it; to go on, search anew in another directory",
             )
-
-    def _bring_up_to_date(self) -> list[str]:
-        """Give columns of earlier versions the names of today, and add those of metrics and costs that are new.
-
-        Returns:
-            columns that an earlier version did not have, and that cannot be made up for.
-        """
-        with self._engine.begin() as connection:
-            known = {column["name"] for column in sa.inspect(connection).get_columns("evaluations")}
-            for before, now in RENAMED.items():
-                if before in known and now not in known:
-                    connection.execute(sa.text(f"ALTER TABLE evaluations RENAME COLUMN {before} TO {now}"))
-                    known = known - {before} | {now}
-            for column in self._evaluations.columns:
-                if column.name in (*self._metrics, *self._costs) and column.name not in known:
-                    kind = column.type.compile(self._engine.dialect)
-                    connection.execute(sa.text(f'ALTER TABLE evaluations ADD COLUMN "{column.name}" {kind}'))
-                    known.add(column.name)
-        return [column.name for column in self._evaluations.columns if column.name not in known]
+        for before, now in renamed.items():
+            connection.execute(sa.text(f"ALTER TABLE evaluations RENAME COLUMN {before} TO {now}"))
+        for column in new:
+            kind = column.type.compile(self._engine.dialect)
+            connection.execute(sa.text(f'ALTER TABLE evaluations ADD COLUMN "{column.name}" {kind}'))
 
     def add(self, evaluation: Evaluation) -> None:
         """Write one row, durably."""
@@ -175,3 +176,32 @@ class Ledger:
                 file=str(self.path),
                 remedy="check free space and permissions; what was finished before is kept",
             ) from cause
+
+
+@contextmanager
+def opened_copy(path: Path) -> Iterator[Ledger]:
+    """Open a copy of a ledger, so that one of an earlier version, or one that is never written again, stays as it is.
+
+    Raises:
+        RunError: it is damaged, or of an earlier version.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        try:
+            with (
+                closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
+                closing(sqlite3.connect(copy)) as target,
+            ):
+                source.backup(target)
+        except sqlite3.Error as cause:
+            remedy = "restore it, or search again elsewhere"
+            raise RunError(f"is damaged: {cause}", file=str(path), remedy=remedy) from None
+        try:
+            ledger = Ledger(copy)
+        except RunError as error:
+            error.file = str(path)
+            raise
+        try:
+            yield ledger
+        finally:
+            ledger.close()

@@ -49,13 +49,24 @@ class Results:
 
     @property
     def goals(self) -> dict[str, Direction]:
-        """Metric -> which way is better, of every objective."""
+        """Metric -> which way is better, of every objective.
+
+        Raises:
+            RunError: one of them is declared in a module that was not imported.
+        """
         found: dict[str, Direction] = {}
         directions: tuple[Direction, ...] = ("maximize", "minimize")
         for direction in directions:
             metrics = self.study["objective"].get(direction) or ()
             for metric in (metrics,) if isinstance(metrics, str) else metrics:
                 found[str(metric)] = direction
+        if unknown := [metric for metric in found if metric not in METRICS and metric not in declared()]:
+            raise RunError(
+                f"is ranked by {unknown[0]}, which is not declared here",
+                file=str(self.path),
+                allowed="metrics and costs of attnspace, and of modules that were imported",
+                remedy="import the module that declares it first, as CONTRIBUTING.md shows",
+            )
         return found
 
     @property

@@ -72,6 +72,13 @@ class Feasibility:
             return []
         return self._limits.excesses(self.costs(design), self.costs(self._study.plain))
 
+    def allows(self, design: Design) -> bool:
+        """Whether a design meets the limits, and can be built so that its costs are found."""
+        try:
+            return not self.excesses(design)
+        except (SpecError, PlacementError):
+            return False
+
     def _measured(self, design: Design) -> DesignCosts:
         study = self._study
         subject = Subject(study.data.input_shape, partial(self._on_meta, design), partial(self._timed, design))
@@ -90,10 +97,11 @@ class Feasibility:
             if self._plain is None:
                 self._plain = study.network(study.plain)
             sites = {name: self._plain.get_submodule(name) for name in design.plan}
-            insert_at(self._plain, design.plan, study.slots)
         try:
+            with torch.device("meta"):
+                insert_at(self._plain, design.plan, study.slots)
             yield self._plain
-        finally:
+        finally:  # also where a later block is too large to be built
             for name, site in sites.items():
                 self._plain.set_submodule(name, site)
 

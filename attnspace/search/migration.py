@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
 from attnspace.record.evaluation import Evaluation, Outcome, Phase, Role
-from attnspace.record.ledger import Ledger
+from attnspace.record.ledger import Ledger, opened_copy
 from attnspace.record.results import load
 from attnspace.search.feasibility import Feasibility
 from attnspace.space.space import Filling
@@ -58,8 +58,8 @@ def migrate(study: Study, earlier: Path, place: RunDirectory) -> Migration:
             )
     if place.ledger_file.exists():
         raise RunError("holds a run already", file=str(place.path), remedy="choose another directory with --to")
-    old = Ledger(earlier / "ledger.db")
-    rows = old.rows()
+    with opened_copy(earlier / "ledger.db") as old:
+        rows, timings = old.rows(), old.timings()
     if others := [row.protocol for row in rows if row.protocol != study.protocol]:
         raise RunError(
             f"was trained on other images or by other code than the study's: protocol {others[0]}, "
@@ -69,14 +69,13 @@ def migrate(study: Study, earlier: Path, place: RunDirectory) -> Migration:
         )
     with place.opened(study):
         ledger = Ledger(place.ledger_file)
-        for design, found in old.timings().items():
+        for design, found in timings.items():
             ledger.add_timing(design, found)
         with threads(study.config.search.threads):  # latencies may have to be measured
             kept, left = _fitting(study, rows, Feasibility(study, ledger))
         for row in kept:
             ledger.add(row)
         ledger.close()
-    old.close()
     trials = {row.trial for row in kept if row.role == Role.TRIAL and row.phase == Phase.SEARCH}
     return Migration(len(kept), len(trials), left)
 

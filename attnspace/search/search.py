@@ -187,6 +187,6 @@ class Search:
             return None if seed is None else Job(design, seed, 0, study.epochs, number)
         if not study.method.holds(design.identity, study.seed()):
             return None
-        if self._feasibility.excesses(design):
+        if not self._feasibility.allows(design):
             return None
         return Job(design, study.seed(), 0, study.rungs[0], number)

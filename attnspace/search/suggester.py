@@ -46,7 +46,7 @@ class Suggester:
         self._name = sampler
         self._seed = seed
         self._distributions = space.distributions()
-        self._told: dict[Hashable, FrozenTrial] = {}
+        self._reported: dict[Hashable, FrozenTrial] = {}
         # One order of the whole space, gone through from its beginning in each sitting: what is known is passed over.
         self._fixed: BaseSampler | None = make(sampler, space, seed) if keeps_order(sampler) else None
         self._storage = optuna.storages.InMemoryStorage()
@@ -70,24 +70,24 @@ class Suggester:
 
     def tell(self, key: Hashable, choices: Mapping[str, Any], values: Sequence[float]) -> None:
         """Report the values of a trial, or better ones of a trial that was reported before."""
-        if key in self._told:
+        if key in self._reported:
             self.revise(key, list(values))
             return
         distributions: dict[str, BaseDistribution] = {name: self._distributions[name] for name in choices}
         trial = optuna.trial.create_trial(params=dict(choices), distributions=distributions, values=list(values))
         # `Study.add_trial` does this and does not say which trial it made; to look for it takes longer with each trial.
         number = self._storage.create_new_trial(self._study_number, template_trial=trial)
-        self._told[key] = self._storage.get_trial(number)
+        self._reported[key] = self._storage.get_trial(number)
 
     def revise(self, key: Hashable, values: list[float]) -> None:
         """Report other values of a trial that was reported before."""
         # What an in-memory storage holds are the trials themselves; a test holds Optuna to that.
-        self._told[key].values = values
+        self._reported[key].values = values
 
     def forget(self, key: Hashable) -> None:
         """Report that a trial has failed after values were reported of it."""
-        if key in self._told:
-            self._told[key].state = TrialState.FAIL
+        if key in self._reported:
+            self._reported[key].state = TrialState.FAIL
 
     def ask(self, trial: int, attempt: int) -> Filling:
         """A suggestion for the trial of this number; the same question after the same reports has the same answer."""

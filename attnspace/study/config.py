@@ -151,10 +151,15 @@ class StudyConfig(Section):
         return self
 
     def plain(self) -> dict[str, Any]:
-        """Write the study as plain data, with every default; those of a backbone that came later are left out."""
+        """Write the study as plain data, with every default; without rungs where the training cannot pause.
+
+        Limits that are not set, of costs that a user declared, are left out: the run is read without their module.
+        """
         data = self.model_dump(mode="json")
         if not self.train.pauses:
             data["search"]["rungs"] = None
+        for name in self.objective.subject_to.unset():
+            data["objective"]["subject_to"].pop(name, None)
         return data
 
 

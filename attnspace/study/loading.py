@@ -129,9 +129,9 @@ def _method(config: StudyConfig, folder: Path) -> Method:
     with within("train"):
         method = prepare_training(config.train, Setting(folder, config.plain(), written_out, wanted))
         for name in wanted:
-            if method.says is not None and name not in method.says:
+            if method.reports is not None and name not in method.reports:
                 raise StudyError(
-                    f"says no {name}", allowed=", ".join(method.says), remedy="train by a loop that says it"
+                    f"reports no {name}", allowed=", ".join(method.reports), remedy="train by a loop that reports it"
                 )
     for name in sorted(config.objective.costs):
         if method.lacks(name):

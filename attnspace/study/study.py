@@ -83,7 +83,7 @@ class Study:
     def rungs(self) -> tuple[int, ...]:
         """The epochs of each rung; the end alone if there is no halving."""
         halving = self.config.search.rungs
-        return halving.budgets(self.epochs) if halving and self.method.pauses else (self.epochs,)
+        return halving.budgets(self.epochs) if halving and self.config.train.pauses else (self.epochs,)
 
     def seed(self, further: int = 0) -> int:
         """The seed of a design's training, or of its n-th further one."""

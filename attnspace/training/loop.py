@@ -134,8 +134,6 @@ class LoopRun(Run):
 class LoopMethod(Method):
     """Has every design trained by a function of the user's."""
 
-    pauses = False
-
     def __init__(self, section: Loop, setting: Setting) -> None:
         self.section = section
         self.epochs = section.epochs

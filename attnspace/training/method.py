@@ -141,17 +141,15 @@ class Method(ABC):
 
     Attributes:
         epochs: of a whole training.
-        pauses: whether a training can stop at a rung and go on later.
         is_lookup: whether results are there without training, so that further processes bring nothing.
         is_measurable: whether `probe` tells how fast several trainings at once are.
-        says: the metrics that it comes to; None if that is not known beforehand.
+        reports: the metrics that it comes to; None if that is not known beforehand.
     """
 
     epochs: int
-    pauses: bool = True
     is_lookup: bool = False
     is_measurable: bool = False
-    says: Sequence[str] | None = None
+    reports: Sequence[str] | None = None
 
     @abstractmethod
     def __init__(self, section: Any, setting: Setting) -> None: ...

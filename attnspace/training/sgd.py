@@ -48,7 +48,7 @@ class SgdMethod(Method):
     """Trains every design by the same recipe."""
 
     is_measurable = True
-    says = ("train_loss", "val_loss", "val_accuracy")
+    reports = ("train_loss", "val_loss", "val_accuracy")
 
     def __init__(self, section: Recipe, setting: Setting) -> None:
         self.recipe = section

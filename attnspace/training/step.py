@@ -33,19 +33,19 @@ class Step:
     Args:
         model: trained in place, on its device.
         recipe: how.
-        feed: says how images are normalised.
+        device_data: normalises images, and has the device.
 
     Attributes:
         optimizer: whose state belongs into a checkpoint.
         average: the network of averaged weights, where the recipe asks for one.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, feed: DeviceData) -> None:
-        self.model, self.recipe, self.feed = model, recipe, feed
-        on_gpu = feed.device.type == "cuda"
+    def __init__(self, model: nn.Module, recipe: Recipe, device_data: DeviceData) -> None:
+        self.model, self.recipe, self.device_data = model, recipe, device_data
+        on_gpu = device_data.device.type == "cuda"
         self.optimizer = torch.optim.SGD(
             _decayed(model, recipe.weight_decay),
-            lr=torch.tensor(recipe.lr, device=feed.device) if on_gpu else recipe.lr,
+            lr=torch.tensor(recipe.lr, device=device_data.device) if on_gpu else recipe.lr,
             momentum=recipe.momentum,
             nesterov=recipe.momentum > 0,
             fused=True,
@@ -98,9 +98,9 @@ class Step:
     def load_optimizer(self, state: Mapping[str, Any]) -> None:
         """Take over an optimizer's state, also from another device."""
         self.optimizer.load_state_dict(copy.deepcopy(dict(state)))  # which keeps the tensors that it is given
-        if self.feed.device.type == "cuda":
+        if self.device_data.device.type == "cuda":
             for group in self.optimizer.param_groups:
-                group["lr"] = torch.tensor(self.recipe.lr, device=self.feed.device)
+                group["lr"] = torch.tensor(self.recipe.lr, device=self.device_data.device)
 
     def inputs(self, images: Tensor) -> Tensor:
         """Images as the network reads them.
@@ -108,7 +108,7 @@ class Step:
         Shape:
             (N, C, H, W) uint8 -> the same, float32, in channels_last
         """
-        return self.feed.normalise(images).contiguous(memory_format=torch.channels_last)
+        return self.device_data.normalise(images).contiguous(memory_format=torch.channels_last)
 
     def logits(self, network: Callable[[Tensor], Tensor], x_nchw: Tensor) -> Tensor:
         """What a network makes of its inputs, in the recipe's precision.
@@ -131,7 +131,7 @@ class Step:
             what is done, in words; None if nothing is left to do.
         """
         if any(isinstance(module, _BatchNorm) for module in self.model.modules()):
-            if self._offload or self.feed.device.type == "cpu":
+            if self._offload or self.device_data.device.type == "cpu":
                 return None
             self._offload = True
             return "activations are kept in the host's memory"

@@ -59,19 +59,19 @@ class Training:
     """
 
     def __init__(self, model: nn.Module, data: Dataset | DeviceData, recipe: Recipe, seed: int) -> None:
-        self.feed = feed = data if isinstance(data, DeviceData) else DeviceData(data)
-        on_gpu = feed.device.type == "cuda"
-        self.model = model.to(feed.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device_data = device_data = data if isinstance(data, DeviceData) else DeviceData(data)
+        on_gpu = device_data.device.type == "cuda"
+        self.model = model.to(device_data.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
         self.history: list[Epoch] = []
         self.how = "one by one"
         self._seed = seed
         self._order, self._shifts = random_stream(seed, 1), random_stream(seed, 2)
-        self._batch_size = min(recipe.batch_size, len(feed.train))
-        self._steps = len(feed.train) // self._batch_size
+        self._batch_size = min(recipe.batch_size, len(device_data.train))
+        self._steps = len(device_data.train) // self._batch_size
         self._rates = recipe.rates(self._steps)
         self._averaging = recipe.averaging(self._steps) if recipe.ema else []
-        self._step = Step(self.model, recipe, feed)
+        self._step = Step(self.model, recipe, device_data)
         self._captured: GraphedEpoch | None = None
         self._may_capture = on_gpu and recipe.cuda_graph
 
@@ -104,7 +104,7 @@ class Training:
 
     def _epoch(self, number: int) -> Epoch:
         self.model.train()
-        permutation = torch.randperm(len(self.feed.train), generator=self._order)
+        permutation = torch.randperm(len(self.device_data.train), generator=self._order)
         order = permutation[: self._steps * self._batch_size].view(self._steps, self._batch_size)
         drawn = self._drawn(self._steps)
         if self._may_capture and self._captured is None:
@@ -114,7 +114,7 @@ class Training:
         train_loss = total.item() / self._steps
         if not math.isfinite(train_loss):
             raise TrainingDiverged(f"the training loss became {train_loss} in epoch {number} of {self.recipe.epochs}")
-        val_loss, val_accuracy = self.evaluate(self.feed.validation)
+        val_loss, val_accuracy = self.evaluate(self.device_data.validation)
         if not math.isfinite(val_loss):
             raise TrainingDiverged(f"the validation loss became {val_loss} in epoch {number} of {self.recipe.epochs}")
         rate = self._rates[number * self._steps - 1]
@@ -122,20 +122,20 @@ class Training:
 
     def _drawn(self, steps: int) -> dict[str, Tensor]:
         """The random numbers of so many steps."""
-        size = self.feed.data.input_shape[1:]
+        size = self.device_data.data.input_shape[1:]
         return draws(self.recipe.augment, steps, self._batch_size, size, self._shifts)
 
     def _all_steps(self, order: Tensor, drawn: Mapping[str, Tensor], first: int) -> Tensor:
         """The steps of an epoch, the first of which is step `first` of the training; the sum of their losses."""
         if self._captured is not None:
             return self._captured.epoch(order, drawn, first)
-        device = self.feed.device
+        device = self.device_data.device
         on_device = {name: values.to(device) for name, values in drawn.items()}
         rates: Tensor | list[float] = self._rates
         if device.type == "cuda":
             rates = torch.tensor(self._rates, device=device)
         total = torch.zeros((), device=device)
-        for i, (images, labels) in enumerate(self.feed.train.epoch(order)):
+        for i, (images, labels) in enumerate(self.device_data.train.epoch(order)):
             numbers = {name: values[i] for name, values in on_device.items()}
             taken_in = self._averaging[first + i] if self._averaging else 0.0
             total += self._step(images, labels, numbers, rates[first + i], taken_in)
@@ -144,11 +144,13 @@ class Training:
     def _capture(self, order: Tensor, drawn: Mapping[str, Tensor]) -> None:
         """Make steps replays of a CUDA graph, or say why not."""
         self._may_capture = False
-        if self.feed.train.images is None:
+        if self.device_data.train.images is None:
             self.how = "one by one: the images are streamed"
             return
         try:
-            self._captured = GraphedEpoch(self._step, self.feed.train, order, drawn, self._rates, self._averaging)
+            self._captured = GraphedEpoch(
+                self._step, self.device_data.train, order, drawn, self._rates, self._averaging
+            )
             self.how = "CUDA graph"
         except torch.OutOfMemoryError:
             raise
@@ -162,17 +164,17 @@ class Training:
         if not self._may_capture and self._captured is None:
             relief = self._step.relieve(self._batch_size)
         if relief is None:
-            where = f"with batch_size {self._batch_size} on {self.feed.device}"
+            where = f"with batch_size {self._batch_size} on {self.device_data.device}"
             raise TrainingFailed(f"out of memory {where}: {shortage}")
         self.how = f"one by one: out of memory, {relief}"
         self._captured, self._may_capture = None, False
-        if self.feed.device.type == "cuda":
+        if self.device_data.device.type == "cuda":
             torch.cuda.empty_cache()
 
     @contextmanager
     def _own_stream(self, number: int) -> Iterator[None]:
         """Dropout and the like draw from torch's global stream: in here it is one of this seed and epoch."""
-        devices = [self.feed.device] if self.feed.device.type == "cuda" else []
+        devices = [self.device_data.device] if self.device_data.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(int(torch.randint(2**62, (), generator=random_stream(self._seed, 1_000 + number))))
             yield

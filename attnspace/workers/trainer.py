@@ -93,23 +93,23 @@ class Trainer:
         finally:
             result.train_s = time.perf_counter() - began
             result.history, result.environment = run.history, {"steps": run.how}
-        self._check_said(run.history)
+        self._check_reported(run.history)
         if job.until < self._study.epochs and (paused := run.state()) is not None:
             self._checkpoints.save(design.identity, job.seed, job.until, paused)
         if confirming:
             run.test()
             result.tested = run.tested
 
-    def _check_said(self, history: Sequence[Epoch]) -> None:
-        """See to it that a training says what designs are ranked by.
+    def _check_reported(self, history: Sequence[Epoch]) -> None:
+        """Check that a training reported what designs are ranked by.
 
         Raises:
-            TrainingFailed: it does not.
+            TrainingFailed: it did not.
         """
-        said = history[-1].metrics if history else {}
+        reported = history[-1].metrics if history else {}
         for goal in self._study.config.objective.goals:
-            if goal.is_learnt and said.get(goal.metric) is None:
-                raise TrainingFailed(f"the training says no {goal.metric}")
+            if goal.is_learnt and reported.get(goal.metric) is None:
+                raise TrainingFailed(f"the training reported no {goal.metric}")
 
     def probe(self, seconds: float) -> float:
         """Train a network that needs much memory on a few batches for so long, and forget it.

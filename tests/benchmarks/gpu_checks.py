@@ -61,8 +61,8 @@ def a_resumed_graph_equals_a_whole_one(**changes) -> dict:
 def streamed_equals_resident() -> dict:
     resident, streamed = begun(), begun()
     resident._may_capture = False
-    streamed.feed.train = Batches(DATA.train, GPU, resident=False)
-    streamed.feed.validation = Batches(DATA.validation, GPU, resident=False)
+    streamed.device_data.train = Batches(DATA.train, GPU, resident=False)
+    streamed.device_data.validation = Batches(DATA.validation, GPU, resident=False)
     resident.run(4)
     streamed.run(4)
     return differences(resident, streamed)

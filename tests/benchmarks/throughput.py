@@ -104,24 +104,25 @@ def plain(data: Dataset, device: torch.device, epochs: int, steps: int | None, s
 
 @torch.no_grad()
 def tested(model: torch.nn.Module, data: Dataset, device: torch.device) -> float:
-    feed = DeviceData(data, device)
+    device_data = DeviceData(data, device)
     model.eval()
     right = sum(
-        int((model(feed.normalise(x)).argmax(1) == y).sum()) for x, y in feed.batches(data.sealed_test()).in_order(500)
+        int((model(device_data.normalise(x)).argmax(1) == y).sum())
+        for x, y in device_data.batches(data.sealed_test()).in_order(500)
     )
     return right / len(data.sealed_test())
 
 
-def ours(feed: DeviceData, recipe: Recipe, epochs: int, seed: int = 0) -> dict:
+def ours(device_data: DeviceData, recipe: Recipe, epochs: int, seed: int = 0) -> dict:
     """A trial. The first epoch, in which a graph is captured, counts too."""
     torch.manual_seed(seed)
-    training = Training(ResNet(20, 16), feed, recipe, seed)
+    training = Training(ResNet(20, 16), device_data, recipe, seed)
     began = time.perf_counter()
     training.run(epochs)
     seconds = time.perf_counter() - began
-    _, accuracy = training.evaluate(feed.batches(feed.data.sealed_test()))
+    _, accuracy = training.evaluate(device_data.batches(device_data.data.sealed_test()))
     return {
-        "images_per_s": epochs * len(feed.train) / seconds,
+        "images_per_s": epochs * len(device_data.train) / seconds,
         "seconds": seconds,
         "test_accuracy": accuracy,
         "steps": training.how,
@@ -181,22 +182,22 @@ def main() -> None:
     few = 4_096
     section = {} if given.full else {"train_images": few, "validation": 512}
     data = ParquetConfig(kind="parquet", path=str(given.data.resolve()), **section).load()
-    feed, recipe = DeviceData(data, device), recipe_of(device)
+    device_data, recipe = DeviceData(data, device), recipe_of(device)
     result: dict = {
         "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
         "data": f"CIFAR-10 (JPEG copy), {len(data.train)} images",
     }
     if given.full:
-        ours(feed, recipe, 1)  # the device wakes up
-        result["ours"] = [ours(feed, recipe, recipe.epochs, seed) for seed in range(3)]
-        result["deterministic"] = ours(feed, recipe_of(device, deterministic=True), recipe.epochs)
+        ours(device_data, recipe, 1)  # the device wakes up
+        result["ours"] = [ours(device_data, recipe, recipe.epochs, seed) for seed in range(3)]
+        result["deterministic"] = ours(device_data, recipe_of(device, deterministic=True), recipe.epochs)
         result["several"] = several(given.data.resolve(), device)
         # The plain form's speed is that of two epochs; its accuracy needs all of them.
         result["plain"] = [plain(data, device, recipe.epochs if seed == 0 else 2, None, seed) for seed in range(2)]
     else:
         recipe = recipe_of(device, epochs=2, batch_size=128)
-        rounds = [(ours(feed, recipe, 1, seed), plain(data, device, 1, 16, seed)) for seed in range(3)]
+        rounds = [(ours(device_data, recipe, 1, seed), plain(data, device, 1, 16, seed)) for seed in range(3)]
         result["ours"], result["plain"] = ([pair[i] for pair in rounds] for i in (0, 1))
         for one in (*result["ours"], *result["plain"]):
             one.pop("test_accuracy")  # of an epoch

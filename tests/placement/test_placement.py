@@ -174,6 +174,7 @@ def test_one_spec_for_each_stage(model):
             "se",
             r"placement\.position: position 'resid' does not exist; allowed: conv1, conv2, identity, post_add, pre, residual; did you mean 'residual'\?",
         ),
+        (Placement(), {0: "eca", 1: "se", 2: "se", 3: "se"}, r"block\.per_stage\.0: stage 0 does not exist"),
         (Placement(), {1: "se", 2: "se"}, r"block\.per_stage: no block is given for stage 3"),
         (Placement(), {**load_spec("se").model_dump(), "excite": [{"kind": "fc", "reduction": 40}]}, "slot stage1"),
     ],

@@ -15,7 +15,7 @@ from attnspace.search.progress import Watcher
 from attnspace.search.search import search
 from attnspace.study.loading import prepare
 from attnspace.workflow import run_study
-from tests.made_run import made_run
+from tests.made_run import age, made_run
 from tests.searching import facts
 
 
@@ -39,16 +39,6 @@ def test_a_row_comes_out_as_it_went_in(made, tmp_path):
     assert {row.outcome for row in rows} == {Outcome.DONE, Outcome.PAUSED, Outcome.FAILED}
 
 
-def age(run) -> None:
-    """Give a run the names that earlier versions wrote."""
-    with sqlite3.connect(run / "ledger.db") as connection:
-        for now, before in (("protocol", "recipe"), ("environment", "versions")):
-            connection.execute(f"ALTER TABLE evaluations RENAME COLUMN {now} TO {before}")
-    meaning = run / "meaning.json"
-    if meaning.exists():
-        meaning.write_text(meaning.read_text().replace('"protocol"', '"recipe"'))
-
-
 def test_a_ledger_of_an_earlier_version_is_read_under_the_names_of_today(made):
     before = Ledger(made / "ledger.db").rows()
     age(made)
@@ -57,6 +47,18 @@ def test_a_ledger_of_an_earlier_version_is_read_under_the_names_of_today(made):
     assert {"recipe", "versions"} <= columns(made / "ledger.db")
     assert Ledger(made / "ledger.db").rows() == before
     assert not {"recipe", "versions"} & columns(made / "ledger.db")
+
+
+def test_a_ledger_that_is_refused_stays_as_it_is(made):
+    age(made)
+    ledger = made / "ledger.db"
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("ALTER TABLE evaluations DROP COLUMN choices")
+        connection.execute("DROP TABLE timings")
+    before = ledger.read_bytes()
+    with pytest.raises(RunError, match=r"ledger\.db: is of an earlier version of attnspace: it has no choices"):
+        Ledger(ledger)
+    assert ledger.read_bytes() == before
 
 
 def test_a_search_of_an_earlier_version_goes_on(tiny, write, tmp_path):

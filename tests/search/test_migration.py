@@ -7,6 +7,7 @@ from attnspace.record.results import load
 from attnspace.search.migration import migrate
 from attnspace.study.loading import prepare
 from attnspace.study.run_directory import RunDirectory
+from tests.made_run import age
 from tests.searching import facts
 
 
@@ -65,6 +66,18 @@ def test_a_search_goes_on_alike_however_often_it_is_resumed_after_a_migration(ea
     run(prepare(write(tiny, "fewer.yaml")), tmp_path / "other")
     _, other = run(study, tmp_path / "other")
     assert facts(one) == facts(other)
+
+
+def test_the_earlier_run_stays_as_it_is(earlier, tiny, write, tmp_path):
+    age(tmp_path / "earlier")
+    ledger = tmp_path / "earlier" / "ledger.db"
+    before = ledger.read_bytes()
+    found = migrate(prepare(write(tiny)), tmp_path / "earlier", RunDirectory(tmp_path / "later"))
+    assert found.taken == 13
+    assert ledger.read_bytes() == before
+    ledger.write_bytes(b"SQLite format 3" + bytes(100))
+    with pytest.raises(RunError, match=r"earlier.*damaged"):
+        migrate(prepare(write(tiny)), tmp_path / "earlier", RunDirectory(tmp_path / "again"))
 
 
 def test_another_training_is_refused(earlier, tiny, write, tmp_path):

@@ -128,6 +128,6 @@ def test_a_graph_that_does_nothing_is_refused(as_on_a_gpu, monkeypatch):
 def test_streamed_images_are_taken_one_by_one(monkeypatch):
     training = begun()
     training._may_capture = True
-    training.feed.train.images = None
+    training.device_data.train.images = None
     training.run(1)
     assert training.how == "one by one: the images are streamed"

@@ -235,10 +235,14 @@ def test_averaged_weights_are_what_is_evaluated():
     training.run(2)
     average = training._step.average
     assert average is not None
-    loss, _ = evaluate(average, training.feed.validation, lambda images: average(training.feed.normalise(images)))
+    loss, _ = evaluate(
+        average, training.device_data.validation, lambda images: average(training.device_data.normalise(images))
+    )
     assert loss == training.history[-1].metrics["val_loss"]
     plain, _ = evaluate(
-        training.model, training.feed.validation, lambda images: training.model(training.feed.normalise(images))
+        training.model,
+        training.device_data.validation,
+        lambda images: training.model(training.device_data.normalise(images)),
     )
     assert plain != loss
 
@@ -332,11 +336,13 @@ def test_a_loader_that_streams_gives_the_same_training():
 
     def run(share: float) -> Training:
         torch.manual_seed(0)
-        feed = DeviceData(DATA, "cpu", share)
+        device_data = DeviceData(DATA, "cpu", share)
         if not share:
-            feed.train = Batches(DATA.train, torch.device("cpu"), resident=False)
-            feed.validation = Batches(DATA.validation, torch.device("cpu"), resident=False)
-        training = Training(ResNet(8, 8, 1, 10), feed, Recipe(epochs=2, batch_size=30, augment=Augment(shift=1)), 0)
+            device_data.train = Batches(DATA.train, torch.device("cpu"), resident=False)
+            device_data.validation = Batches(DATA.validation, torch.device("cpu"), resident=False)
+        training = Training(
+            ResNet(8, 8, 1, 10), device_data, Recipe(epochs=2, batch_size=30, augment=Augment(shift=1)), 0
+        )
         training.run(2)
         return training
 

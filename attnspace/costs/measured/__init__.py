@@ -11,12 +11,15 @@ from attnspace.costs.declaration import DECLARED, DesignCost
 if TYPE_CHECKING:
     from attnspace.costs.subject import Subject
 
-__all__ = ["cost_columns", "cost_names", "declared", "measure"]
+__all__ = ["BUILT_IN", "cost_columns", "cost_names", "declared", "measure"]
 
 _FIRST = ("params", "flops", "activation_bytes", "latency_ms")
 """The costs that tables show first, in this order; those of other files come after them."""
 
-for _name in dict.fromkeys((*_FIRST, *sorted(found.name for found in iter_modules(__path__)))):
+BUILT_IN = tuple(dict.fromkeys((*_FIRST, *sorted(found.name for found in iter_modules(__path__)))))
+"""The costs that come with attnspace; each file is named like its cost."""
+
+for _name in BUILT_IN:
     import_module(f"{__name__}.{_name}")
 
 
