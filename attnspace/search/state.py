@@ -24,6 +24,18 @@ class TrialKey(NamedTuple):
     seed: int
 
 
+class _Expectation(NamedTuple):
+    """What is expected of a design that waits on a rung.
+
+    Attributes:
+        found: its values at the rung, one for each objective.
+        expected: the values that the sampler sees.
+    """
+
+    found: list[float]
+    expected: list[float]
+
+
 class SearchState:
     """What is known of a search, from the rows of its ledger in their order.
 
@@ -44,7 +56,7 @@ class SearchState:
         self._under_way: set[TrialKey] = set()
         self._numbers: set[int | None] = set()
         self._next_number = 0
-        self._paused: dict[TrialKey, tuple[int, list[float]]] = {}
+        self._paused: dict[int, dict[TrialKey, _Expectation]] = {epochs: {} for epochs in study.rungs}
         self._stale = False
         self._designs: dict[TrialKey, Design] = {}
         self._seeds: dict[str, list[float | None]] = {}
@@ -124,23 +136,27 @@ class SearchState:
         if row.seed == self._study.seed():
             ranked = [goal.sign * value for goal, value in zip(self._goals, values, strict=True)] if complete else None
             self.halving.report(key, self._study.rungs.index(row.epochs), ranked)
-        self._paused.pop(key, None)
+        for waiting in self._paused.values():
+            waiting.pop(key, None)
         if not complete:
             self._suggester.forget(key)
             return
-        if row.outcome == Outcome.PAUSED:
-            self._paused[key] = (row.epochs, values)
-            values = _on(self._lines(row.epochs), values)
-        self._suggester.tell(key, row.choices, values)
+        if row.outcome != Outcome.PAUSED:
+            self._suggester.tell(key, row.choices, values)
+            return
+        self._suggester.tell(key, row.choices, _on(self._lines(row.epochs), values))
+        self._paused[row.epochs][key] = _Expectation(values, self._suggester.values(key))
 
     def refresh(self) -> None:
         """Tell the sampler what is expected by now of designs that wait on a rung. To be called before it is asked."""
         if not self._stale:
             return
         self._stale = False
-        lines = {epochs: self._lines(epochs) for epochs in self._study.rungs}
-        for key, (epochs, values) in self._paused.items():
-            self._suggester.revise(key, _on(lines[epochs], values))
+        for epochs, waiting in self._paused.items():
+            for goal, (intercept, slope) in enumerate(self._lines(epochs)):
+                if self._goals[goal].is_learnt:
+                    for found, expected in waiting.values():  # thousands of them, for each new trial
+                        expected[goal] = intercept + slope * found[goal]
 
     def _lines(self, epochs: int) -> list[tuple[float, float]]:
         """Intercept and slope for each goal; what is known before the training stays as it is."""

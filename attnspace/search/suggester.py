@@ -71,7 +71,7 @@ class Suggester:
     def tell(self, key: Hashable, choices: Mapping[str, Any], values: Sequence[float]) -> None:
         """Report the values of a trial, or better ones of a trial that was reported before."""
         if key in self._reported:
-            self.revise(key, list(values))
+            self._reported[key].values = list(values)
             return
         distributions: dict[str, BaseDistribution] = {name: self._distributions[name] for name in choices}
         trial = optuna.trial.create_trial(params=dict(choices), distributions=distributions, values=list(values))
@@ -79,10 +79,10 @@ class Suggester:
         number = self._storage.create_new_trial(self._study_number, template_trial=trial)
         self._reported[key] = self._storage.get_trial(number)
 
-    def revise(self, key: Hashable, values: list[float]) -> None:
-        """Report other values of a trial that was reported before."""
+    def values(self, key: Hashable) -> list[float]:
+        """The values of a reported trial, as samplers see them: to change an entry of the list is to report it anew."""
         # What an in-memory storage holds are the trials themselves; a test holds Optuna to that.
-        self._reported[key].values = values
+        return self._reported[key].values
 
     def forget(self, key: Hashable) -> None:
         """Report that a trial has failed after values were reported of it."""
