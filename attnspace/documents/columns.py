@@ -9,13 +9,19 @@ from collections.abc import Callable, Iterable
 
 from attnspace.documents.sections import Section
 
-__all__ = ["LEDGER", "RESERVED", "claim", "share"]
+__all__ = ["LEDGER", "OWN", "RESERVED", "claim", "share"]
 
 LEDGER = (
     *("number", "phase", "trial", "role", "name", "design", "protocol", "seed", "epochs", "label", "placement", "spec"),
     *("choices", "outcome", "reason", "history", "train_s", "total_s", "finished", "environment", "worker"),
 )
 """The columns that the ledger always has."""
+
+OWN = {
+    "cost": ("params", "flops", "activation_bytes", "latency_ms", "latency_low_ms", "latency_high_ms"),
+    "metric": ("val_accuracy", "val_loss", "train_loss", "test_accuracy", "test_loss"),
+}
+"""The columns of attnspace's own costs and metrics, which are kept for them even before they are declared."""
 
 RESERVED = {
     **dict.fromkeys(LEDGER, "it is a column of the ledger"),
@@ -49,7 +55,7 @@ def claim(what: str, *names: str) -> None:
     """
     often = Counter(name.lower() for name in names)
     for name in names:
-        why = _fault(name) or ("two of its columns are called so" if often[name.lower()] > 1 else None)
+        why = _fault(what, name) or ("two of its columns are called so" if often[name.lower()] > 1 else None)
         if why:
             raise ValueError(
                 f"no column of a {what} can be called so: {why}; got {name!r}; allowed: small letters, digits and "
@@ -57,12 +63,13 @@ def claim(what: str, *names: str) -> None:
             )
 
 
-def _fault(name: str) -> str | None:
+def _fault(what: str, name: str) -> str | None:
     """Why a column cannot be called so; None if it can."""
     small = name.lower()
-    for what, names in _SHARED.items():
-        if small in (taken.lower() for taken in names()):
-            return f"it is a column of a {what} that is declared already"
+    for other in OWN:
+        declared = {taken.lower() for taken in _SHARED[other]()} if other in _SHARED else set()
+        if small in declared or (other != what and small in OWN[other]):
+            return f"it is a column of a {other} that is there already"
     if small in RESERVED:
         return RESERVED[small]
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):

@@ -1,12 +1,14 @@
 """Costs and metrics: their names are columns of one ledger, and fields of a study's limits."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
 from attnspace.costs.declaration import DesignCost, Figure, declare, forget
 from attnspace.costs.measured import cost_columns, cost_names
-from attnspace.documents.columns import LEDGER, RESERVED, claim
+from attnspace.documents.columns import LEDGER, OWN, RESERVED, claim
 from attnspace.objective.limits import Limits
 from attnspace.objective.metrics import METRICS, Metric, declare_metric
 from attnspace.record.evaluation import RENAMED
@@ -48,7 +50,7 @@ def test_what_was_forgotten_is_free_again():
     for _ in range(2):
         declare(new_cost("fine", "fine_low"))
         for name in ("fine", "fine_low"):
-            with pytest.raises(ValueError, match="it is a column of a cost that is declared already"):
+            with pytest.raises(ValueError, match="it is a column of a cost that is there already"):
                 declare_metric(Metric(name, name, "maximize", "val"))
         forget("fine")
     claim("metric", "fine_low")
@@ -59,6 +61,18 @@ def test_the_columns_of_the_ledger_are_reserved(tmp_path):
     declared = {*METRICS, *cost_columns()}
     assert set(columns(tmp_path / "ledger.db")) == {*LEDGER, *declared}
     assert RENAMED.keys() <= RESERVED.keys()
+    assert {"cost": tuple(cost_columns()), "metric": tuple(METRICS)} == OWN
+
+
+@pytest.mark.parametrize("name", ["params", "latency_low_ms", "val_accuracy"])
+def test_names_of_attnspaces_own_are_kept_for_them_whatever_is_imported_first(name):
+    figure = f"Figure({name!r})"
+    script = f"""
+from attnspace.costs.declaration import DesignCost, Figure, declare
+declare(DesignCost({name!r}, {name!r}, lambda subject: 0, {figure}, {figure}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "ValueError: no column of a cost can be called so" in done.stderr
 
 
 def test_the_words_of_limits_are_reserved():
