@@ -232,7 +232,7 @@ def prepare(section: Train, setting: Setting) -> Method:
             "this kind of training has no method",
             at=("kind",),
             got=getattr(section, "kind", kind.__name__),
-            allowed=", ".join(known.model_fields["kind"].default for known in _METHODS),
+            allowed=", ".join(name for name, known in Train.members.items() if known in _METHODS),
             remedy=f"declare a Method with @method_for({kind.__name__})",
         )
     return _METHODS[kind](section, setting)
