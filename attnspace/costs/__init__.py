@@ -1,4 +1,4 @@
-"""Costs: what a block or a network needs, found without training it.
+"""Costs: what a block or a network needs, found without training it. Importing this package declares the usual costs.
 
 meta          runs of a model for its shapes alone
 network       parameters, FLOPs and bytes kept for backward, on the meta device
@@ -8,4 +8,8 @@ declaration   what a cost is: everything that shows or limits costs follows
 measured      one file for each cost
 """
 
-__all__: list[str] = []
+from __future__ import annotations
+
+from attnspace.costs import measured
+
+__all__ = ["measured"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from attnspace.documents.columns import claim, share
 from attnspace.documents.sections import sections_changed
 
 if TYPE_CHECKING:  # importing it would import torch, which tables do not need
@@ -74,15 +75,16 @@ class DesignCost:
 DECLARED: dict[str, DesignCost] = {}
 """Every declared cost, by name. Read it through `attnspace.costs.measured`, which fills it."""
 
+share("cost", lambda: (column for cost in DECLARED.values() for column in cost.columns))
+
 
 def declare(cost: DesignCost) -> DesignCost:
     """Make a cost known: a study may then minimise and limit it, and tables and reports show it.
 
     Raises:
-        ValueError: another cost has this name.
+        ValueError: its name, or that of a further column, is none or is taken.
     """
-    if cost.name in DECLARED:
-        raise ValueError(f"a cost is already called {cost.name!r}")
+    claim("cost", cost.name, *cost.further)
     DECLARED[cost.name] = cost
     sections_changed()
     return cost

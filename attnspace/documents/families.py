@@ -8,6 +8,7 @@ everywhere at once.
 
 from __future__ import annotations
 
+import inspect
 import typing
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
@@ -108,13 +109,33 @@ class Member(Strict):
             cls.registry.families[cls.__name__.lower()] = cls
             return
         kinds = typing.get_args(cls.model_fields["kind"].annotation) if "kind" in cls.model_fields else ()
-        if not hasattr(cls, "members") or len(kinds) != 1:  # the base of a vocabulary, or of several members
+        if not hasattr(cls, "members"):  # the base of a vocabulary
+            return
+        if len(kinds) != 1:  # the base of several members
+            cls._must_be_base()
             return
         (kind,) = kinds
         if taken := cls.members.get(kind):
             raise TypeError(f"kind {kind!r} is already {taken.__module__}.{taken.__qualname__}")
         cls.members[kind] = cls
         cls.registry.stale = True
+
+    @classmethod
+    def _must_be_base(cls) -> None:
+        """Refuse a class that can be no base: all that its family leaves open is done, or its kind is no literal.
+
+        Raises:
+            TypeError: it is a member that lacks its kind.
+        """
+        if inspect.isabstract(cls):
+            return
+        declared = "kind" in inspect.get_annotations(cls)
+        if declared or inspect.isabstract(cls.family()):
+            got = repr(cls.model_fields["kind"].annotation) if declared else "none"
+            raise TypeError(
+                f"{cls.__module__}.{cls.__qualname__} has no kind of its own; got {got}; allowed: one name, as in "
+                '`kind: Literal["mine"] = "mine"`; add this line, or leave a method of the family to the classes below'
+            )
 
     first: ClassVar[tuple[str, ...]] = ()
     """Set by a family: the kinds that schemas list before the others, in this order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from attnspace.documents.columns import claim, share
 from attnspace.documents.sections import sections_changed
 
 __all__ = ["Direction", "METRICS", "Metric", "Part", "declare_metric", "goal_metrics", "metrics_of"]
@@ -36,15 +37,16 @@ class Metric:
 METRICS: dict[str, Metric] = {}
 """Every declared metric, by name."""
 
+share("metric", lambda: METRICS)
+
 
 def declare_metric(metric: Metric) -> Metric:
     """Make a metric known: the ledger has a column for it, and an objective may name it.
 
     Raises:
-        ValueError: another metric has this name.
+        ValueError: its name is none or is taken.
     """
-    if metric.name in METRICS:
-        raise ValueError(f"a metric is already called {metric.name!r}")
+    claim("metric", metric.name)
     METRICS[metric.name] = metric
     sections_changed()
     return metric

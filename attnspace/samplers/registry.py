@@ -37,9 +37,17 @@ def sampler(name: str, *, keeps_order: bool = False) -> Callable[[Factory], Fact
         name: its name in `search.sampler`.
         keeps_order: whether it goes through the space in an order of its own, so that one object serves a whole
             search; other samplers are made anew for each trial, with a seed of its own.
+
+    Raises:
+        ValueError: when it decorates: another sampler has this name.
     """
 
     def register(factory: Factory) -> Factory:
+        if name in _SAMPLERS:
+            raise ValueError(
+                f"a sampler is called so already; got {name!r}; allowed: a name other than {', '.join(names())}; "
+                "give it another name"
+            )
         _SAMPLERS[name] = _Registered(factory, keeps_order)
         sections_changed()
         return factory

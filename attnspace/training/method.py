@@ -23,7 +23,7 @@ from torch import nn
 from attnspace.costs.declaration import DesignCosts
 from attnspace.data.loader import SHARE, Batches, DeviceData
 from attnspace.data.split import Dataset, DataSplit
-from attnspace.errors import TrainingFailed
+from attnspace.errors import StudyError, TrainingFailed
 from attnspace.training.epoch import Epoch
 from attnspace.training.train import Train
 
@@ -199,9 +199,19 @@ Made = TypeVar("Made", bound=type[Method])
 
 
 def method_for(section: type[Train]) -> Callable[[Made], Made]:
-    """Decorates the method of a kind of section."""
+    """Decorates the method of a kind of section.
+
+    Raises:
+        ValueError: when it decorates: the kind has a method.
+    """
 
     def register(method: Made) -> Made:
+        if taken := _METHODS.get(section):
+            raise ValueError(
+                f"{section.__name__} has the method {taken.__module__}.{taken.__qualname__} already; "
+                f"got {method.__qualname__}; allowed: one method for each kind of training; "
+                "declare a Train of your own for it"
+            )
         _METHODS[section] = method
         return method
 
@@ -212,6 +222,15 @@ def prepare(section: Train, setting: Setting) -> Method:
     """The section made ready for a study.
 
     Raises:
-        StudyError: it is not possible in this study; the path begins in the section.
+        StudyError: it is not possible in this study, or its kind has no method; the path begins in the section.
     """
-    return _METHODS[type(section)](section, setting)
+    kind = type(section)
+    if kind not in _METHODS:
+        raise StudyError(
+            "this kind of training has no method",
+            at=("kind",),
+            got=getattr(section, "kind", kind.__name__),
+            allowed=", ".join(name for name, known in Train.members.items() if known in _METHODS),
+            remedy=f"declare a Method with @method_for({kind.__name__})",
+        )
+    return _METHODS[kind](section, setting)

@@ -1,5 +1,6 @@
 """Open sets of models: what is declared later is accepted wherever its family is."""
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
 import pytest
@@ -85,6 +86,50 @@ def test_a_kind_is_declared_once(words):
     declare_triangle(family)
     with pytest.raises(TypeError, match=r"kind 'triangle' is already .*Triangle"):
         declare_triangle(family)
+
+
+def declared(family: type[Member], kind: object) -> type[Member]:
+    """A class that does all that the family leaves open, with this annotation of its kind; None for none."""
+    own = {} if kind is None else {"__annotations__": {"kind": kind}, "kind": "x"}
+    return type(family)(
+        "Own", (family,), {"__module__": __name__, "__qualname__": "Own", "area": lambda self: 1, **own}
+    )
+
+
+@pytest.mark.parametrize("kind", [None, str, Literal["x", "y"], str | None])
+def test_a_member_without_a_kind_of_its_own_is_refused(words, kind):
+    family, _, _ = words
+
+    class Solid(family.__base__, family=True):
+        @abstractmethod
+        def area(self) -> int: ...
+
+    with pytest.raises(TypeError, match=r"Own has no kind of its own; got .+; allowed: .*Literal\[\"mine\"\]"):
+        declared(Solid, kind)
+    assert Solid.members == {}
+    if kind is not None:  # nothing tells a base from a member where the family leaves nothing open
+        with pytest.raises(TypeError, match="no kind of its own"):
+            declared(family, kind)
+    assert declared(Solid, Literal["x"]).members == {"x": Solid.members["x"]}
+
+
+def test_a_base_of_several_members_needs_no_kind(words):
+    family, _, _ = words
+
+    class Solid(family.__base__, family=True):
+        @abstractmethod
+        def area(self) -> int: ...
+
+    class Prism(Solid):
+        kind: str
+        sides: int = 3
+
+    class Round(family):
+        radius: int = 1
+
+    assert Solid.members == {}
+    assert sorted(family.members) == ["circle", "square"]
+    assert declared(Prism, Literal["prism"])().sides == 3
 
 
 def test_schemas_list_the_first_kinds_first(words):

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from attnspace.errors import SpaceError
-from attnspace.samplers import NSGA2, Evolution, Exhaustive, make
+from attnspace.samplers import NSGA2, Evolution, Exhaustive, make, names, sampler
 from attnspace.samplers.nsga2 import crowding, dominance_counts, fronts
 from attnspace.samplers.tree import differently, fresh
 from attnspace.space.space import Space
@@ -135,3 +135,11 @@ def test_dominance_fronts_and_crowding_of_a_known_case():
     assert len(crowding(np.empty((0, 2)))) == 0
     assert crowding(points[:3]).tolist() == [np.inf, 2.0, np.inf]
     assert dominance_counts([[1.0], [3.0], [2.0]], [-1]).tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_name_is_given_once(name):
+    made = make(name, SPACE, 0)
+    with pytest.raises(ValueError, match=rf"called so already; got '{name}'; allowed: a name other than tpe, .*random"):
+        sampler(name)(lambda space, seed: Exhaustive(space, seed))
+    assert type(make(name, SPACE, 0)) is type(made)
