@@ -28,7 +28,7 @@ RESERVED = {
     **dict.fromkeys(("recipe", "versions"), "it is a column of ledgers of earlier versions"),
     **dict.fromkeys(("rank", "gain", "seeds", "size", "pareto", "shown"), "it is a column of reports"),
     **dict.fromkeys(("epoch", "lr"), "it is a word of the history of every training"),
-    **dict.fromkeys(("names", "limited", "excesses"), "it is a word of the limits of a study"),
+    **dict.fromkeys(("names", "limited", "unset", "excesses"), "it is a word of the limits of a study"),
 }
 """Name -> why nothing can be called so."""
 
