@@ -60,6 +60,7 @@ class SearchState:
         self._stale = False
         self._designs: dict[TrialKey, Design] = {}
         self._seeds: dict[str, list[float | None]] = {}
+        self._means: dict[str, float] = {}
         self._forecasts = {
             (goal.metric, epochs): Forecast() for goal in self._goals if goal.is_learnt for epochs in study.rungs
         }
@@ -104,8 +105,7 @@ class SearchState:
     def further_seed(self, design: str) -> int | None:
         """The next seed of a known design, if it is promising: one of the best that reached the end."""
         search = self._study.config.search
-        means = self._means()
-        best = sorted(means, key=lambda known: means[known], reverse=True)[: search.promising]
+        best = sorted(self._means, key=self._means.__getitem__, reverse=True)[: search.promising]
         tried = len(self._seeds.get(design, ()))
         seed = self._study.seed(tried)
         key = TrialKey(design, seed)
@@ -129,6 +129,7 @@ class SearchState:
         if row.outcome != Outcome.PAUSED:
             value = row.metric(self._study.config.objective.primary.metric)
             self._seeds.setdefault(row.design, []).append(value)
+            self._take_mean(row.design)
             self._designs.pop(key, None)
         found = [row.metric(goal.metric) for goal in self._goals]
         values = [value for value in found if value is not None]
@@ -178,14 +179,11 @@ class SearchState:
                 forecast.learn(at_rung, at_end)
         return row.outcome == Outcome.DONE and len(self._study.rungs) > 1
 
-    def _means(self) -> dict[str, float]:
-        """Design -> mean over its seeds, signed so that more is better, of those that reached the end."""
-        sign = self._study.config.objective.primary.sign
-        return {
-            design: sign * fmean(value for value in values if value is not None)
-            for design, values in self._seeds.items()
-            if any(value is not None for value in values)
-        }
+    def _take_mean(self, design: str) -> None:
+        """Note the mean of a design that reached the end over its seeds, signed so that more is better."""
+        values = [value for value in self._seeds[design] if value is not None]
+        if values:
+            self._means[design] = self._study.config.objective.primary.sign * fmean(values)
 
 
 def _on(lines: Sequence[tuple[float, float]], values: Sequence[float]) -> list[float]:
