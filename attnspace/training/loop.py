@@ -36,7 +36,7 @@ class Loop(Imported, Train):
 
 
 def reportable() -> list[str]:
-    """What a loop may say of an epoch, in the order of the ledger's history."""
+    """The names that a loop may report of an epoch, in the order of the history that ledgers have always had."""
     return [*metrics_of("train"), *reversed(metrics_of("val")), "lr"]
 
 
@@ -67,7 +67,7 @@ class Report:
         """Take in the metrics of an epoch that has ended.
 
         Args:
-            **metrics: any of `val_accuracy`, `val_loss`, `train_loss`, `lr`.
+            **metrics: any declared metric of the training or validation images, such as `val_accuracy`, and `lr`.
 
         Raises:
             TrainingFailed: another metric, more epochs than asked for, or no number.
