@@ -22,6 +22,19 @@ class StopAfter(Watcher):
         self.left -= 1
 
 
+class StopAfterRows(Watcher):
+    """Ctrl-C when so many rows have been written."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.left = rows
+
+    def design_ends(self, row) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
 def facts(rows):
     """What must be the same again."""
     return [{k: v for k, v in vars(row).items() if k not in SECONDS} for row in rows]
@@ -29,5 +42,9 @@ def facts(rows):
 
 def with_search(study: Study, **settings: Any) -> Study:
     """The same study, searched in another way."""
-    search = study.config.search.model_copy(update=settings)
-    return replace(study, source=replace(study.source, config=study.config.model_copy(update={"search": search})))
+    return with_sections(study, search=study.config.search.model_copy(update=settings))
+
+
+def with_sections(study: Study, **sections: Any) -> Study:
+    """The same study, with other sections that need no preparation."""
+    return replace(study, source=replace(study.source, config=study.config.model_copy(update=sections)))

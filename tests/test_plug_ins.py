@@ -13,7 +13,7 @@ import attnspace
 from attnspace.backbones import Backbone
 from attnspace.cli.tables import summary_table
 from attnspace.costs.declaration import forget
-from attnspace.costs.measured import cost_names
+from attnspace.costs.measured import declared
 from attnspace.data import Data
 from attnspace.documents.sections import sections_changed
 from attnspace.errors import StudyError
@@ -53,7 +53,7 @@ def parts(tmp_path, monkeypatch):
         (folder / name).write_text(text)
     monkeypatch.syspath_prepend(folder)
     members = {family: dict(family.members) for family in FAMILIES}
-    methods, metrics, samplers, costs = dict(_METHODS), dict(METRICS), dict(_SAMPLERS), cost_names()
+    methods, metrics, samplers, costs = dict(_METHODS), dict(METRICS), dict(_SAMPLERS), declared()
     for part in PARTS:
         importlib.import_module(part)
     yield folder
@@ -64,7 +64,7 @@ def parts(tmp_path, monkeypatch):
     for registry, before in ((_METHODS, methods), (METRICS, metrics), (_SAMPLERS, samplers)):
         registry.clear()
         registry.update(before)
-    for name in set(cost_names()) - set(costs):
+    for name in set(declared()) - set(costs):
         forget(name)
     sections_changed()
 
@@ -169,7 +169,7 @@ def test_schemas_and_messages_know_the_parts(parts, tiny, write):
 
 
 def test_afterwards_everything_is_forgotten(tiny, write):
-    assert "state_bytes" not in cost_names()
+    assert "state_bytes" not in declared()
     assert "val_top3" not in METRICS
     assert "greedy" not in names()
     for section, kind in (("data", "stripes"), ("train", "adam"), ("backbone", "plain")):

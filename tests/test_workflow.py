@@ -8,22 +8,9 @@ import pytest
 
 import attnspace
 from attnspace.errors import RunError, StudyError
-from attnspace.search.progress import Watcher
 from attnspace.study.loading import prepare
 from attnspace.workflow import Stopped, confirm_run, run_study
-
-
-class StopAfterRows(Watcher):
-    """Ctrl-C when so many rows have been written."""
-
-    def __init__(self, rows: int) -> None:
-        super().__init__()
-        self.left = rows
-
-    def design_ends(self, row) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
+from tests.searching import StopAfterRows
 
 
 def test_a_study_file_becomes_a_report_a_table_and_a_winner(tiny, write, tmp_path, monkeypatch):

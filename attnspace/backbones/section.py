@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import Self
 
 from torch import nn
@@ -33,14 +32,6 @@ class Backbone(Kind, family=True):
             StudyError: the model cannot be made; the path begins in the section.
             PlacementError: no slots can be opened as asked.
         """
-
-    def located(self, folder: Path) -> Self:
-        """The same backbone, with the path of a file that it imports made absolute; `folder` is the study's folder."""
-        return self
-
-    def code(self) -> str | None:
-        """A fingerprint of the function that it imports; None if it imports none."""
-        return None
 
     def widened(self, params: int) -> Self:
         """The plain network with up to `params` parameters more; unchanged where it cannot widen."""

@@ -136,9 +136,10 @@ def migrate(
     from attnspace.search.migration import migrate as take_over
     from attnspace.study.loading import prepare
     from attnspace.study.run_directory import RunDirectory
+    from attnspace.workflow import usual_directory
 
     prepared = prepare(study, settings=settings, data_folder=data)
-    place = RunDirectory(to or Path("runs") / prepared.config.name)
+    place = RunDirectory(to or usual_directory(prepared))
     found = take_over(prepared, run_, place)
     for reason, number in found.left.items():
         print(f"left behind: {number}, {reason}")

@@ -6,9 +6,6 @@ Only here are test images looked at: once by each network, after its training.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
-
-import pandas as pd
 
 from attnspace.confirm.controls import constant, matched
 from attnspace.errors import RunError, RunFailed
@@ -18,7 +15,7 @@ from attnspace.record.ledger import Ledger
 from attnspace.record.results import Results
 from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
-from attnspace.study.design import Design, same_slots, trial_of
+from attnspace.study.design import Design
 from attnspace.study.study import Study
 from attnspace.workers.job import Job
 from attnspace.workers.sizing import open_pool
@@ -84,13 +81,9 @@ def chosen(study: Study, results: Results, top: int) -> list[Design]:
     trials = ranked[ranked["role"] == Role.TRIAL].head(top)
     if trials.empty:
         raise RunError("has no finished trial to confirm", file=str(results.path), remedy="search first")
-    best = [_design(study, row) for _, row in trials.iterrows()]
+    best = [study.recorded_design(row["spec"], row["choices"]) for _, row in trials.iterrows()]
     designs = [*best, *study.baselines]
     for control in (matched(study, best[0]), constant(study, best[0])):
         if control is not None and control.identity not in {design.identity for design in designs}:
             designs.append(control)
     return designs
-
-
-def _design(study: Study, row: pd.Series[Any]) -> Design:
-    return trial_of(row["spec"], row["choices"], study.slots, same_slots(study.slots))

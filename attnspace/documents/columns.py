@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from attnspace.documents.sections import Section
 
-__all__ = ["LEDGER", "OWN", "RESERVED", "claim", "share"]
+__all__ = ["LEDGER", "OWN_METRICS", "RESERVED", "claim", "share"]
 
 LEDGER = (
     *("number", "phase", "trial", "role", "name", "design", "protocol", "seed", "epochs", "label", "placement", "spec"),
@@ -17,11 +17,8 @@ LEDGER = (
 )
 """The columns that the ledger always has."""
 
-OWN = {
-    "cost": ("params", "flops", "activation_bytes", "latency_ms", "latency_low_ms", "latency_high_ms"),
-    "metric": ("val_accuracy", "val_loss", "train_loss", "test_accuracy", "test_loss"),
-}
-"""The columns of attnspace's own costs and metrics, which are kept for them even before they are declared."""
+OWN_METRICS = ("val_accuracy", "val_loss", "train_loss", "test_accuracy", "test_loss")
+"""The metrics of attnspace's own, which a cost may be declared before; their names are kept for them."""
 
 RESERVED = {
     **dict.fromkeys(LEDGER, "it is a column of the ledger"),
@@ -66,10 +63,11 @@ def claim(what: str, *names: str) -> None:
 def _fault(what: str, name: str) -> str | None:
     """Why a column cannot be called so; None if it can."""
     small = name.lower()
-    for other in OWN:
-        declared = {taken.lower() for taken in _SHARED[other]()} if other in _SHARED else set()
-        if small in declared or (other != what and small in OWN[other]):
+    for other, names in _SHARED.items():
+        if small in (taken.lower() for taken in names()):
             return f"it is a column of a {other} that is there already"
+    if small in OWN_METRICS and what != "metric":
+        return "it is a column of a metric that is there already"
     if small in RESERVED:
         return RESERVED[small]
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):

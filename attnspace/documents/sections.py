@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict
 
@@ -32,6 +33,14 @@ class Kind(Member):
     """A section of which there are several kinds, each declared in a file of its own: data, backbone, train."""
 
     registry: ClassVar[Registry] = _REGISTRY
+
+    def located(self, folder: Path) -> Self:
+        """The same section, with the paths of files that it names made absolute; `folder` is the study's folder."""
+        return self
+
+    def code(self) -> str | None:
+        """A fingerprint of the function that the section imports; None if it imports none."""
+        return None
 
 
 def sections_changed() -> None:

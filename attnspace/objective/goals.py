@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from attnspace.costs.measured import cost_names, declared
+from attnspace.costs.measured import declared
 from attnspace.documents.families import fault
 from attnspace.documents.names import OneOf
 from attnspace.documents.sections import Section
@@ -17,7 +17,7 @@ from attnspace.objective.metrics import METRICS, Direction, goal_metrics
 __all__ = ["Goal", "Objective"]
 
 Benefit = Annotated[str, OneOf(lambda: goal_metrics("maximize"))]
-Burden = Annotated[str, OneOf(lambda: [*goal_metrics("minimize"), *cost_names()])]
+Burden = Annotated[str, OneOf(lambda: [*goal_metrics("minimize"), *declared()])]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Objective(Section):
     def _direction(cls, value: Any, info: ValidationInfo) -> Any:
         other, metrics = ("maximize", goal_metrics("maximize"))
         if info.field_name == "maximize":
-            other, metrics = "minimize", [*goal_metrics("minimize"), *cost_names()]
+            other, metrics = "minimize", [*goal_metrics("minimize"), *declared()]
         for metric in value if isinstance(value, list | tuple) else [value]:
             if metric in metrics:
                 raise fault(f"{metric} is to be {other}d", remedy=f"write {other}: {metric}")

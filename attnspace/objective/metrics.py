@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import attnspace.costs.measured  # noqa: F401  # attnspace's own costs have their names before any metric
 from attnspace.documents.columns import claim, share
 from attnspace.documents.sections import sections_changed
 

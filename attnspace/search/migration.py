@@ -18,7 +18,7 @@ from attnspace.record.results import load
 from attnspace.search.feasibility import Feasibility
 from attnspace.space.space import Filling
 from attnspace.study.design import Design
-from attnspace.study.run_directory import RunDirectory, differences, written_out
+from attnspace.study.run_directory import RunDirectory, comparable, differences
 from attnspace.study.study import Study
 from attnspace.workers.threads import threads
 
@@ -47,7 +47,7 @@ def migrate(study: Study, earlier: Path, place: RunDirectory) -> Migration:
         RunError: the earlier run was trained otherwise, or the new one is not empty.
         RunFailed: a ledger cannot be read or written.
     """
-    was, now = written_out(load(earlier).study), study.config.plain()
+    was, now = comparable(load(earlier).study), study.config.plain()
     for at, before, after in differences(was, now):
         if at[0] in ("data", "backbone", "train") or at == ("search", "seed"):
             raise RunError(

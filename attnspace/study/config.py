@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -161,6 +162,15 @@ class StudyConfig(Section):
         for name in self.objective.subject_to.unset():
             data["objective"]["subject_to"].pop(name, None)
         return data
+
+
+def written_out(study: Mapping[str, Any]) -> dict[str, Any]:
+    """A study's plain data, with the defaults of today where it says nothing.
+
+    Raises:
+        StudyError: it is no study of today.
+    """
+    return validate(StudyConfig, study, StudyError).plain()
 
 
 def _same_kind(name: str, before: Any, now: Any) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 from attnspace.costs.measured import declared
 from attnspace.data import Watch
 from attnspace.documents.document import Document
-from attnspace.documents.validation import validate
 from attnspace.errors import AttnspaceError, PlacementError, RunError, SpecError, StudyError, within
 from attnspace.language.specs import load_spec, parse_spec
 from attnspace.language.stages import StageBlocks
@@ -23,7 +22,7 @@ from attnspace.record.evaluation import Role
 from attnspace.record.results import PLAIN, load
 from attnspace.samplers import make
 from attnspace.space.space import Space
-from attnspace.study.config import BASELINES, StudyConfig, load_config
+from attnspace.study.config import BASELINES, StudyConfig, load_config, written_out
 from attnspace.study.design import Design, same_slots, trial_of
 from attnspace.study.study import Study, StudySource, network_of
 from attnspace.training.method import Method, Setting
@@ -121,10 +120,6 @@ def _method(config: StudyConfig, folder: Path) -> Method:
     Raises:
         StudyError: it is not possible in this study.
     """
-
-    def written_out(study: Mapping[str, Any]) -> Mapping[str, Any]:
-        return validate(StudyConfig, study, StudyError).plain()
-
     wanted = [goal.metric for goal in config.objective.goals if goal.is_learnt]
     with within("train"):
         method = prepare_training(config.train, Setting(folder, config.plain(), written_out, wanted))

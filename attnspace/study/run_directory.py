@@ -13,14 +13,13 @@ from typing import Any
 import yaml
 
 from attnspace.documents.reading import read
-from attnspace.documents.validation import validate
 from attnspace.documents.writing import write_text
-from attnspace.errors import AttnspaceError, RunError, StudyError, join_path, shown
+from attnspace.errors import AttnspaceError, RunError, join_path, shown
 from attnspace.record.evaluation import RENAMED
-from attnspace.study.config import StudyConfig
+from attnspace.study.config import written_out
 from attnspace.study.study import Study
 
-__all__ = ["RunDirectory", "differences", "written_out"]
+__all__ = ["RunDirectory", "comparable", "differences"]
 
 ELSEWHERE = (("data", "path"), ("data", "import"), ("backbone", "import"), ("train", "import"))
 """Where something is. What it is counts in the protocol, by its content."""
@@ -75,7 +74,7 @@ class RunDirectory:
                     remedy="choose another with --run",
                 )
             return
-        earlier = written_out(read(self.study_file, RunError).data)
+        earlier = comparable(read(self.study_file, RunError).data)
         self._refuse(differences(earlier, study.config.plain()), "belongs to another study")
         meaning, now = _today(read(self.meaning_file, RunError).data), study.meaning()
         for part, what in CHANGED.items():
@@ -147,10 +146,10 @@ def _today(meaning: Any) -> Any:
     return {RENAMED.get(str(key), key): value for key, value in meaning.items()}
 
 
-def written_out(study: Any) -> Any:
+def comparable(study: Any) -> Any:
     """A study as plain data, with today's defaults where one of an earlier version says nothing; else as it is."""
     try:
-        return validate(StudyConfig, study, StudyError).plain() if isinstance(study, Mapping) else study
+        return written_out(study) if isinstance(study, Mapping) else study
     except AttnspaceError:
         return study
 

@@ -15,7 +15,6 @@ from attnspace.backbones import Backbone
 from attnspace.data import Dataset
 from attnspace.placement.insertion import insert_at
 from attnspace.placement.slots import Slot
-from attnspace.record.evaluation import Evaluation
 from attnspace.space.space import Filling, Space
 from attnspace.study.config import StudyConfig
 from attnspace.study.design import Design, same_slots, trial_of
@@ -102,13 +101,13 @@ class Study:
         """
         return trial_of(filling.data, filling.choices, self.slots, self._same_as)
 
-    def recorded_design(self, row: Evaluation) -> Design:
-        """The design of a trial that is on record.
+    def recorded_design(self, spec: Mapping[str, Any], choices: Mapping[str, Any]) -> Design:
+        """The design of a trial that is on record, from what its row says.
 
         Raises:
             SpecError, PlacementError: it is no valid design any more.
         """
-        return trial_of(row.spec, row.choices, self.slots, self._same_as)
+        return trial_of(spec, choices, self.slots, self._same_as)
 
     @cached_property
     def _same_as(self) -> dict[str, str]:

@@ -5,8 +5,7 @@ What a kind does with its section is its `Method`, see `attnspace.training.metho
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from attnspace.documents.sections import Kind
 
@@ -29,11 +28,3 @@ class Train(Kind, family=True):
     def length(self) -> int | None:
         """The epochs of a whole training, where the section itself says so."""
         return getattr(self, "epochs", None)
-
-    def located(self, folder: Path) -> Self:
-        """The same, files that it names seen from anywhere; `folder` is that of the study."""
-        return self
-
-    def code(self) -> str | None:
-        """A fingerprint of the function that it imports; None if it imports none."""
-        return None

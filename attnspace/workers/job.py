@@ -82,6 +82,7 @@ def row(protocol: str, epochs: int, job: Job, result: Result) -> Evaluation:
     """
     design, failed = job.design, result.reason is not None
     last = result.history[-1].metrics if result.history and not failed else {}
+    metrics = {**last, **(result.tested or {})}
     reached = Outcome.DONE if job.until == epochs else Outcome.PAUSED
     return Evaluation(
         phase=job.phase,
@@ -98,7 +99,7 @@ def row(protocol: str, epochs: int, job: Job, result: Result) -> Evaluation:
         choices=dict(design.choices),
         outcome=Outcome.FAILED if failed else reached,
         reason=result.reason,
-        metrics={name: ({**last, **(result.tested or {})}).get(name) for name in METRICS},
+        metrics={name: metrics.get(name) for name in METRICS},
         history=[epoch.to_dict() for epoch in result.history],
         costs=job.costs or dict.fromkeys(cost_columns()),
         train_s=result.train_s,

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from attnspace.costs.declaration import DesignCost, Figure, declare, forget
-from attnspace.costs.measured import cost_columns, cost_names
-from attnspace.documents.columns import LEDGER, OWN, RESERVED, claim
+from attnspace.costs.measured import cost_columns
+from attnspace.costs.measured import declared as declared_costs
+from attnspace.documents.columns import LEDGER, OWN_METRICS, RESERVED, claim
 from attnspace.objective.limits import Limits
 from attnspace.objective.metrics import METRICS, Metric, declare_metric
 from attnspace.record.evaluation import RENAMED
@@ -29,7 +30,7 @@ def new_cost(name: str, *further: str) -> DesignCost:
 
 @pytest.mark.parametrize("name", [*TAKEN, *NONE])
 def test_a_name_that_is_taken_or_none_is_refused_for_costs_and_metrics(name):
-    before = cost_names(), list(METRICS)
+    before = list(declared_costs()), list(METRICS)
     message = rf"can be called so: .+; got {re.escape(repr(name))}; allowed: .+; give it another name"
     with pytest.raises(ValueError, match=f"no column of a cost {message}"):
         declare(new_cost(name))
@@ -37,7 +38,7 @@ def test_a_name_that_is_taken_or_none_is_refused_for_costs_and_metrics(name):
         declare(new_cost("fine", name))
     with pytest.raises(ValueError, match=f"no column of a metric {message}"):
         declare_metric(Metric(name, name, "maximize", "val"))
-    assert (cost_names(), list(METRICS)) == before
+    assert (list(declared_costs()), list(METRICS)) == before
 
 
 @pytest.mark.parametrize("further", [("fine",), ("FINE",), ("low", "Low")])
@@ -61,7 +62,7 @@ def test_the_columns_of_the_ledger_are_reserved(tmp_path):
     declared = {*METRICS, *cost_columns()}
     assert set(columns(tmp_path / "ledger.db")) == {*LEDGER, *declared}
     assert RENAMED.keys() <= RESERVED.keys()
-    assert {"cost": tuple(cost_columns()), "metric": tuple(METRICS)} == OWN
+    assert tuple(METRICS) == OWN_METRICS
 
 
 @pytest.mark.parametrize("name", ["params", "latency_low_ms", "val_accuracy"])

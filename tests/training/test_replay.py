@@ -1,12 +1,18 @@
 """A search against a recorded table."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from attnspace.errors import RunError, StudyError
+from attnspace.objective.goals import Objective
+from attnspace.record.ledger import Ledger
 from attnspace.record.results import load, write_tables
+from attnspace.search.progress import Watcher
+from attnspace.search.search import search
 from attnspace.study.loading import prepare, prepare_run
-from tests.searching import facts
+from tests.searching import StopAfterRows, facts, with_search, with_sections
 
 
 @pytest.fixture
@@ -93,35 +99,14 @@ def test_a_replay_cannot_be_confirmed(recorded, write, tmp_path, run):
 @pytest.mark.parametrize("sampler", ["nsga2", "evolution", "tpe"])
 def test_cut_anywhere_a_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, goals):
     """On the table of 840 designs: long enough for forecasts to change what samplers hear."""
-    from dataclasses import replace
-    from pathlib import Path
-
-    from attnspace.objective.goals import Objective
-    from attnspace.record.ledger import Ledger
-    from attnspace.search.progress import Watcher
-    from attnspace.search.search import search as run_search
-
-    study = prepare(Path(__file__).parents[1] / "benchmarks" / "data" / "replay.yaml")
-    search = study.config.search.model_copy(update={"trials": 60, "sampler": sampler})
-    config = study.config.model_copy(update={"search": search, "objective": Objective(**goals)})
-    study = replace(study, source=replace(study.source, config=config))
-
-    class StopAfterRows(Watcher):
-        def __init__(self, rows: int) -> None:
-            super().__init__()
-            self.left = rows
-
-        def design_ends(self, row) -> None:
-            self.left -= 1
-            if not self.left:
-                raise KeyboardInterrupt
-
+    table = Path(__file__).parents[1] / "benchmarks" / "data" / "replay.yaml"
+    study = with_sections(with_search(prepare(table), trials=60, sampler=sampler), objective=Objective(**goals))
     whole = Ledger(tmp_path / "whole.db")
-    run_search(study, whole, Watcher())
+    search(study, whole, Watcher())
     parts = Ledger(tmp_path / "parts.db")
     while True:
         try:
-            run_search(study, parts, StopAfterRows(11))
+            search(study, parts, StopAfterRows(11))
             break
         except KeyboardInterrupt:
             continue

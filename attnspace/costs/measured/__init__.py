@@ -11,26 +11,21 @@ from attnspace.costs.declaration import DECLARED, DesignCost
 if TYPE_CHECKING:
     from attnspace.costs.subject import Subject
 
-__all__ = ["BUILT_IN", "cost_columns", "cost_names", "declared", "measure"]
+__all__ = ["BUILT_IN", "cost_columns", "declared", "measure"]
 
 _FIRST = ("params", "flops", "activation_bytes", "latency_ms")
 """The costs that tables show first, in this order; those of other files come after them."""
 
-BUILT_IN = tuple(dict.fromkeys((*_FIRST, *sorted(found.name for found in iter_modules(__path__)))))
-"""The costs that come with attnspace; each file is named like its cost."""
-
-for _name in BUILT_IN:
+for _name in dict.fromkeys((*_FIRST, *sorted(found.name for found in iter_modules(__path__)))):
     import_module(f"{__name__}.{_name}")
+
+BUILT_IN = tuple(DECLARED)
+"""The costs that come with attnspace. Nothing else can be declared before: to import `declare` imports this."""
 
 
 def declared() -> dict[str, DesignCost]:
     """Every known cost, by name."""
     return dict(DECLARED)
-
-
-def cost_names() -> list[str]:
-    """The names of all costs."""
-    return list(DECLARED)
 
 
 def cost_columns() -> dict[str, DesignCost]:
