@@ -1,5 +1,6 @@
 """Costs: what a block or a network needs, found without training it. Importing this package declares the usual costs.
 
+quick_shapes  what common operations return, without asking torch
 meta          runs of a model for its shapes alone
 network       parameters, FLOPs and bytes kept for backward, on the meta device
 latency       how long a forward pass takes on the device in use

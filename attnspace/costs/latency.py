@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from attnspace.costs.meta import modes_kept
+from attnspace.costs.meta import in_mode
 from attnspace.errors import SpecError
 
 __all__ = ["Latency", "latency"]
@@ -46,8 +46,7 @@ def latency(
         raise SpecError("a latency needs at least one run and one sample", got=[runs, batch_size])
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     x_nchw = torch.zeros((batch_size, *input_shape), device=device)
-    with modes_kept(model):
-        model.eval()
+    with in_mode(model, training=False):
         times_ms = torch.tensor([_timed(model, x_nchw) for _ in range(warmup + runs)][warmup:], dtype=torch.float64)
     low, median, high = (float(q) for q in times_ms.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)))
     return Latency(median, low, high, runs, batch_size, str(device))

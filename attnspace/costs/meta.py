@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
+from attnspace.costs.quick_shapes import QuickShapes
 from attnspace.errors import AttnspaceError, PlacementError, SpecError
 
-__all__ = ["MetaRun", "QuickShapes", "check_shape", "modes_kept", "on_meta", "watched_on_meta"]
+__all__ = ["MetaRun", "check_shape", "in_mode", "on_meta", "watched_on_meta"]
 
 
 def check_shape(shape: object) -> None:
@@ -49,73 +49,20 @@ class MetaRun:
         return torch.func.functional_call(self.model, self.tensors, (x_nchw,))
 
 
-class QuickShapes(TorchDispatchMode):
-    """Gives at once what common operations return on the meta device.
-
-    Torch would find their shapes by going through decompositions in Python, up to a millisecond each.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        quick = _QUICK.get(func)
-        out = quick(*args) if quick else None
-        return func(*args, **(kwargs or {})) if out is None else out
-
-
-def _like(x: Tensor, *rest: Any) -> Tensor | None:
-    """A new meta tensor with the shape and layout of `x`; None where torch is to be asked."""
-    dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
-    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta") if x.is_meta and dense else None
-
-
-def _pair(x: Tensor, other: Any, *rest: Any) -> Tensor | None:
-    """The result of `x` and a tensor laid out alike, or broadcast to it; None where torch is to be asked."""
-    if not isinstance(other, Tensor) or not other.is_meta or other.dtype != x.dtype or other.ndim != x.ndim:
-        return None
-    if other.shape == x.shape:
-        return _like(x) if other.stride() == x.stride() else None
-    reaches = all(theirs in (1, ours) for theirs, ours in zip(other.shape, x.shape, strict=True))
-    return _like(x) if reaches and x.is_contiguous() else None
-
-
-def _norm(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor] | None:
-    """What batch normalisation returns: the map, and a mean and a deviation for each channel."""
-    out = _like(x)
-    if out is None:
-        return None
-    mean, deviation = (torch.empty(x.shape[1], dtype=x.dtype, device="meta") for _ in range(2))
-    return out, mean, deviation
-
-
-_QUICK: dict[Any, Callable[..., Any]] = {
-    torch.ops.aten.native_batch_norm.default: _norm,
-    **dict.fromkeys(
-        (
-            torch.ops.aten.relu.default,
-            torch.ops.aten.sigmoid.default,
-            torch.ops.aten.tanh.default,
-            torch.ops.aten.silu.default,
-            torch.ops.aten.hardsigmoid.default,
-            torch.ops.aten.hardswish.default,
-        ),
-        _like,
-    ),
-    torch.ops.aten.add.Tensor: _pair,
-    torch.ops.aten.mul.Tensor: _pair,
-}
-
-
 @contextmanager
-def modes_kept(model: nn.Module) -> Iterator[None]:
-    """A context after which every module of the model is set back to training or evaluation, as it was before."""
+def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """A context in which a model is in training or evaluation mode; after it, each module is in its own mode again."""
     modes = [(module, module.training) for module in model.modules()]
+    # To set an attribute of a module takes long, and most are in this mode already; some models do more than set it.
+    as_it_is = all(mode is training and type(module).train is nn.Module.train for module, mode in modes)
     try:
+        if not as_it_is:
+            model.train(training)
         yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for module, mode in modes:
+            if module.training is not mode:
+                module.training = mode
 
 
 @contextmanager
@@ -126,8 +73,7 @@ def on_meta(model: nn.Module, input_shape: tuple[int, int, int]) -> Iterator[tup
         PlacementError: the code inside the context fails; the error names the cause.
     """
     check_shape(input_shape)
-    with modes_kept(model), torch.no_grad():
-        model.eval()
+    with in_mode(model, training=False), torch.no_grad():
         try:
             yield MetaRun(model), torch.empty((1, *input_shape), device="meta")
         except AttnspaceError:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import conv_flop_count, flop_registry
 
-from attnspace.costs.meta import MetaRun, QuickShapes, check_shape, modes_kept, on_meta
+from attnspace.costs.meta import MetaRun, check_shape, in_mode, on_meta
+from attnspace.costs.quick_shapes import QuickShapes
 from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike
 
@@ -82,8 +83,9 @@ class _Flops(QuickShapes):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = super().__torch_dispatch__(func, types, args, kwargs)
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
+        if func is torch.ops.aten.convolution.default:  # the formula below, without a search for tensors in lists
+            self.flops += conv_flop_count(args[0].shape, args[1].shape, out.shape, transposed=args[6])
+        elif (formula := flop_registry.get(func.overloadpacket)) is not None:
             self.flops += formula(*args, **(kwargs or {}), out_val=out)
         return out
 
@@ -97,8 +99,7 @@ def _training_pass(model: nn.Module, input_shape: tuple[int, int, int], *, gradi
         storages[storage._cdata] = storage
         return tensor
 
-    with modes_kept(model), saved_tensors_hooks(keep, lambda tensor: tensor), _Flops() as counted:
-        model.train()
+    with in_mode(model, training=True), saved_tensors_hooks(keep, lambda tensor: tensor), _Flops() as counted:
         run = MetaRun(model)
         out = run(torch.empty((BATCH, *input_shape), device="meta", requires_grad=gradient_of_input))
         weights = {tensor.untyped_storage()._cdata for tensor in run.tensors.values()}

@@ -16,6 +16,7 @@ from torch import nn
 from attnspace.costs.declaration import DesignCosts
 from attnspace.costs.latency import Latency, latency
 from attnspace.costs.measured import declared, measure
+from attnspace.costs.quick_shapes import QuickShapes
 from attnspace.costs.subject import Subject
 from attnspace.errors import PlacementError, RunFailed, SpecError, StudyError
 from attnspace.objective.limits import Excess
@@ -98,7 +99,7 @@ class Feasibility:
                 self._plain = study.network(study.plain)
             sites = {name: self._plain.get_submodule(name) for name in design.plan}
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), QuickShapes():
                 insert_at(self._plain, design.plan, study.slots)
             yield self._plain
         finally:  # also where a later block is too large to be built

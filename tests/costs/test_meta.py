@@ -6,11 +6,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from attnspace.backbones import MobileNetV2, ResNet
-from attnspace.costs.meta import MetaRun, QuickShapes
+from attnspace.costs.meta import MetaRun, in_mode
+from attnspace.costs.quick_shapes import QuickShapes
 from attnspace.language.compiler import build
 from attnspace.language.specs import published
 
 X = torch.empty(2, 8, 6, 5, device="meta")
+
+
+def weight(*shape: int) -> torch.Tensor:
+    return torch.empty(shape, device="meta")
+
+
 OPERATIONS = {
     "relu": lambda x: F.relu(x),
     "sigmoid of a strip": lambda x: torch.sigmoid(x.mean(3, keepdim=True)),
@@ -25,8 +32,46 @@ OPERATIONS = {
     "product that is broadcast": lambda x: x.mean((2, 3), keepdim=True) * x.mean(1, keepdim=True),
     "product of other types": lambda x: x * x.to(torch.float64),
     "product with fewer axes": lambda x: x * x[0, 0],
+    "sum with what is broadcast the other way": lambda x: x.mean((2, 3), keepdim=True) + x,
+    "difference from a multiple": lambda x: torch.add(x, x.clone(), alpha=-2),
+    "product of strips": lambda x: x.mean(3, keepdim=True) * x.mean(2, keepdim=True),
+    "whole numbers and a fraction": lambda x: torch.ones(2, 3, dtype=torch.int64, device="meta") * 0.5,
+    "root of the variance": lambda x: x.var((2, 3), correction=0, keepdim=True).sqrt(),
+    "mean in double": lambda x: x.mean((2, 3), dtype=torch.float64),
+    "mean of an axis from the end": lambda x: x.mean(-1),
+    "mean of all": lambda x: x.mean(),
+    "mean in channels_last": lambda x: x.contiguous(memory_format=torch.channels_last).mean(1, keepdim=True),
+    "sum over rows": lambda x: x.sum(2),
+    "sum of whole numbers": lambda x: torch.ones(2, 3, dtype=torch.int32, device="meta").sum(1),
+    "linear": lambda x: F.linear(x.mean((2, 3)), torch.empty(5, 8, device="meta"), torch.empty(5, device="meta")),
+    "linear without a bias": lambda x: F.linear(x.mean((2, 3)), torch.empty(5, 8, device="meta")),
+    "joined": lambda x: torch.cat([x.mean(3), x.mean(2)], dim=-1),
+    "joined transposed": lambda x: torch.cat([x.transpose(2, 3), x.transpose(2, 3)]),
+    "convolution": lambda x: F.conv2d(x, weight(6, 8, 3, 3), torch.empty(6, device="meta"), padding=1),
+    "convolution with a stride": lambda x: F.conv2d(x, weight(6, 8, 3, 2), stride=(2, 1), dilation=(1, 2)),
+    "convolution by groups": lambda x: F.conv2d(x, weight(8, 1, 5, 5), padding="same", groups=8),
+    "convolution in channels_last": lambda x: F.conv2d(
+        x.contiguous(memory_format=torch.channels_last), weight(6, 8, 1, 1)
+    ),
+    "convolution along an axis": lambda x: F.conv1d(x[:, :, 0], weight(3, 8, 3)),
+    "convolution of a scalar": lambda x: F.conv2d(x.mean((2, 3), keepdim=True), weight(6, 8, 1, 1)),
+    "transposed convolution": lambda x: F.conv_transpose2d(x, weight(8, 4, 2, 2), stride=2),
     "expanded": lambda x: F.relu(x[:, :1].expand(2, 8, 6, 5)),
     "norm in training": lambda x: F.batch_norm(x, None, None, training=True),
+}
+
+
+REFUSED = {
+    "convolution of other channels": lambda x: F.conv2d(x, weight(6, 7, 1, 1)),
+    "convolution larger than the map": lambda x: F.conv2d(x, weight(6, 8, 9, 9)),
+    "sum of other shapes": lambda x: x + x[:, :3],
+    "mean of an axis that is not there": lambda x: x.mean(4),
+    "mean of an axis twice": lambda x: x.mean((2, 2)),
+    "linear of other features": lambda x: F.linear(x, torch.empty(5, 8, device="meta"), torch.empty(5, device="meta")),
+    "linear with another bias": lambda x: F.linear(x[0, 0], weight(4, 5), torch.empty(3, device="meta")),
+    "joined, of other shapes": lambda x: torch.cat([x, x[:, :, :2]], dim=1),
+    "joined along an axis that is not there": lambda x: torch.cat([x, x], dim=4),
+    "fraction added to whole numbers": lambda x: torch.ones(2, dtype=torch.int64, device="meta").add_(0.5),
 }
 
 
@@ -43,6 +88,25 @@ def test_an_operation_is_laid_out_as_torch_has_it(name):
         found = OPERATIONS[name](X)
     assert laid_out(found) == laid_out(expected)
     assert found.untyped_storage()._cdata != X.untyped_storage()._cdata
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_torch_refuses_is_refused(name):
+    with pytest.raises((RuntimeError, IndexError)):
+        REFUSED[name](X)
+    with QuickShapes(), pytest.raises((RuntimeError, IndexError)):
+        REFUSED[name](X)
+
+
+def test_what_happens_in_place_returns_the_same_tensor():
+    x, count = weight(2, 3), torch.zeros((), dtype=torch.int64, device="meta")
+    with QuickShapes():
+        assert x.uniform_(-1, 1) is x
+        assert nn.init.kaiming_normal_(x) is x
+        assert x.fill_(2.0) is x
+        assert count.add_(1) is count
+        values = torch.zeros(3).uniform_(1, 2) + torch.ones(3).fill_(3)
+    assert ((values >= 4) & (values <= 5)).all()
 
 
 def seen(model: nn.Module, x: torch.Tensor, *, quick: bool) -> list[tuple]:
@@ -82,3 +146,31 @@ def test_a_network_that_is_not_on_the_meta_device_keeps_its_tensors():
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     MetaRun(model.train())(torch.empty(2, 3, 16, 16, device="meta"))
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+class Frozen(nn.Sequential):
+    """Its normalisation stays in evaluation mode, whatever mode is asked for."""
+
+    def train(self, mode: bool = True) -> "Frozen":
+        super().train(mode)
+        self[1].eval()
+        return self
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_each_module_is_set_back_to_its_own_mode(training):
+    model = Frozen(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout())
+    model[2].eval()
+    before = [module.training for module in model.modules()]
+    with in_mode(model, training=training):
+        assert [model.training, model[0].training, model[2].training] == [training] * 3
+        assert not model[1].training
+    assert [module.training for module in model.modules()] == before
+
+
+def test_a_model_that_does_more_than_set_modes_is_asked_to():
+    model = Frozen(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    assert all(module.training for module in model.modules())
+    with in_mode(model, training=True):
+        assert not model[1].training
+    assert model[1].training
