@@ -1,6 +1,9 @@
 """Samplers: what suggests designs. All are Optuna samplers, two of them Optuna's own.
 
 registry     what a sampler is called, and how it is made
+growing      an array that grows row by row
+dominance    which of several points are better, where there is more than one objective
+history      what a sampler learns from: completed trials and their values
 tree         what evolution and NSGA-II have in common
 tpe          Optuna's tree-structured Parzen estimator, one for each group of holes that are asked together
 nsga2        children of two of the ten best designs so far; the default, by measurement

@@ -5,12 +5,11 @@ Source: Real et al., Regularized Evolution for Image Classifier Architecture Sea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
-from attnspace.samplers.nsga2 import dominance_counts
+from attnspace.samplers.dominance import dominance_counts
+from attnspace.samplers.history import History
 from attnspace.samplers.registry import sampler
 from attnspace.samplers.tree import TreeSampler
 from attnspace.space.space import Space
@@ -35,10 +34,10 @@ class Evolution(TreeSampler):
         self.population = population
         self.tournament = tournament
 
-    def plan(self, finished: Sequence[FrozenTrial], signs: Sequence[float]) -> Mapping[str, Any]:
-        recent = finished[-self.population :]
+    def plan(self, history: History) -> Mapping[str, Any]:
+        recent = history.trials[-self.population :]
         drawn = self.rng.sample(range(len(recent)), min(self.tournament, len(recent)))
-        counts = dominance_counts([recent[i].values for i in drawn], signs)
+        counts = dominance_counts(history.points[-self.population :][drawn])
         parent = recent[drawn[int(counts.argmin())]]
         return self.mutate(parent, parent.params)
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import abc
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
+from attnspace.samplers.history import History
 from attnspace.space.template import number_at, same
 
 __all__ = ["TreeSampler", "differently", "fresh"]
@@ -28,16 +29,20 @@ class TreeSampler(BaseSampler):
     Args:
         seed: the seed of everything that is drawn.
         startup: how many trials are drawn at random first.
+
+    Attributes:
+        history: what it learns from; if None, the trials of the Optuna study that asks.
     """
 
     def __init__(self, seed: int | None = None, startup: int = 10) -> None:
         self.rng = random.Random(seed)
         self.startup = startup
+        self.history: History | None = None
         self._planned: tuple[int, Mapping[str, Any]] = (-1, {})
 
     @abc.abstractmethod
-    def plan(self, finished: Sequence[FrozenTrial], signs: Sequence[float]) -> Mapping[str, Any]:
-        """The answers that a new trial inherits, by name of hole. `signs` times the values are to be large."""
+    def plan(self, history: History) -> Mapping[str, Any]:
+        """The answers that a new trial inherits, by name of hole."""
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {}
@@ -51,9 +56,8 @@ class TreeSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         if self._planned[0] != trial.number:
-            finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            signs = [1.0 if direction.name == "MAXIMIZE" else -1.0 for direction in study.directions]
-            answers = self.plan(finished, signs) if len(finished) >= max(1, self.startup) else {}
+            history = History.of(study) if self.history is None else self.history
+            answers = self.plan(history) if len(history) >= max(1, self.startup) else {}
             self._planned = (trial.number, answers)
         answers = self._planned[1]
         if param_name in answers and _is_option(param_distribution, answers[param_name]):

@@ -15,12 +15,13 @@ from torch import nn
 
 from attnspace.costs.declaration import DesignCosts
 from attnspace.costs.latency import Latency, latency
-from attnspace.costs.measured import declared, measure
+from attnspace.costs.measured import cost_columns, declared, measure
 from attnspace.costs.quick_shapes import QuickShapes
 from attnspace.costs.subject import Subject
 from attnspace.errors import PlacementError, RunFailed, SpecError, StudyError
 from attnspace.objective.limits import Excess
 from attnspace.placement.insertion import insert_at
+from attnspace.record.evaluation import Evaluation
 from attnspace.record.ledger import Ledger
 from attnspace.space.space import Filling
 from attnspace.study.design import Design
@@ -57,6 +58,13 @@ class Feasibility:
             recorded = self._study.method.costs(identity)
             self._known[identity] = self._measured(design) if recorded is None else recorded
         return self._known[identity]
+
+    def recall(self, row: Evaluation) -> None:
+        """Take over what a design was found to cost when it was trained; not where a cost was not measured then."""
+        timed = self._study.config.objective.times
+        asked = [name for name, cost in cost_columns().items() if timed or not cost.timed]
+        if all(row.costs.get(name) is not None for name in asked):
+            self._known[row.design] = row.costs
 
     def with_costs(self, job: Job) -> Job:
         """A job with the costs of its design, or why they cannot be found: a result of the job."""

@@ -11,14 +11,13 @@ Algorithms for Multiobjective Optimization, ICGA 1993, section 3), the lonelier 
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Hashable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from attnspace.samplers.nsga2 import crowding
+from attnspace.samplers.dominance import crowding
+from attnspace.samplers.growing import GrowingArray
 
 __all__ = ["Halving"]
 
@@ -76,19 +75,19 @@ class Halving(Generic[Key]):
 
 
 class _Rung(Generic[Key]):
-    """The designs that reached one rung, kept in order of their ranks: of fewer dominating ones first, among equals the
+    """The designs that reached one rung, in order of their ranks: of fewer dominating ones first, among equals the
     lonelier first, then the earlier.
     """
 
     def __init__(self, objectives: int) -> None:
-        self._gone: set[Key] = set()
-        self._failed = 0
         self._keys: list[Key] = []
-        self._values = np.empty((64, objectives))
-        self._dominated_by = np.zeros(64, dtype=np.int64)
+        self._numbers: dict[Key, int] = {}
+        self._failed = 0
+        self._values = GrowingArray(objectives)
+        self._dominated_by = GrowingArray(1, np.int64)
+        self._has_gone = GrowingArray(1, bool)
+        self._gone: set[Key] = set()
         self._order: np.ndarray | None = None
-        self._sorted: list[tuple[float, int]] = []
-        """With one objective: the negative value and the number of each design, in order."""
 
     def __len__(self) -> int:
         return len(self._keys) + self._failed
@@ -98,27 +97,23 @@ class _Rung(Generic[Key]):
         if values is None:
             self._failed += 1
             return
-        n = len(self._keys)
+        point, others = np.asarray(values, dtype=float)[:, None], self._values.columns
+        self._dominated_by.columns[0] += (point >= others).all(0) & (point > others).any(0)
+        self._dominated_by.append([((others >= point).all(0) & (others > point).any(0)).sum()])
+        self._numbers[key] = self._values.append(point[:, 0])
         self._keys.append(key)
-        if self._values.shape[1] == 1:
-            insort(self._sorted, (-values[0], n))
-            return
-        if n == len(self._values):
-            self._values = np.concatenate([self._values, np.empty_like(self._values)])
-            self._dominated_by = np.concatenate([self._dominated_by, np.zeros_like(self._dominated_by)])
-        point, others = np.asarray(values, dtype=float), self._values[:n]
-        self._dominated_by[:n] += (point >= others).all(1) & (point > others).any(1)
-        self._dominated_by[n] = ((others >= point).all(1) & (others > point).any(1)).sum()
-        self._values[n] = point
+        self._has_gone.append([key in self._gone])
         self._order = None
 
     def leave(self, key: Key) -> None:
         """Note that a design has gone on, or is on its way."""
         self._gone.add(key)
+        if key in self._numbers:
+            self._has_gone.rows[self._numbers[key]] = True
 
     def best(self, count: int) -> list[Key]:
         """The best designs that reached the rung."""
-        return list(islice(self._ranked(), max(0, count)))
+        return [self._keys[number] for number in self._ranked()[: max(0, count)]]
 
     def waiting(self, count: int) -> list[Key]:
         """The designs among the best `count` that have not gone on."""
@@ -126,14 +121,21 @@ class _Rung(Generic[Key]):
 
     def first_waiting(self, count: int) -> Key | None:
         """The best design among the best `count` that has not gone on; None if all have."""
-        return next((key for key in islice(self._ranked(), max(0, count)) if key not in self._gone), None)
+        dominated_by, has_gone = self._dominated_by.columns[0], self._has_gone.columns[0]
+        if has_gone.all():
+            return None
+        least = dominated_by[~has_gone].min()
+        if np.count_nonzero(dominated_by < least) >= count:  # mostly so, and thousands need not be ranked
+            return None
+        ranked = self._ranked()[:count]
+        waiting = ranked[~has_gone[ranked]]
+        return self._keys[waiting[0]] if len(waiting) else None
 
-    def _ranked(self) -> Iterator[Key]:
-        """Every design that reached the rung, the best first."""
-        if self._values.shape[1] == 1:
-            return (self._keys[number] for _, number in self._sorted)
-        n = len(self._keys)
+    def _ranked(self) -> np.ndarray:
+        """The numbers of all designs that reached the rung, the best first."""
         if self._order is None:
-            lonely = crowding(self._values[:n])
-            self._order = np.lexsort((np.arange(n), -lonely, self._dominated_by[:n]))
-        return (self._keys[number] for number in self._order)
+            points, dominated_by = self._values.rows, self._dominated_by.columns[0]
+            # With one objective only equals are dominated by as many, and none of them is lonelier than another.
+            lonely = crowding(points) if points.shape[1] > 1 else np.zeros(len(points))
+            self._order = np.lexsort((np.arange(len(points)), -lonely, dominated_by))
+        return self._order

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+import numpy as np
+
 from attnspace.objective.forecast import Forecast
 from attnspace.record.evaluation import Evaluation, Outcome, Role
+from attnspace.samplers.growing import GrowingArray
 from attnspace.search.halving import Halving
 from attnspace.search.suggester import Suggester
 from attnspace.study.design import Design
@@ -24,16 +29,30 @@ class TrialKey(NamedTuple):
     seed: int
 
 
-class _Expectation(NamedTuple):
-    """What is expected of a design that waits on a rung.
+class _Waiting:
+    """Which trials wait on which rung, and what was found of them there, by the suggester's indices.
 
-    Attributes:
-        found: its values at the rung, one for each objective.
-        expected: the values that the sampler sees.
+    Args:
+        objectives: how many values a trial has.
     """
 
-    found: list[float]
-    expected: list[float]
+    def __init__(self, objectives: int) -> None:
+        self._rungs = GrowingArray(1, np.int64)
+        self._found = GrowingArray(objectives)
+
+    def put(self, index: int, rung: int, found: Sequence[float]) -> None:
+        """Note that a trial waits on a rung; -1 if it waits no more."""
+        if index == len(self._rungs):
+            self._rungs.append([rung])
+            self._found.append(found)
+        else:
+            self._rungs.rows[index] = rung
+            self._found.rows[index] = found
+
+    def on(self, rung: int) -> tuple[np.ndarray, np.ndarray]:
+        """The indices of the trials that wait on a rung, and what was found of them: (n) and (n, objectives)."""
+        indices = np.flatnonzero(self._rungs.columns[0] == rung)
+        return indices, self._found.rows[indices]
 
 
 class SearchState:
@@ -56,11 +75,12 @@ class SearchState:
         self._under_way: set[TrialKey] = set()
         self._numbers: set[int | None] = set()
         self._next_number = 0
-        self._paused: dict[int, dict[TrialKey, _Expectation]] = {epochs: {} for epochs in study.rungs}
+        self._waiting = _Waiting(len(self._goals))
         self._stale = False
         self._designs: dict[TrialKey, Design] = {}
         self._seeds: dict[str, list[float | None]] = {}
         self._means: dict[str, float] = {}
+        self._promising: set[str] | None = None
         self._forecasts = {
             (goal.metric, epochs): Forecast() for goal in self._goals if goal.is_learnt for epochs in study.rungs
         }
@@ -105,12 +125,13 @@ class SearchState:
     def further_seed(self, design: str) -> int | None:
         """The next seed of a known design, if it is promising: one of the best that reached the end."""
         search = self._study.config.search
-        best = sorted(self._means, key=self._means.__getitem__, reverse=True)[: search.promising]
+        if self._promising is None:  # sought when it is needed, as one trial may be suggested many known designs
+            self._promising = set(heapq.nlargest(search.promising, self._means, key=self._means.__getitem__))
         tried = len(self._seeds.get(design, ()))
         seed = self._study.seed(tried)
         key = TrialKey(design, seed)
         is_new = key not in self._rows and key not in self._under_way  # a table may hold fewer seeds than are asked for
-        return seed if is_new and design in best and tried < search.seeds else None
+        return seed if is_new and design in self._promising and tried < search.seeds else None
 
     def add(self, row: Evaluation, design: Design | None = None) -> None:
         """Take in a row of the ledger."""
@@ -137,27 +158,24 @@ class SearchState:
         if row.seed == self._study.seed():
             ranked = [goal.sign * value for goal, value in zip(self._goals, values, strict=True)] if complete else None
             self.halving.report(key, self._study.rungs.index(row.epochs), ranked)
-        for waiting in self._paused.values():
-            waiting.pop(key, None)
         if not complete:
-            self._suggester.forget(key)
-            return
-        if row.outcome != Outcome.PAUSED:
-            self._suggester.tell(key, row.choices, values)
-            return
-        self._suggester.tell(key, row.choices, _on(self._lines(row.epochs), values))
-        self._paused[row.epochs][key] = _Expectation(values, self._suggester.values(key))
+            if (index := self._suggester.forget(key)) is not None:
+                self._waiting.put(index, -1, [math.nan] * len(self._goals))
+        elif row.outcome == Outcome.PAUSED:
+            index = self._suggester.tell(key, row.choices, _on(self._lines(row.epochs), values))
+            self._waiting.put(index, self._study.rungs.index(row.epochs), values)
+        else:
+            self._waiting.put(self._suggester.tell(key, row.choices, values), -1, values)
 
     def refresh(self) -> None:
         """Tell the sampler what is expected by now of designs that wait on a rung. To be called before it is asked."""
         if not self._stale:
             return
         self._stale = False
-        for epochs, waiting in self._paused.items():
-            for goal, (intercept, slope) in enumerate(self._lines(epochs)):
-                if self._goals[goal].is_learnt:
-                    for found, expected in waiting.values():  # thousands of them, for each new trial
-                        expected[goal] = intercept + slope * found[goal]
+        for rung, epochs in enumerate(self._study.rungs):
+            intercepts, slopes = np.array(self._lines(epochs)).T
+            indices, found = self._waiting.on(rung)
+            self._suggester.change(indices, intercepts + slopes * found)  # thousands of them, for each new trial
 
     def _lines(self, epochs: int) -> list[tuple[float, float]]:
         """Intercept and slope for each goal; what is known before the training stays as it is."""
@@ -184,6 +202,7 @@ class SearchState:
         values = [value for value in self._seeds[design] if value is not None]
         if values:
             self._means[design] = self._study.config.objective.primary.sign * fmean(values)
+            self._promising = None
 
 
 def _on(lines: Sequence[tuple[float, float]], values: Sequence[float]) -> list[float]:

@@ -10,12 +10,15 @@ import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from attnspace.samplers import keeps_order, make
+from attnspace.samplers.history import History
+from attnspace.samplers.tree import TreeSampler
 from attnspace.space.space import Filling, Space
 
 __all__ = ["Suggester"]
@@ -46,7 +49,7 @@ class Suggester:
         self._name = sampler
         self._seed = seed
         self._distributions = space.distributions()
-        self._reported: dict[Hashable, FrozenTrial] = {}
+        self._reported: dict[Hashable, int] = {}
         # One order of the whole space, gone through from its beginning in each sitting: what is known is passed over.
         self._fixed: BaseSampler | None = make(sampler, space, seed) if keeps_order(sampler) else None
         self._storage = optuna.storages.InMemoryStorage()
@@ -57,6 +60,7 @@ class Suggester:
             directions=list(directions),
         )
         self._study_number = self._storage.get_study_id_from_name(self._study.study_name)
+        self._history = History(self._study.directions)
 
     @property
     def is_exhaustive(self) -> bool:
@@ -68,31 +72,39 @@ class Suggester:
         """How many suggestions to hear for one trial."""
         return self._space.template.count if self.is_exhaustive else ATTEMPTS
 
-    def tell(self, key: Hashable, choices: Mapping[str, Any], values: Sequence[float]) -> None:
-        """Report the values of a trial, or better ones of a trial that was reported before."""
+    def tell(self, key: Hashable, choices: Mapping[str, Any], values: Sequence[float]) -> int:
+        """Report the values of a trial, or better ones of a trial that was reported before; return its index."""
         if key in self._reported:
-            self._reported[key].values = list(values)
-            return
+            self.change([self._reported[key]], values)
+            return self._reported[key]
         distributions: dict[str, BaseDistribution] = {name: self._distributions[name] for name in choices}
         trial = optuna.trial.create_trial(params=dict(choices), distributions=distributions, values=list(values))
         # `Study.add_trial` does this and does not say which trial it made; to look for it takes longer with each trial.
         number = self._storage.create_new_trial(self._study_number, template_trial=trial)
-        self._reported[key] = self._storage.get_trial(number)
-
-    def values(self, key: Hashable) -> list[float]:
-        """The values of a reported trial, as samplers see them: to change an entry of the list is to report it anew."""
         # What an in-memory storage holds are the trials themselves; a test holds Optuna to that.
-        return self._reported[key].values
+        self._reported[key] = self._history.add(self._storage.get_trial(number))
+        return self._reported[key]
 
-    def forget(self, key: Hashable) -> None:
-        """Report that a trial has failed after values were reported of it."""
-        if key in self._reported:
-            self._reported[key].state = TrialState.FAIL
+    def change(self, indices: Sequence[int] | np.ndarray, values: Sequence[float] | np.ndarray) -> None:
+        """Report other values of trials that were reported before: (indices, objectives)."""
+        self._history.change(indices, values)
+
+    def forget(self, key: Hashable) -> int | None:
+        """Report that a trial has failed after values were reported of it; return its index, None if it has none."""
+        index = self._reported.get(key)
+        if index is not None:
+            self._history.drop(index)
+        return index
 
     def ask(self, trial: int, attempt: int) -> Filling:
         """A suggestion for the trial of this number; the same question after the same reports has the same answer."""
         question_seed = hashlib.sha256(f"{self._seed}/{trial}/{attempt}".encode()).digest()[:4]
-        self._study.sampler = self._fixed or make(self._name, self._space, int.from_bytes(question_seed, "big"))
+        sampler = self._fixed or make(self._name, self._space, int.from_bytes(question_seed, "big"))
+        if isinstance(sampler, TreeSampler):
+            sampler.history = self._history
+        else:
+            self._history.write()
+        self._study.sampler = sampler
         question = self._study.ask()
         try:
             return self._space.suggest(question)

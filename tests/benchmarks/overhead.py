@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from attnspace.record.ledger import Ledger
+from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
 from attnspace.search.search import search
 from attnspace.study.loading import prepare
@@ -30,9 +31,6 @@ from tests.searching import with_search
 HERE = Path(__file__).parent
 STUDY = HERE.parents[1] / "studies" / "digits.yaml"
 TIMED = 100
-
-
-CHEAP = {"params": 80_000, "flops": 1, "activation_bytes": 1}
 
 
 class MadeUpRun(Run):
@@ -51,11 +49,11 @@ class MadeUpRun(Run):
 
 
 class MadeUp(Method):
-    """Every design has a made-up result; with `costs`, made-up costs too."""
+    """Every design has a made-up result; with the costs of the plain network, made-up costs too, within the limits."""
 
-    def __init__(self, epochs: int, costs: dict | None = None) -> None:
+    def __init__(self, epochs: int, plain: dict | None = None) -> None:
         self.epochs = epochs
-        self._costs = costs
+        self._plain = plain
 
     def protocol(self) -> str:
         return "made up"
@@ -64,40 +62,44 @@ class MadeUp(Method):
         return MadeUpRun(assignment.design)
 
     def costs(self, design: str) -> dict | None:
-        return self._costs
+        if self._plain is None:
+            return None
+        more = random.Random(f"costs of {design}").uniform(0, 0.05)
+        return self._plain | {name: round(self._plain[name] * (1 + more)) for name in ("params", "flops")}
 
 
 class Stopwatch(Watcher):
-    """Notes when each trial's first row was written."""
+    """Notes when the first row of each trial from this number on was written."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int) -> None:
         super().__init__()
-        self.trials: set[int] = set()
+        self.next = first
         self.at: list[float] = []
 
     def design_ends(self, row: object) -> None:
-        if row.trial is not None and row.trial not in self.trials:
-            self.trials.add(row.trial)
+        if row.trial == self.next:
+            self.next += 1
             self.at.append(time.perf_counter())
 
 
-def searched(study: Study, ledger: Ledger, trials: int) -> np.ndarray:
-    """Milliseconds between the beginnings of trials, with the promotions in between."""
-    watch = Stopwatch()
+def searched(study: Study, ledger: Ledger, first: int, trials: int) -> np.ndarray:
+    """Milliseconds between the trials from number `first` on, with the promotions in between."""
+    watch = Stopwatch(first)
     search(with_search(study, trials=trials), ledger, watch)
     return np.diff(watch.at) * 1e3
 
 
 def measured(study: Study, sampler: str, sizes: list[int]) -> dict:
     study = with_search(study, sampler=sampler)
-    cheap = replace(with_search(study, sampler="random"), method=MadeUp(study.epochs, CHEAP))
+    plain = dict(Feasibility(study).costs(study.plain))
+    cheap = replace(with_search(study, sampler="random"), method=MadeUp(study.epochs, plain))
     costed = replace(study, method=MadeUp(study.epochs))
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.db")
         for size in sizes:
-            searched(cheap, ledger, size)
-            steps = searched(costed, ledger, size + TIMED)
+            searched(cheap, ledger, 0, size)
+            steps = searched(costed, ledger, size, size + TIMED)
             found[str(size)] = {
                 "median_ms": float(np.median(steps)),
                 "mean_ms": float(steps.mean()),

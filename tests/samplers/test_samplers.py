@@ -6,7 +6,7 @@ import pytest
 
 from attnspace.errors import SpaceError
 from attnspace.samplers import NSGA2, Evolution, Exhaustive, make, names, sampler
-from attnspace.samplers.nsga2 import crowding, dominance_counts, fronts
+from attnspace.samplers.dominance import crowding, dominance_counts, fronts
 from attnspace.samplers.tree import differently, fresh
 from attnspace.space.space import Space
 
@@ -117,7 +117,7 @@ def test_fronts_are_those_of_dominance_counts(objectives):
     points = np.random.default_rng(objectives).integers(0, 9, (200, objectives)).astype(float)
     left, expected = np.arange(200), []
     while len(left):
-        counts = dominance_counts(points[left], np.ones(objectives))
+        counts = dominance_counts(points[left])
         expected.append(left[counts == 0].tolist())
         left = left[counts > 0]
     assert [front.tolist() for front in fronts(points)] == expected
@@ -130,11 +130,11 @@ def test_without_startup_the_first_trial_is_drawn_at_random(sampler):
 
 def test_dominance_fronts_and_crowding_of_a_known_case():
     points = np.array([[3.0, 0.0], [2.0, 2.0], [0.0, 3.0], [1.0, 1.0], [0.0, 0.0]])
-    assert dominance_counts(points, [1, 1]).tolist() == [0, 0, 0, 1, 4]
+    assert dominance_counts(points).tolist() == [0, 0, 0, 1, 4]
     assert [front.tolist() for front in fronts(points)] == [[0, 1, 2], [3], [4]]
     assert len(crowding(np.empty((0, 2)))) == 0
     assert crowding(points[:3]).tolist() == [np.inf, 2.0, np.inf]
-    assert dominance_counts([[1.0], [3.0], [2.0]], [-1]).tolist() == [0, 2, 1]
+    assert dominance_counts(np.array([[-1.0], [-3.0], [-2.0]])).tolist() == [0, 2, 1]
 
 
 @pytest.mark.parametrize("name", names())

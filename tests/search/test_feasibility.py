@@ -1,8 +1,11 @@
 """Costs of designs are those of the design alone, whatever was asked before."""
 
+from dataclasses import replace
+
 import pytest
 
 from attnspace.errors import SpecError
+from attnspace.search import feasibility as feasibility_module
 from attnspace.search.feasibility import Feasibility
 from attnspace.study.loading import prepare
 
@@ -42,3 +45,20 @@ def test_a_search_passes_over_blocks_that_are_too_large(limited, write, tmp_path
     assert outcome.exhausted
     assert {row.outcome for row in rows} == {"done"}
     assert len([row for row in rows if row.role == "trial"]) == 2  # SE at all stages is a baseline
+
+
+def test_what_a_recorded_design_costs_is_not_measured_again(tiny, write, tmp_path, run, monkeypatch):
+    study = prepare(write(tiny))
+    _, rows = run(study, tmp_path / "run")
+    measured = []
+    monkeypatch.setattr(feasibility_module, "measure", lambda subject, timed: measured.append(subject) or {})
+    feasibility = Feasibility(study)
+    for row in rows:
+        feasibility.recall(row)
+    for row in rows:
+        assert feasibility.costs(study.recorded_design(row.spec, row.choices)) == row.costs
+    assert measured == []
+    feasibility = Feasibility(study)
+    feasibility.recall(replace(rows[0], costs=rows[0].costs | {"params": None}))  # by a ledger without that column
+    assert feasibility.costs(study.recorded_design(rows[0].spec, rows[0].choices)) == {}
+    assert len(measured) == 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from attnspace.objective.forecast import Forecast
+from attnspace.samplers.dominance import crowding
 from attnspace.search.halving import Halving
 from attnspace.study.config import Rungs
 
@@ -86,6 +87,33 @@ def test_ranks_kept_step_by_step_are_those_of_all_at_once():
     dominated = [int(((array >= p).all(1) & (array > p).any(1)).sum()) for p in array]
     order = halving.waiting(0, 1.0)
     assert [dominated[key] for key in order] == sorted(dominated)
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_a_promotion_is_the_first_of_a_ranking_of_all(objectives):
+    """Many designs are equal; some are on their way, some have failed."""
+    rng = np.random.default_rng(objectives)
+    halving: Halving[int] = Halving((1, 2), 3, objectives)
+    points: list[np.ndarray] = []
+    gone: set[int] = set()
+    promoted = 0
+    for step in range(150):
+        if step % 10 == 9:
+            halving.report(-step, 0, None)
+        points.append(rng.integers(0, 6, objectives).astype(float))
+        halving.report(len(points) - 1, 0, points[-1])
+        array, numbers = np.array(points), np.arange(len(points))
+        dominated = ((array[None] >= array[:, None]).all(2) & (array[None] > array[:, None]).any(2)).sum(1)
+        lonely = crowding(array) if objectives > 1 else np.zeros(len(array))
+        best = sorted(numbers, key=lambda i, d=dominated, c=lonely: (d[i], -c[i], i))
+        waiting = [i for i in best[: (len(points) + (step + 1) // 10) // 3] if i not in gone]
+        found = halving.promotion()
+        assert found == ((waiting[0], 1) if waiting else None)
+        if found is not None:
+            promoted += 1
+            gone.add(found[0])
+            halving.begin(found[0], 0)
+    assert promoted > 40
 
 
 def test_a_forecast_follows_the_line_that_designs_went():
