@@ -30,14 +30,26 @@ def check_options(template: Template, use: Callable[[Filling], object]) -> None:
     if tried and all(refusal for _, refusal in tried) and tried[0][1]:
         raise tried[0][1]
     rng = random.Random(0)
+    accepted: set[tuple[str, type, Any]] = set()
+
+    def refusal(filling: Filling) -> AttnspaceError | None:
+        refused = _refusal(use, filling)
+        if (
+            refused is None
+        ):  # it speaks for every option that it holds: in a large space most need no filling of their own
+            accepted.update((name, type(answer), answer) for name, answer in filling.choices.items())
+        return refused
+
     for hole in parameters(template):
         labels = (hole.low, hole.high) if isinstance(hole, Interval) else hole.labels
         impossible: list[AttnspaceError] = []
         for label in labels:
+            if (hole.name, type(label), label) in accepted:
+                continue
             refusals = (
                 (r for f, r in tried if hole.name in f.choices and same(f.choices[hole.name], label))
                 if small
-                else (_refusal(use, filling) for filling in _taking(template, hole, label, rng))
+                else (refusal(filling) for filling in _taking(template, hole, label, rng))
             )
             first = next(refusals)
             if first is not None and all(refusals):

@@ -76,3 +76,11 @@ def test_of_what_any_offers_one_option_of_each_hole_has_to_be_possible():
     space.check(refusing("logit_sum"))
     with pytest.raises(SpaceError, match="none of 200 random designs is valid; the first: refused"):
         space.check(refusing("logit_sum", "gate_sum", "gate_product"))
+
+
+def test_a_design_that_is_accepted_speaks_for_every_option_that_it_holds():
+    space, tried = Space({"kind": "sequential", "blocks": [{"$any": "gate"}] * 5}), []
+    space.check(tried.append)
+    assert len(tried) < sum(len(hole.labels) for hole in space.holes()) / 3
+    held = {(name, repr(answer)) for filling in tried for name, answer in filling.choices.items()}
+    assert {(hole.name, repr(label)) for hole in space.holes() for label in hole.labels} <= held
