@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 import attnspace
 from attnspace.backbones import Backbone
 from attnspace.cli.tables import summary_table
-from attnspace.costs.declaration import forget
+from attnspace.costs.declaration import DesignCost, Figure, declare, forget
 from attnspace.costs.measured import declared
 from attnspace.data import Data
 from attnspace.documents.sections import sections_changed
@@ -21,6 +21,7 @@ from attnspace.modules import statistics
 from attnspace.objective.metrics import METRICS
 from attnspace.primitives import Statistic
 from attnspace.primitives import node as node_module
+from attnspace.record.results import load
 from attnspace.report.compute import shown_costs
 from attnspace.samplers import names
 from attnspace.samplers.registry import _SAMPLERS
@@ -114,6 +115,29 @@ def test_a_cost_of_ones_own_is_added_to_a_run_that_was_begun_without_it(tiny, wr
     later = attnspace.frame(tmp_path / "run")
     assert later["state_bytes"].isna().sum() == len(first.results.frame)
     assert later["state_bytes"].notna().sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        (lambda subject: float("nan"), "the cost faulty is not a number; got NaN; allowed: a finite number"),
+        (lambda subject: "many", 'the cost faulty is not a number; got "many"; allowed: a finite number'),
+        (lambda subject: subject.weights, "the cost faulty cannot be measured: AttributeError: .* 'weights'; mend"),
+    ],
+    ids=["nan", "text", "raises"],
+)
+@pytest.mark.parametrize("limit", [{}, {"faulty": 10}], ids=["no limit", "limit"])
+def test_a_cost_that_cannot_be_measured_ends_the_search_before_anything_is_trained(
+    tiny, write, tmp_path, run, measure, message, limit
+):
+    declare(DesignCost("faulty", "Faulty", measure, Figure("faulty"), Figure("faulty")))
+    try:
+        tiny["objective"] = {"maximize": "val_accuracy", "subject_to": limit}
+        with pytest.raises(StudyError, match=message):
+            run(prepare(write(tiny)), tmp_path / "run")
+    finally:
+        forget("faulty")
+    assert load(tmp_path / "run").frame.empty
 
 
 def test_a_backbone_and_a_metric_of_ones_own_are_searched_and_confirmed(parts, tiny, write, tmp_path):

@@ -8,14 +8,14 @@ confirmed, and the best of them is named, so these p-values are corrected for th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
 from attnspace.analysis.significance import ALPHA, Comparison, Race, compare, holm, interval, p_value, race
-from attnspace.record.evaluation import Role
+from attnspace.record.evaluation import Outcome, Role
 from attnspace.record.results import Results
 
 __all__ = ["Confirmation", "Verdict", "confirmation", "judge"]
@@ -72,6 +72,7 @@ def confirmation(results: Results) -> Confirmation | None:
     scores = rows.pivot(index="seed", columns="shown", values=SCORE).astype(float).sort_index()
     about = rows.groupby("shown", sort=False).head(1).set_index("shown")
     scores = scores[list(about.index)]
+    failed = rows.loc[rows["outcome"] == Outcome.FAILED, "shown"].value_counts().to_dict()
     by_role = {role: [str(name) for name in about.index[about["role"] == role]] for role in (Role.TRIAL, Role.BASELINE)}
     controls = [str(name) for name in about.index[about["role"] == Role.CONTROL]]
     tops, baselines = by_role[Role.TRIAL], by_role[Role.BASELINE]
@@ -83,20 +84,23 @@ def confirmation(results: Results) -> Confirmation | None:
     said = _controls(scores, first, controls) if first is not None else []
     return Confirmation(
         scores,
-        _designs(scores, about),
+        _designs(scores, about, failed),
         comparisons,
-        judge(scores, tops, baselines),
+        judge(scores, tops, baselines, failed),
         said,
     )
 
 
-def judge(scores: pd.DataFrame, tops: Sequence[str], baselines: Sequence[str]) -> Verdict:
+def judge(
+    scores: pd.DataFrame, tops: Sequence[str], baselines: Sequence[str], failed: Mapping[Any, int] | None = None
+) -> Verdict:
     """The verdict on the best of `tops` against the best of `baselines`.
 
     Args:
-        scores: one row for each seed, one column for each name; NaN where a training failed.
+        scores: one row for each seed, one column for each name; NaN where a training failed or was not made.
         tops: the columns of the designs in question.
         baselines: the columns that they are compared with.
+        failed: how many trainings of a name failed; other scores that are NaN were not made.
     """
     means = scores.mean()
     complete = [name for name in (*tops, *baselines) if scores[name].notna().sum() >= 2]
@@ -129,10 +133,17 @@ def judge(scores: pd.DataFrame, tops: Sequence[str], baselines: Sequence[str]) -
             needed = test.seeds_needed(comparison.difference)
             how_many = f"about {needed} seeds" if needed else "more than 1,000 seeds"
             sentence += f"; for the one seen {how_many} would be needed." if comparison.difference > 0 else "."
-    failed = int(scores[[best, rival]].isna().sum().sum())
-    if failed:
-        sentence += f" {failed} of their trainings failed and are left out."
-    return Verdict(outcome, comparison, p, test, sentence)
+    return Verdict(outcome, comparison, p, test, sentence + _left_out(scores[[best, rival]], failed or {}))
+
+
+def _left_out(scores: pd.DataFrame, failed: Mapping[Any, int]) -> str:
+    """Why some scores of the compared designs are not there."""
+    lost = sum(failed.get(name, 0) for name in scores)
+    missing = int(scores.isna().sum().sum()) - lost
+    said = f" {lost} of their trainings failed and are left out." if lost else ""
+    if missing:
+        said += f" {missing} of their trainings were not made: confirm again with --seeds {len(scores)}."
+    return said
 
 
 def _p(scores: pd.DataFrame, top: str, baselines: Sequence[str], rival: str) -> float:
@@ -175,7 +186,7 @@ def _controls(scores: pd.DataFrame, winner: str, controls: Sequence[str]) -> lis
     return said
 
 
-def _designs(scores: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
+def _designs(scores: pd.DataFrame, about: pd.DataFrame, failed: Mapping[Any, int]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for name in scores.columns:
         values, row = scores[name].dropna(), about.loc[name]
@@ -187,7 +198,7 @@ def _designs(scores: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
                 "design": row["design"],
                 "placement": row["placement"],
                 "n": len(values),
-                "failed": len(scores) - len(values),
+                "failed": failed.get(name, 0),
                 "mean": values.mean(),
                 "sd": values.std(),
                 "low": low,

@@ -70,7 +70,7 @@ class Feasibility:
         """A job with the costs of its design, or why they cannot be found: a result of the job."""
         try:
             return replace(job, costs=self.costs(job.design))
-        except RunFailed:  # the ledger cannot be written
+        except (RunFailed, StudyError):  # the ledger cannot be written, or a cost not be measured: of no design
             raise
         except Exception as error:  # whatever a network of the user's raises
             return replace(job, fault=describe(error))

@@ -1,4 +1,5 @@
 import re
+import sqlite3
 
 import numpy as np
 import pandas as pd
@@ -75,9 +76,28 @@ def test_with_one_seed_or_none_nothing_is_said(names):
 def test_trainings_that_failed_are_left_out_and_told():
     scores = table(mine=0.02, se=0.0)
     scores.loc[3, "mine"] = np.nan
-    found = judge(scores, ["mine"], ["se"])
+    found = judge(scores, ["mine"], ["se"], {"mine": 1, "other": 2})
     assert found.comparison.n == 9
     assert found.sentence.endswith("n=9. 1 of their trainings failed and are left out.")
+
+
+def test_trainings_that_were_not_made_are_not_said_to_have_failed(tmp_path):
+    scores = table(mine=0.02, se=0.0)
+    scores.loc[3, "mine"] = np.nan
+    found = judge(scores, ["mine"], ["se"])
+    assert found.sentence.endswith("n=9. 1 of their trainings were not made: confirm again with --seeds 10.")
+    path = made_run(tmp_path / "run", trials=6, confirmed=4)
+    last, other = found_names = confirmation(load(path)).designs["design"][:2]
+    assert len(set(found_names)) == 2
+    with sqlite3.connect(path / "ledger.db") as connection:
+        chosen = (
+            "phase = 'confirm' AND seed = (SELECT max(seed) FROM evaluations WHERE phase = 'confirm') AND design = ?"
+        )
+        connection.execute(f"DELETE FROM evaluations WHERE {chosen}", (last,))
+        connection.execute(f"UPDATE evaluations SET outcome = 'failed', test_accuracy = NULL WHERE {chosen}", (other,))
+    connection.close()
+    designs = confirmation(load(path)).designs.set_index("design")
+    assert designs.loc[[last, other], ["n", "failed"]].values.tolist() == [[3, 0], [3, 1]]
 
 
 def test_identical_designs_are_hardly_ever_told_apart():
@@ -107,8 +127,6 @@ def test_a_confirmation_is_read_from_the_ledger(tmp_path):
 
 
 def test_designs_of_one_label_are_told_apart(tmp_path):
-    import sqlite3
-
     path = made_run(tmp_path / "run", trials=6, confirmed=3)
     with sqlite3.connect(path / "ledger.db") as connection:
         connection.execute("UPDATE evaluations SET role = 'trial', name = '', label = 'same' WHERE phase = 'confirm'")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from importlib import import_module
+from numbers import Real
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from attnspace.costs.declaration import DECLARED, DesignCost
+from attnspace.errors import AttnspaceError, StudyError
 
 if TYPE_CHECKING:
     from attnspace.costs.subject import Subject
@@ -39,9 +43,34 @@ def measure(subject: Subject, *, timed: bool) -> dict[str, float | None]:
     Args:
         subject: the network.
         timed: whether times are measured; otherwise they are None.
+
+    Raises:
+        StudyError: a cost of the user's raises, or gives what is no finite number.
     """
     return {
-        column: how(subject) if timed or not cost.timed else None
+        column: _measured(column, how, subject) if timed or not cost.timed else None
         for cost in DECLARED.values()
         for column, how in cost.columns.items()
     }
+
+
+def _measured(column: str, how: Callable[[Subject], float], subject: Subject) -> float:
+    try:
+        value = how(subject)
+    except AttnspaceError:
+        raise
+    except Exception as cause:
+        if column in BUILT_IN:
+            raise  # it is the network that cannot be run
+        raise StudyError(
+            f"the cost {column} cannot be measured: {type(cause).__name__}: {cause}",
+            remedy="mend the function that measures it",
+        ) from cause
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise StudyError(
+            f"the cost {column} is not a number",
+            got=value,
+            allowed="a finite number of type int or float",
+            remedy="mend the function that measures it",
+        )
+    return value
