@@ -40,7 +40,8 @@ def test_a_block_that_is_too_large_leaves_nothing_behind(limited, write):
 
 def test_a_search_passes_over_blocks_that_are_too_large(limited, write, tmp_path, run):
     limited["search"] |= {"trials": 10, "sampler": "random"}
-    limited["train"]["epochs"] = 1
+    limited["train"] |= {"epochs": 1, "batch_size": 25}
+    limited["data"]["train_images"] = 50
     outcome, rows = run(prepare(write(limited)), tmp_path / "run")
     assert outcome.exhausted
     assert {row.outcome for row in rows} == {"done"}

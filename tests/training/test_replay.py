@@ -1,9 +1,12 @@
 """A search against a recorded table."""
 
+import copy
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from attnspace.errors import RunError, StudyError
 from attnspace.objective.goals import Objective
@@ -12,19 +15,32 @@ from attnspace.record.results import load, write_tables
 from attnspace.search.progress import Watcher
 from attnspace.search.search import search
 from attnspace.study.loading import prepare, prepare_run
-from tests.searching import StopAfterRows, facts, with_search, with_sections
+from tests.searching import TINY, StopAfterRows, facts, searched, with_search, with_sections
+
+
+@pytest.fixture(scope="module")
+def whole_space(tmp_path_factory):
+    """Every design of a small space, trained: the study, its folder and the rows."""
+    folder = tmp_path_factory.mktemp("whole_space")
+    study = copy.deepcopy(TINY)
+    study["train"]["epochs"] = 3
+    study["search"] |= {"trials": 63, "sampler": "exhaustive", "rungs": None}
+    study["space"]["placement"] = {"stages": {"$choice": [[2], [3]]}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    _, rows = searched(prepare(folder / "study.yaml"), folder / "recorded")
+    write_tables(load(folder / "recorded"))
+    return study, folder / "recorded", rows
 
 
 @pytest.fixture
-def recorded(tiny, write, tmp_path, run):
-    """Every design of a small space, trained; and a study that looks them up."""
-    tiny["train"]["epochs"] = 3
-    tiny["search"] |= {"trials": 63, "sampler": "exhaustive", "rungs": None}
-    tiny["space"]["placement"] = {"stages": {"$choice": [[2], [3]]}}
-    _, rows = run(prepare(write(tiny)), tmp_path / "recorded")
-    write_tables(load(tmp_path / "recorded"))
-    replay = {**tiny, "name": "replay", "train": {"kind": "replay", "table": "recorded/trials.parquet"}}
-    replay["search"] = {**tiny["search"], "trials": 12, "sampler": "evolution", "rungs": {"first": 1}}
+def recorded(whole_space, tmp_path):
+    """A study that looks the designs of the small space up, and the rows of the table."""
+    trained, folder, rows = whole_space
+    shutil.copytree(folder, tmp_path / "recorded")
+    replay = copy.deepcopy(
+        {**trained, "name": "replay", "train": {"kind": "replay", "table": "recorded/trials.parquet"}}
+    )
+    replay["search"] |= {"trials": 12, "sampler": "evolution", "rungs": {"first": 1}}
     return replay, rows
 
 
@@ -44,9 +60,9 @@ def test_what_is_looked_up_is_what_was_trained(recorded, write, tmp_path, run):
         assert row.protocol == trained[row.design].protocol
 
 
-def test_a_replay_chooses_as_the_search_that_trains(recorded, tiny, write, tmp_path, run):
+def test_a_replay_chooses_as_the_search_that_trains(recorded, whole_space, write, tmp_path, run):
     replay, _ = recorded
-    trained = {**replay, "train": tiny["train"], "name": "trained"}
+    trained = {**replay, "train": whole_space[0]["train"], "name": "trained"}
     _, one = run(prepare(write(replay)), tmp_path / "one")
     _, other = run(prepare(write(trained, "trained.yaml")), tmp_path / "other")
 

@@ -54,9 +54,9 @@ def test_a_worker_that_is_killed_costs_its_training_alone(tiny, write, tmp_path,
     plain = 77_754
     (tmp_path / "loop.py").write_text(LOOP.replace("LIMIT", str(plain + 500)))
     tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
-    tiny["search"] |= {"trials": 2, "workers": 2}
+    tiny["search"] |= {"trials": 1, "workers": 2}
     _, rows = run(prepare(write(tiny)), tmp_path / "run")
-    assert len(rows) == 7
+    assert len(rows) == 6
     killed = [row for row in rows if row.outcome == "failed"]
     assert {"se", "cbam", "ca"} <= {row.name for row in killed}
     assert {row.name for row in rows if row.outcome == "done" and row.role == "baseline"} == {"none", "eca"}
