@@ -4,7 +4,9 @@ import importlib
 import re
 import subprocess
 import sys
+from fractions import Fraction
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from jsonschema import Draft202012Validator
@@ -138,6 +140,17 @@ def test_a_cost_that_cannot_be_measured_ends_the_search_before_anything_is_train
     finally:
         forget("faulty")
     assert load(tmp_path / "run").frame.empty
+
+
+@pytest.mark.parametrize("value", [np.int64(7), np.float32(7), Fraction(7), 7], ids=lambda value: type(value).__name__)
+def test_a_cost_is_kept_as_a_number_whatever_kind_of_number_is_measured(tiny, write, tmp_path, run, value):
+    declare(DesignCost("seven", "Seven", lambda subject: value, Figure("seven"), Figure("seven")))
+    try:
+        _, rows = run(prepare(write(tiny)), tmp_path / "run")
+        assert {row.costs["seven"] for row in rows} == {7}
+        assert (load(tmp_path / "run").frame["seven"] == 7).all()
+    finally:
+        forget("seven")
 
 
 def test_a_backbone_and_a_metric_of_ones_own_are_searched_and_confirmed(parts, tiny, write, tmp_path):

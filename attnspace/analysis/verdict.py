@@ -139,10 +139,12 @@ def judge(
 def _left_out(scores: pd.DataFrame, failed: Mapping[Any, int]) -> str:
     """Why some scores of the compared designs are not there."""
     lost = sum(failed.get(name, 0) for name in scores)
-    missing = int(scores.isna().sum().sum()) - lost
+    missing = max(0, int(scores.isna().sum().sum()) - lost)
     said = f" {lost} of their trainings failed and are left out." if lost else ""
     if missing:
-        said += f" {missing} of their trainings were not made: confirm again with --seeds {len(scores)}."
+        said += (
+            f" {missing} of their trainings were not made: confirm as many designs again with --seeds {len(scores)}."
+        )
     return said
 
 

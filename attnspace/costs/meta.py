@@ -54,15 +54,23 @@ def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     """A context in which a model is in training or evaluation mode; after it, each module is in its own mode again."""
     modes = [(module, module.training) for module in model.modules()]
     # To set an attribute of a module takes long, and most are in this mode already; some models do more than set it.
-    as_it_is = all(mode is training and type(module).train is nn.Module.train for module, mode in modes)
+    as_it_is = all(mode is training and _only_sets_modes(module) for module, mode in modes)
     try:
-        if not as_it_is:
-            model.train(training)
+        if not as_it_is and training:
+            model.train()
+        elif not as_it_is:
+            model.eval()
         yield
     finally:
         for module, mode in modes:
             if module.training is not mode:
                 module.training = mode
+
+
+def _only_sets_modes(module: nn.Module) -> bool:
+    """Whether neither a module's class nor the module itself has a `train` or `eval` of its own."""
+    ours = getattr(module.train, "__func__", None), getattr(module.eval, "__func__", None)
+    return ours == (nn.Module.train, nn.Module.eval)
 
 
 @contextmanager

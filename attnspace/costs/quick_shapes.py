@@ -31,8 +31,18 @@ class QuickShapes(TorchDispatchMode):
 
 
 def _is_plain(x: Any) -> bool:
-    """Whether something is a contiguous meta tensor of floating-point numbers."""
-    return isinstance(x, Tensor) and x.is_meta and x.is_floating_point() and x.is_contiguous()
+    """Whether something is a contiguous meta tensor of floating-point numbers, and not in channels_last as well.
+
+    A tensor with one channel, or of one pixel, is contiguous in both layouts: its strides tell which one torch keeps.
+    """
+    if not (isinstance(x, Tensor) and x.is_meta and x.is_floating_point() and x.is_contiguous()):
+        return False
+    return x.ndim != 4 or not x.is_contiguous(memory_format=torch.channels_last) or x.stride() == _dense(x.shape)
+
+
+def _dense(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides of a contiguous tensor."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 def _empty(shape: Sequence[int], x: Tensor) -> Tensor:
@@ -46,8 +56,14 @@ def _like(x: Tensor, *rest: Any, **options: Any) -> Tensor | None:
     return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta") if is_known else None
 
 
+def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor | None:
+    return _like(x) if approximate in ("none", "tanh") else None
+
+
 def _pair(x: Tensor, other: Any, *, alpha: float = 1) -> Tensor | None:
     """The sum or product of `x` and a number, a tensor laid out alike, or one with which it is broadcast."""
+    if type(alpha) not in (int, float):
+        return None
     if not isinstance(other, Tensor):
         return _like(x) if type(other) in (int, float) else None
     if not other.is_meta or other.dtype != x.dtype or other.ndim != x.ndim:
@@ -60,15 +76,29 @@ def _pair(x: Tensor, other: Any, *, alpha: float = 1) -> Tensor | None:
     return _empty(shape, x) if list(x.shape) == shape or _is_plain(other) else None
 
 
-def _in_place(x: Tensor, other: Any = 0, *rest: Any, **options: Any) -> Tensor | None:
-    """`x` itself, which holds no values that an operation could change."""
-    fits = other.shape in ((), x.shape) if isinstance(other, Tensor) else x.is_floating_point() or type(other) is int
-    return x if x.is_meta and fits else None
+def _uniform(x: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Tensor | None:
+    """`x` itself, which holds no values, where torch draws them; the same for the functions that follow."""
+    return x if _is_plain(x) and low <= high else None
 
 
-def _norm(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor] | None:
+def _normal(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor | None:
+    return x if _is_plain(x) and std >= 0 else None
+
+
+def _filled(x: Tensor, value: float = 0.0) -> Tensor | None:
+    return x if _is_plain(x) and type(value) in (int, float) else None
+
+
+def _counted(x: Tensor, other: Any, *, alpha: float = 1) -> Tensor | None:
+    """A count of batches, to which a whole number is added."""
+    is_count = x.is_meta and x.dtype == torch.int64 and x.ndim == 0
+    return x if is_count and type(other) is type(alpha) is int else None
+
+
+def _norm(x: Tensor, weight: Tensor | None, *rest: Any) -> tuple[Tensor, Tensor, Tensor] | None:
     """What batch normalisation returns: the map, and a mean and a deviation for each channel."""
-    out = _like(x)
+    is_known = x.dtype == torch.float32 and (weight is None or weight.dtype == x.dtype)
+    out = _like(x) if is_known else None
     return None if out is None else (out, _empty(x.shape[1:2], x), _empty(x.shape[1:2], x))
 
 
@@ -119,13 +149,14 @@ def _matrix_product(a: Tensor, b: Tensor) -> Tensor | None:
 def _linear(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor | None:
     """A bias and the product of two matrices."""
     out = _matrix_product(a, b)
-    return out if out is not None and bias.dtype == out.dtype and bias.shape == out.shape[1:] else None
+    fits = out is not None and bias.is_meta and bias.dtype == out.dtype and bias.shape == out.shape[1:]
+    return out if fits else None
 
 
 def _joined(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
     """Tensors that are concatenated along an axis."""
-    first = tensors[0]
-    if not all(_is_plain(x) and x.dtype == first.dtype and x.ndim == first.ndim > 0 for x in tensors):
+    first = tensors[0] if tensors else None
+    if first is None or not all(_is_plain(x) and x.dtype == first.dtype and x.ndim == first.ndim > 0 for x in tensors):
         return None
     if not -first.ndim <= dim < first.ndim or math.prod(first.shape) == 0:
         return None
@@ -140,6 +171,7 @@ _aten = torch.ops.aten
 _QUICK: dict[Any, Callable[..., Any]] = {
     _aten.native_batch_norm.default: _norm,
     _aten.convolution.default: _convolution,
+    _aten.gelu.default: _gelu,
     _aten.addmm.default: _linear,
     _aten.mm.default: _matrix_product,
     _aten.cat.default: _joined,
@@ -151,7 +183,6 @@ _QUICK: dict[Any, Callable[..., Any]] = {
             _aten.sigmoid.default,
             _aten.tanh.default,
             _aten.silu.default,
-            _aten.gelu.default,
             _aten.hardsigmoid.default,
             _aten.hardswish.default,
             _aten.hardtanh.default,
@@ -159,14 +190,8 @@ _QUICK: dict[Any, Callable[..., Any]] = {
         ),
         _like,
     ),
-    **dict.fromkeys(
-        (
-            _aten.add_.Tensor,
-            _aten.fill_.Scalar,
-            _aten.zero_.default,
-            _aten.uniform_.default,
-            _aten.normal_.default,
-        ),
-        _in_place,
-    ),
+    _aten.add_.Tensor: _counted,
+    _aten.uniform_.default: _uniform,
+    _aten.normal_.default: _normal,
+    **dict.fromkeys((_aten.fill_.Scalar, _aten.zero_.default), _filled),
 }

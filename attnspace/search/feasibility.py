@@ -21,7 +21,7 @@ from attnspace.costs.subject import Subject
 from attnspace.errors import PlacementError, RunFailed, SpecError, StudyError
 from attnspace.objective.limits import Excess
 from attnspace.placement.insertion import insert_at
-from attnspace.record.evaluation import Evaluation
+from attnspace.record.evaluation import Evaluation, Role
 from attnspace.record.ledger import Ledger
 from attnspace.space.space import Filling
 from attnspace.study.design import Design
@@ -48,6 +48,7 @@ class Feasibility:
         self._study = study
         self._ledger = ledger
         self._known: dict[str, DesignCosts] = {}
+        self._recorded: dict[str, DesignCosts] = {}
         self._plain: nn.Module | None = None
         self._limits = study.config.objective.subject_to
 
@@ -55,16 +56,19 @@ class Feasibility:
         """What the whole network costs with the design in it: column -> value."""
         identity = design.identity
         if identity not in self._known:
-            recorded = self._study.method.costs(identity)
+            recorded = self._study.method.costs(identity) or self._recorded.get(identity)
             self._known[identity] = self._measured(design) if recorded is None else recorded
         return self._known[identity]
 
     def recall(self, row: Evaluation) -> None:
-        """Take over what a design was found to cost when it was trained; not where a cost was not measured then."""
+        """Take over what a trial was found to cost when it was trained; not where a cost was not measured then.
+
+        Baselines are measured again: limits of new designs are ratios to the plain network as it is measured today.
+        """
         timed = self._study.config.objective.times
         asked = [name for name, cost in cost_columns().items() if timed or not cost.timed]
-        if all(row.costs.get(name) is not None for name in asked):
-            self._known[row.design] = row.costs
+        if row.role == Role.TRIAL and all(row.costs.get(name) is not None for name in asked):
+            self._recorded[row.design] = row.costs
 
     def with_costs(self, job: Job) -> Job:
         """A job with the costs of its design, or why they cannot be found: a result of the job."""

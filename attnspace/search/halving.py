@@ -81,7 +81,7 @@ class _Rung(Generic[Key]):
 
     def __init__(self, objectives: int) -> None:
         self._keys: list[Key] = []
-        self._numbers: dict[Key, int] = {}
+        self._numbers: dict[Key, list[int]] = {}
         self._failed = 0
         self._values = GrowingArray(objectives)
         self._dominated_by = GrowingArray(1, np.int64)
@@ -100,7 +100,7 @@ class _Rung(Generic[Key]):
         point, others = np.asarray(values, dtype=float)[:, None], self._values.columns
         self._dominated_by.columns[0] += (point >= others).all(0) & (point > others).any(0)
         self._dominated_by.append([((others >= point).all(0) & (others > point).any(0)).sum()])
-        self._numbers[key] = self._values.append(point[:, 0])
+        self._numbers.setdefault(key, []).append(self._values.append(point[:, 0]))
         self._keys.append(key)
         self._has_gone.append([key in self._gone])
         self._order = None
@@ -108,8 +108,7 @@ class _Rung(Generic[Key]):
     def leave(self, key: Key) -> None:
         """Note that a design has gone on, or is on its way."""
         self._gone.add(key)
-        if key in self._numbers:
-            self._has_gone.rows[self._numbers[key]] = True
+        self._has_gone.rows[self._numbers.get(key, [])] = True
 
     def best(self, count: int) -> list[Key]:
         """The best designs that reached the rung."""

@@ -34,9 +34,8 @@ def check_options(template: Template, use: Callable[[Filling], object]) -> None:
 
     def refusal(filling: Filling) -> AttnspaceError | None:
         refused = _refusal(use, filling)
-        if (
-            refused is None
-        ):  # it speaks for every option that it holds: in a large space most need no filling of their own
+        # What is accepted speaks for every option that it holds: in a large space most need no filling of their own.
+        if refused is None:
             accepted.update((name, type(answer), answer) for name, answer in filling.choices.items())
         return refused
 

@@ -85,7 +85,9 @@ def test_trainings_that_were_not_made_are_not_said_to_have_failed(tmp_path):
     scores = table(mine=0.02, se=0.0)
     scores.loc[3, "mine"] = np.nan
     found = judge(scores, ["mine"], ["se"])
-    assert found.sentence.endswith("n=9. 1 of their trainings were not made: confirm again with --seeds 10.")
+    assert found.sentence.endswith(
+        "n=9. 1 of their trainings were not made: confirm as many designs again with --seeds 10."
+    )
     path = made_run(tmp_path / "run", trials=6, confirmed=4)
     last, other = found_names = confirmation(load(path)).designs["design"][:2]
     assert len(set(found_names)) == 2

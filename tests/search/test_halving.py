@@ -89,6 +89,14 @@ def test_ranks_kept_step_by_step_are_those_of_all_at_once():
     assert [dominated[key] for key in order] == sorted(dominated)
 
 
+def test_a_design_that_was_reported_twice_goes_on_once():
+    halving: Halving[str] = Halving((1, 2), 2, 1)
+    for name in "aabc":
+        halving.report(name, 0, [1.0])
+    halving.begin("a", 0)
+    assert halving.promotion() is None
+
+
 @pytest.mark.parametrize("objectives", [1, 2, 3])
 def test_a_promotion_is_the_first_of_a_ranking_of_all(objectives):
     """Many designs are equal; some are on their way, some have failed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from importlib import import_module
-from numbers import Real
+from numbers import Integral, Real
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ def _measured(column: str, how: Callable[[Subject], float], subject: Subject) ->
         raise StudyError(
             f"the cost {column} is not a number",
             got=value,
-            allowed="a finite number of type int or float",
+            allowed="a finite number",
             remedy="mend the function that measures it",
         )
-    return value
+    return int(value) if isinstance(value, Integral) else float(value)
