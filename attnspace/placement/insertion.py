@@ -89,6 +89,13 @@ def _planned(plan: Plan, name: str, slot: Slot) -> Block:
 
 def _check_free(model: nn.Module, blocks: Mapping[str, SpecLike], free: Mapping[str, Slot]) -> None:
     """Check that every block is for a slot that exists and is free."""
+    if not isinstance(blocks, Mapping):
+        raise PlacementError(
+            "blocks are given by the names of their slots",
+            got=blocks if isinstance(blocks, str) else type(blocks).__name__,
+            allowed="a mapping: slot name -> block",
+            remedy="attnspace.plan makes one for many slots",
+        )
     for name in blocks:
         if name not in free:
             modules = dict(model.named_modules())

@@ -199,6 +199,13 @@ def load_config(path: str | Path | Document, settings: str | Path | None = None)
     try:
         if not isinstance(document.data, dict):
             raise StudyError("a study is a mapping", got=document.data, allowed="name: ..., space: ..., search: ...")
+        if "space" not in document.data and {"kind", "block"} & document.data.keys():
+            raise StudyError(
+                "is a block, not a study",
+                got=sorted(map(str, document.data)),
+                allowed="name: ..., space: {block: ...}, ...",
+                remedy="write it under space.block of a study; attnspace check checks a block",
+            )
         check_limits(document.data, StudyError)
         return validate(StudyConfig, document.data, StudyError), document
     except AttnspaceError as error:

@@ -254,3 +254,8 @@ def test_a_trained_network_computes_the_same_at_first(model, position):
 
 def test_a_placement_may_be_read_from_json():
     assert Placement(stages=[1, 2]) == Placement(stages=(1, 2))
+
+
+def test_one_block_without_its_slot_is_refused():
+    with pytest.raises(PlacementError, match='by the names of their slots; got "?cbam"?; allowed: a mapping'):
+        insert(ResNet(depth=8, width=4), "cbam", (3, 16, 16))

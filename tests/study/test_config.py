@@ -130,6 +130,12 @@ def test_a_study_that_is_no_mapping_is_refused(write, text):
         load_config(write(text))
 
 
+@pytest.mark.parametrize("data", [{"kind": "gate", "squeeze": "$any"}, {"block": "se", "placement": {}}])
+def test_a_block_is_told_from_a_study(write, data):
+    with pytest.raises(StudyError, match=r"study\.yaml: is a block, not a study; .*attnspace check checks a block"):
+        load_config(write(data))
+
+
 def test_a_fault_names_its_line(write):
     with pytest.raises(StudyError, match=r"study\.yaml:4: train\.lr: should be more than 0\.0; got -1"):
         load_config(write("name: a\nspace: {block: {kind: identity}}\ntrain:\n  lr: -1\n"))
