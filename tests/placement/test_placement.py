@@ -257,5 +257,5 @@ def test_a_placement_may_be_read_from_json():
 
 
 def test_one_block_without_its_slot_is_refused():
-    with pytest.raises(PlacementError, match='by the names of their slots; got "?cbam"?; allowed: a mapping'):
+    with pytest.raises(PlacementError, match=r'by the names of their slots; got "?cbam"?; allowed: a mapping'):
         insert(ResNet(depth=8, width=4), "cbam", (3, 16, 16))
