@@ -56,10 +56,8 @@ def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     # To set an attribute of a module takes long, and most are in this mode already; some models do more than set it.
     as_it_is = all(mode is training and _only_sets_modes(module) for module, mode in modes)
     try:
-        if not as_it_is and training:
-            model.train()
-        elif not as_it_is:
-            model.eval()
+        if not as_it_is:
+            (model.train if training else model.eval)()
         yield
     finally:
         for module, mode in modes:

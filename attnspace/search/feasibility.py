@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -60,15 +60,18 @@ class Feasibility:
             self._known[identity] = self._measured(design) if recorded is None else recorded
         return self._known[identity]
 
-    def recall(self, row: Evaluation) -> None:
-        """Take over what a trial was found to cost when it was trained; not where a cost was not measured then.
+    def recall(self, rows: Iterable[Evaluation]) -> None:
+        """Take over what trials were found to cost when they were trained; not where a cost was not measured then.
 
         Baselines are measured again: limits of new designs are ratios to the plain network as it is measured today.
         """
         timed = self._study.config.objective.times
         asked = [name for name, cost in cost_columns().items() if timed or not cost.timed]
-        if row.role == Role.TRIAL and all(row.costs.get(name) is not None for name in asked):
-            self._recorded[row.design] = row.costs
+        self._recorded |= {
+            row.design: row.costs
+            for row in rows
+            if row.role == Role.TRIAL and all(row.costs.get(name) is not None for name in asked)
+        }
 
     def with_costs(self, job: Job) -> Job:
         """A job with the costs of its design, or why they cannot be found: a result of the job."""

@@ -83,7 +83,7 @@ class Search:
         ]
         for row in earlier:
             self._state.add(row)
-            self._feasibility.recall(row)
+        self._feasibility.recall(earlier)
         self._watcher.begin(self._study, earlier)
         job = self._next(busy=False)
         if job is None:  # no worker is needed

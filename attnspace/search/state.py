@@ -162,7 +162,7 @@ class SearchState:
             if (index := self._suggester.forget(key)) is not None:
                 self._waiting.put(index, -1, [math.nan] * len(self._goals))
         elif row.outcome == Outcome.PAUSED:
-            index = self._suggester.tell(key, row.choices, _on(self._lines(row.epochs), values))
+            index = self._suggester.tell(key, row.choices, self._expected(row.epochs, values).tolist())
             self._waiting.put(index, self._study.rungs.index(row.epochs), values)
         else:
             self._waiting.put(self._suggester.tell(key, row.choices, values), -1, values)
@@ -173,14 +173,19 @@ class SearchState:
             return
         self._stale = False
         for rung, epochs in enumerate(self._study.rungs):
-            intercepts, slopes = np.array(self._lines(epochs)).T
             indices, found = self._waiting.on(rung)
-            self._suggester.change(indices, intercepts + slopes * found)  # thousands of them, for each new trial
+            self._suggester.change(indices, self._expected(epochs, found))  # thousands of them, for each new trial
 
-    def _lines(self, epochs: int) -> list[tuple[float, float]]:
-        """Intercept and slope for each goal; what is known before the training stays as it is."""
+    def _expected(self, epochs: int, found: Sequence[float] | np.ndarray) -> np.ndarray:
+        """What is expected at the end of what was found at a rung; what is known before the training stays as it is.
+
+        Shape:
+            found: (objectives) of one trial, or (trials, objectives); the result has the same
+        """
         forecasts = self._forecasts
-        return [forecasts[g.metric, epochs].line() if g.is_learnt else (0.0, 1.0) for g in self._goals]
+        lines = [forecasts[g.metric, epochs].line() if g.is_learnt else (0.0, 1.0) for g in self._goals]
+        intercepts, slopes = np.array(lines).T
+        return np.asarray(intercepts + slopes * np.asarray(found))
 
     def _learn(self, row: Evaluation) -> bool:
         """Take in how values at the rungs went on; whether any forecast has changed."""
@@ -203,8 +208,3 @@ class SearchState:
         if values:
             self._means[design] = self._study.config.objective.primary.sign * fmean(values)
             self._promising = None
-
-
-def _on(lines: Sequence[tuple[float, float]], values: Sequence[float]) -> list[float]:
-    """Put each value on its line: intercept + slope * value."""
-    return [intercept + slope * value for (intercept, slope), value in zip(lines, values, strict=True)]

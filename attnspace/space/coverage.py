@@ -25,20 +25,22 @@ def check_options(template: Template, use: Callable[[Filling], object]) -> None:
     Raises:
         AttnspaceError: an option has no accepted filling among those tried; it is the first refusal.
     """
-    small = size(template) <= EXHAUSTED
-    tried = [(filling, _refusal(use, filling)) for filling in enumerated(template)] if small else []
-    if tried and all(refusal for _, refusal in tried) and tried[0][1]:
-        raise tried[0][1]
-    rng = random.Random(0)
     accepted: set[tuple[str, type, Any]] = set()
 
     def refusal(filling: Filling) -> AttnspaceError | None:
-        refused = _refusal(use, filling)
-        # What is accepted speaks for every option that it holds: in a large space most need no filling of their own.
-        if refused is None:
-            accepted.update((name, type(answer), answer) for name, answer in filling.choices.items())
-        return refused
+        try:
+            use(filling)
+        except AttnspaceError as error:
+            return error
+        # It speaks for every option that it holds: in a large space most need no filling of their own.
+        accepted.update((name, type(answer), answer) for name, answer in filling.choices.items())
+        return None
 
+    small = size(template) <= EXHAUSTED
+    tried = [(filling, refusal(filling)) for filling in enumerated(template)] if small else []
+    if tried and all(refused for _, refused in tried) and tried[0][1]:
+        raise tried[0][1]
+    rng = random.Random(0)
     for hole in parameters(template):
         labels = (hole.low, hole.high) if isinstance(hole, Interval) else hole.labels
         impossible: list[AttnspaceError] = []
@@ -57,14 +59,6 @@ def check_options(template: Template, use: Callable[[Filling], object]) -> None:
                 impossible.append(first)
         if impossible and (len(impossible) == len(labels) or not hole.offered):
             raise impossible[0]
-
-
-def _refusal(use: Callable[[Filling], object], filling: Filling) -> AttnspaceError | None:
-    try:
-        use(filling)
-    except AttnspaceError as error:
-        return error
-    return None
 
 
 def _taking(template: Template, hole: Parameter, label: Any, rng: random.Random) -> Iterator[Filling]:

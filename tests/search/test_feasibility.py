@@ -54,13 +54,12 @@ def test_what_a_recorded_trial_costs_is_not_measured_again(tiny, write, tmp_path
     measured = []
     monkeypatch.setattr(feasibility_module, "measure", lambda subject, timed: measured.append(subject) or {})
     feasibility = Feasibility(study)
-    for row in rows:
-        feasibility.recall(row)
+    feasibility.recall(rows)
     for row in rows:
         expected = row.costs if row.role == "trial" else {}  # limits are ratios to the plain network of today
         assert feasibility.costs(study.recorded_design(row.spec, row.choices)) == expected
     assert len(measured) == len(study.baselines)
     trial = next(row for row in rows if row.role == "trial")
     feasibility = Feasibility(study)
-    feasibility.recall(replace(trial, costs=trial.costs | {"params": None}))  # by a ledger without that column
+    feasibility.recall([replace(trial, costs=trial.costs | {"params": None})])  # by a ledger without that column
     assert feasibility.costs(study.recorded_design(trial.spec, trial.choices)) == {}
