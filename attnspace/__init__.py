@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from attnspace.placement.insertion import insert, insert_design
     from attnspace.placement.openings import add_sites
     from attnspace.placement.placement import Placement, plan
-    from attnspace.placement.slots import Site, Slot, slots
+    from attnspace.placement.sites import Site
+    from attnspace.placement.slots import Slot, slots
     from attnspace.primitives import Block
     from attnspace.record.results import frame
     from attnspace.space.space import Space, load_space
@@ -87,7 +88,8 @@ _HOME = {
     "placement.insertion": ("insert", "insert_design"),
     "placement.openings": ("add_sites",),
     "placement.placement": ("Placement", "plan"),
-    "placement.slots": ("Site", "Slot", "slots"),
+    "placement.sites": ("Site",),
+    "placement.slots": ("Slot", "slots"),
     "primitives": ("Block",),
     "record.results": ("frame",),
     "space.space": ("Space", "load_space"),

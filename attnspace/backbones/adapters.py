@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import Field
 from torch import nn
 
@@ -14,7 +13,8 @@ from attnspace.backbones.section import Backbone
 from attnspace.documents.imports import Imported
 from attnspace.documents.validation import did_you_mean
 from attnspace.errors import NOTHING, AttnspaceError, PlacementError, StudyError
-from attnspace.placement.openings import Openings, add_sites, can_open
+from attnspace.placement.openings import add_sites
+from attnspace.placement.patterns import Openings, can_open
 
 __all__ = ["ImportConfig", "TimmConfig", "TorchvisionConfig", "make_imported", "make_timm", "make_torchvision"]
 
@@ -91,7 +91,7 @@ def make_timm(config: TimmConfig, in_channels: int, num_classes: int, size: Size
     timm = imported("timm")
     if not timm.is_model(config.model):
         raise _unknown(config, timm.list_models())
-    given = {"pretrained": config.pretrained and not _on_meta(), "in_chans": in_channels, "num_classes": num_classes}
+    given = {"pretrained": config.pretrained, "in_chans": in_channels, "num_classes": num_classes}
     model = _called(timm.create_model, config, (config.model,), given)
     own = getattr(model, "pretrained_cfg", {}).get("input_size", (3, *INPUT_SIZE))
     return _opened(model, config, (in_channels, *(size or own[1:])))
@@ -115,7 +115,7 @@ def make_torchvision(config: TorchvisionConfig, in_channels: int, num_classes: i
             got=in_channels,
             remedy="use a model of timm, which takes any number, or images in colour",
         )
-    if not config.pretrained or _on_meta():
+    if not config.pretrained:
         model = _called(models.get_model, config, (config.model,), {"weights": None, "num_classes": num_classes})
     else:
         weights = models.get_model_weights(config.model).DEFAULT
@@ -138,7 +138,8 @@ def make_imported(config: ImportConfig, in_channels: int, num_classes: int, size
         raise StudyError("returns no torch.nn.Module", at=("import",), got=type(model).__name__)
     if not config.slots:
         return model
-    return add_sites(model, _written(config.slots), (in_channels, *size) if size else None)
+    has_examples = hasattr(model, "example_inputs")
+    return add_sites(model, _written(config.slots), (in_channels, *size) if size and not has_examples else None)
 
 
 def _called(
@@ -162,11 +163,6 @@ def _called(
         at = ("model",) if isinstance(config, _Library) else ("import",)
         got = config.model if isinstance(config, _Library) else config.target
         raise StudyError(f"raises {type(cause).__name__} when called: {cause}", at=at, got=got) from cause
-
-
-def _on_meta() -> bool:
-    """Whether tensors are now made without data, so that there is nothing to load weights into."""
-    return torch.get_default_device().type == "meta"
 
 
 def _unknown(config: TimmConfig | TorchvisionConfig, names: list[str]) -> StudyError:

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from attnspace.backbones.section import Backbone
-from attnspace.placement.slots import Site
+from attnspace.placement.sites import Site
 
 __all__ = ["InvertedResidual", "MobileNetV2", "MobileNetV2Config"]
 

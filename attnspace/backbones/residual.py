@@ -10,7 +10,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnspace.placement.slots import Site
+from attnspace.placement.sites import Site
 
 __all__ = ["BasicBlock", "Bottleneck", "EXPANSION", "PaddedShortcut", "Shortcut"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from attnspace.costs.network import network_cost
+from attnspace.costs.network import trainable
 from attnspace.modules.activation import activate
 from attnspace.placement.document import DesignDocument
 from attnspace.placement.placement import plan_blocks
@@ -36,8 +36,8 @@ def matched(study: Study, winner: Design) -> Design | None:
         None if the winner adds fewer parameters than one channel costs: then the plain backbone is its match.
     """
     plain = study.plain
-    with torch.device("meta"):
-        have, base = (network_cost(study.network(d), study.data.input_shape).params for d in (winner, plain))
+    with torch.random.fork_rng(devices=[]):  # drawing weights here must not change those of a training
+        have, base = (trainable(study.network(design)) for design in (winner, plain))
     config = study.config.backbone.widened(max(0, have - base))
     if config == study.config.backbone:
         return None

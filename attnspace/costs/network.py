@@ -1,4 +1,4 @@
-"""What a block or a network costs, measured on the meta device: nothing is computed or allocated."""
+"""What a block or a network costs, measured on the meta device, where nothing is computed, or by one real run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import conv_flop_count, flop_registry
 
-from attnspace.costs.meta import MetaRun, check_shape, in_mode, on_meta
+from attnspace.costs.inputs import Inputs, InputsLike, check_shape, inputs_of
+from attnspace.costs.probe import Probe, look
 from attnspace.costs.quick_shapes import QuickShapes
 from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike
 
-__all__ = ["Cost", "cost", "network_cost"]
+__all__ = ["Cost", "cost", "network_cost", "trainable"]
 
 
 BATCH = 2
@@ -44,33 +45,41 @@ class Cost:
         return self.flops // 2
 
 
-def cost(spec_or_model: SpecLike | nn.Module, input_shape: tuple[int, int, int]) -> Cost:
-    """Parameters, FLOPs and activation bytes at an input of (C, H, W).
+def cost(spec_or_model: SpecLike | nn.Module, input_shape: InputsLike) -> Cost:
+    """Parameters, FLOPs and activation bytes at an input of (C, H, W), or for example inputs of a model.
+
+    A model stays as it is: a copy is run, on the meta device, and where the model cannot run there for real.
 
     Raises:
         SpecError: the input shape is not (C, H, W), or the spec is not possible at C channels.
+        PlacementError: the model cannot be run.
     """
-    check_shape(input_shape)
     if isinstance(spec_or_model, nn.Module):
-        with on_meta(spec_or_model, input_shape) as (run, x_nchw), _Flops() as counted:
-            run(x_nchw)
-        _, kept = _training_pass(spec_or_model, input_shape, gradient_of_input=False)
-        return Cost(_trainable(spec_or_model), counted.flops, kept)
-    block = resolve(spec_or_model, input_shape[0])
+        return look(spec_or_model, inputs_of(spec_or_model, input_shape), _cost)
+    channels, height, width = check_shape(input_shape)
+    block = resolve(spec_or_model, channels)
     with torch.device("meta"):
-        model = block.build(input_shape[0])
+        model = block.build(channels)
     # What a block multiplies is the same in training.
-    flops, kept = _training_pass(model, input_shape, gradient_of_input=True)
-    return Cost(_trainable(model), flops, kept)
+    flops, kept = _training_pass(Probe(model, Inputs((channels, height, width))), gradient_of_input=True)
+    return Cost(trainable(model), flops, kept)
 
 
-def network_cost(model: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
+def _cost(probe: Probe) -> Cost:
+    _, kept = _training_pass(probe)
+    counted = _Flops()
+    probe.run(counting=counted)
+    return Cost(trainable(probe.model), counted.flops, kept)
+
+
+def network_cost(probe: Probe) -> Cost:
     """The same as `cost`, in half the time, for a model that computes the same in training as in evaluation."""
-    flops, kept = _training_pass(model, input_shape, gradient_of_input=False)
-    return Cost(_trainable(model), flops, kept)
+    flops, kept = _training_pass(probe)
+    return Cost(trainable(probe.model), flops, kept)
 
 
-def _trainable(model: nn.Module) -> int:
+def trainable(model: nn.Module) -> int:
+    """How many parameters of a model are trained."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -90,7 +99,7 @@ class _Flops(QuickShapes):
         return out
 
 
-def _training_pass(model: nn.Module, input_shape: tuple[int, int, int], *, gradient_of_input: bool) -> tuple[int, int]:
+def _training_pass(probe: Probe, *, gradient_of_input: bool = False) -> tuple[int, int]:
     """The FLOPs of one sample in a training pass, and the bytes that are kept for the backward pass."""
     storages: dict[int, Any] = {}  # the storages themselves, so that none is freed and its key used again
 
@@ -99,10 +108,11 @@ def _training_pass(model: nn.Module, input_shape: tuple[int, int, int], *, gradi
         storages[storage._cdata] = storage
         return tensor
 
-    with in_mode(model, training=True), saved_tensors_hooks(keep, lambda tensor: tensor), _Flops() as counted:
-        run = MetaRun(model)
-        out = run(torch.empty((BATCH, *input_shape), device="meta", requires_grad=gradient_of_input))
-        weights = {tensor.untyped_storage()._cdata for tensor in run.tensors.values()}
+    counted = _Flops()
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        out = probe.run(batch=BATCH, training=True, gradient_of_input=gradient_of_input, counting=counted)
+        own = (*probe.model.parameters(), *probe.model.buffers())
+        weights = {tensor.untyped_storage()._cdata for tensor in own}
         del out
     kept = sum(storage.nbytes() for key, storage in storages.items() if key not in weights)
     return counted.flops // BATCH, kept // BATCH

@@ -11,6 +11,7 @@ from torch import nn
 
 from attnspace.costs.latency import Latency
 from attnspace.costs.network import Cost, network_cost
+from attnspace.costs.probe import Probe
 
 __all__ = ["Subject"]
 
@@ -21,30 +22,30 @@ class Subject:
     """A network whose costs are measured, each once and only when it is asked for.
 
     Args:
-        input_shape: (C, H, W) of its input.
-        on_meta: gives the network on the meta device, for as long as the context lasts.
+        probe: gives a copy of the network, for as long as the context lasts.
         timed: measures how long a forward pass takes.
     """
 
     def __init__(
         self,
-        input_shape: tuple[int, int, int],
-        on_meta: Callable[[], AbstractContextManager[nn.Module]],
+        probe: Callable[[], AbstractContextManager[Probe]],
         timed: Callable[[], Latency],
     ) -> None:
-        self.input_shape = input_shape
-        self._on_meta = on_meta
+        self._probe = probe
         self._timed = timed
 
     def look(self, at: Callable[[nn.Module], Found]) -> Found:
-        """Call a function with the network on the meta device, where tensors have shapes and no data."""
-        with self._on_meta() as model:
-            return at(model)
+        """Call a function with a copy of the network: on the meta device, where tensors have shapes and no data; with
+        data where the network runs only with them.
+        """
+        with self._probe() as probe:
+            return at(probe.model)
 
     @cached_property
     def cost(self) -> Cost:
         """Parameters, FLOPs and activation bytes."""
-        return self.look(lambda model: network_cost(model, self.input_shape))
+        with self._probe() as probe:
+            return network_cost(probe)
 
     @cached_property
     def latency(self) -> Latency:

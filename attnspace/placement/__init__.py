@@ -1,11 +1,16 @@
 """Placement: where blocks stand in a network.
 
 position      what a place in a block of a backbone is called
+sites         the modules that hold a place for a block
 slots         the named places of a backbone where a block may stand
 placement     which slots a design uses: position, stages, every k-th block
-document    a design as a document: blocks and a placement
+document      a design as a document: blocks and a placement
 insertion     blocks put into the slots of a model
-openings      slots opened in any model, by names and types of its modules
+patterns      modules of a model, found by their names and types
+observation   what a forward pass shows at places of a model
+layouts       which axes of a map are its channels
+stages        the numbers of stages and blocks
+openings      slots opened in any model
 """
 
 __all__: list[str] = []

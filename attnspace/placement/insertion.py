@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from torch import nn
 
+from attnspace.costs.inputs import InputsLike
 from attnspace.documents.validation import did_you_mean, some_of
 from attnspace.errors import NOTHING, PlacementError, in_file, within
 from attnspace.language.compiler import build_resolved
@@ -14,27 +16,26 @@ from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike, as_block, read_spec
 from attnspace.placement.document import DesignDocument
 from attnspace.placement.placement import Plan, plan_blocks
-from attnspace.placement.slots import Slot, shape_of, slots
+from attnspace.placement.sites import ChannelsFirst
+from attnspace.placement.slots import Slot, slots
 from attnspace.primitives import Block
 
 __all__ = ["insert", "insert_at", "insert_design"]
 
 
-def insert(
-    model: nn.Module, blocks: Mapping[str, SpecLike], input_shape: tuple[int, int, int] | None = None
-) -> nn.Module:
+def insert(model: nn.Module, blocks: Mapping[str, SpecLike], input_shape: InputsLike | None = None) -> nn.Module:
     """Put a block into each named slot of `model`, in place, and return the model.
 
     Weights are drawn slot by slot in the order of the forward pass. A block that resolves to the identity leaves
-    its slot free.
+    its slot free. Each block takes over the mode, the type and the device of what stands around it.
 
-    The channels of each slot are found with `input_shape`, (C, H, W); by default the model's own `input_shape`.
+    The channels of each slot are found with `input_shape`, (C, H, W), or example inputs; by default the model's own.
 
     Raises:
-        PlacementError: there is no such slot, or it is taken.
+        PlacementError: there is no such slot, it is taken, or the model is wrapped already.
         SpecError: a block is not possible at its slot's channels; the path begins with the slot's name.
     """
-    return insert_at(model, blocks, slots(model, shape_of(model, input_shape)))
+    return insert_at(model, blocks, slots(model, input_shape))
 
 
 def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Sequence[Slot]) -> nn.Module:
@@ -50,8 +51,25 @@ def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Seque
     for name, block in resolved.items():
         if block.kind != "identity":
             with within(name):
-                model.set_submodule(name, build_resolved(block, free[name].channels))
+                built = build_resolved(block, free[name].channels)
+            if free[name].layout == "nhwc":
+                built = ChannelsFirst(built)
+            _follow_host(built, model, name)
+            model.set_submodule(name, built)
     return model
+
+
+def _follow_host(block: nn.Module, model: nn.Module, name: str) -> None:
+    """Give a block the mode of the site at a name, and the type and device of what stands nearest around it."""
+    block.train(model.get_submodule(name).training)
+    parts = name.split(".")[:-1]
+    for depth in range(len(parts), -1, -1):
+        around = model.get_submodule(".".join(parts[:depth]))
+        near = next((p for p in around.parameters() if p.is_floating_point()), None)
+        if near is not None:
+            if not near.is_meta and (near.device.type != "cpu" or near.dtype != torch.float32):
+                block.to(near.device, near.dtype)
+            return
 
 
 def _resolved(blocks: Mapping[str, SpecLike], free: Mapping[str, Slot]) -> dict[str, Block]:
@@ -108,7 +126,7 @@ def _check_free(model: nn.Module, blocks: Mapping[str, SpecLike], free: Mapping[
             )
 
 
-def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, int, int] | None = None) -> nn.Module:
+def insert_design(model: nn.Module, design: str | Path, input_shape: InputsLike | None = None) -> nn.Module:
     """Put a design, as a search writes it to `winner.json`, into a model like the one searched; return the model.
 
     Raises:
@@ -116,5 +134,5 @@ def insert_design(model: nn.Module, design: str | Path, input_shape: tuple[int, 
     """
     with in_file(str(design)):
         document = DesignDocument.of_file(read_spec(design))
-        available = slots(model, shape_of(model, input_shape))
+        available = slots(model, input_shape)
         return insert_at(model, plan_blocks(available, document.placement, document.blocks), available)

@@ -6,16 +6,17 @@ import math
 import random
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import nn
 
 from attnspace.costs.declaration import DesignCosts
 from attnspace.costs.latency import Latency, latency
 from attnspace.costs.measured import cost_columns, declared, measure
+from attnspace.costs.network import network_cost
+from attnspace.costs.probe import Probe, look
 from attnspace.costs.quick_shapes import QuickShapes
 from attnspace.costs.subject import Subject
 from attnspace.errors import PlacementError, RunFailed, SpecError, StudyError
@@ -25,7 +26,7 @@ from attnspace.record.evaluation import Evaluation, Role
 from attnspace.record.ledger import Ledger
 from attnspace.space.space import Filling
 from attnspace.study.design import Design
-from attnspace.study.study import Study
+from attnspace.study.study import Study, inputs_for
 from attnspace.workers.devices import devices
 from attnspace.workers.job import Job, describe
 
@@ -49,7 +50,7 @@ class Feasibility:
         self._ledger = ledger
         self._known: dict[str, DesignCosts] = {}
         self._recorded: dict[str, DesignCosts] = {}
-        self._plain: nn.Module | None = None
+        self._plain: Probe | None = None
         self._limits = study.config.objective.subject_to
 
     def costs(self, design: Design) -> DesignCosts:
@@ -96,37 +97,50 @@ class Feasibility:
             return False
 
     def _measured(self, design: Design) -> DesignCosts:
-        study = self._study
-        subject = Subject(study.data.input_shape, partial(self._on_meta, design), partial(self._timed, design))
-        return measure(subject, timed=study.config.objective.times)
+        subject = Subject(partial(self._probe, design), partial(self._timed, design))
+        return measure(subject, timed=self._study.config.objective.times)
 
     @contextmanager
-    def _on_meta(self, design: Design) -> Iterator[nn.Module]:
-        """The network on the meta device, without building the backbone anew: blocks are put into one that is kept,
-        and taken out again.
+    def _probe(self, design: Design) -> Iterator[Probe]:
+        """A copy of the network that is run for its shapes, without building the backbone anew: blocks are put into one
+        that is kept, and taken out again.
         """
-        study = self._study
-        with torch.device("meta"):
-            if design.backbone is not None:
-                yield study.network(design)
-                return
-            if self._plain is None:
-                self._plain = study.network(study.plain)
-            sites = {name: self._plain.get_submodule(name) for name in design.plan}
+        if design.backbone is not None:
+            yield self._runnable(design)
+            return
+        if self._plain is None:
+            self._plain = self._runnable(self._study.plain)
+        plain = self._plain.model
+        sites = {name: plain.get_submodule(name) for name in design.plan}
+        on_meta = (torch.device("meta"), QuickShapes()) if self._plain.is_meta else ()
         try:
-            with torch.device("meta"), QuickShapes():
-                insert_at(self._plain, design.plan, study.slots)
+            with ExitStack() as stack:
+                for context in (torch.random.fork_rng(devices=[]), *on_meta):
+                    stack.enter_context(context)
+                insert_at(plain, design.plan, self._study.slots)
             yield self._plain
         finally:  # also where a later block is too large to be built
             for name, site in sites.items():
-                self._plain.set_submodule(name, site)
+                plain.set_submodule(name, site)
+
+    def _runnable(self, design: Design) -> Probe:
+        """A copy of a network with a design: on the meta device if it can be trained there, else with real numbers."""
+        with torch.random.fork_rng(devices=[]):  # drawing weights here must not change those of a training
+            network = self._study.network(design)
+
+        def trained(probe: Probe) -> Probe:
+            network_cost(probe)
+            return probe
+
+        return look(network, inputs_for(network, self._study.data), trained)
 
     def _timed(self, design: Design) -> Latency:
         kept = self._ledger.timing(design.identity) if self._ledger else None
         if kept is None:
-            with torch.random.fork_rng(devices=[]):  # drawing weights here must not change those of a training
+            with torch.random.fork_rng(devices=[]):  # likewise
                 device = devices(self._study.config.search.device)[0]
-                kept = latency(self._study.network(design).to(device), self._study.data.input_shape)
+                network = self._study.network(design).to(device)
+                kept = latency(network, inputs_for(network, self._study.data).given)
             if self._ledger:
                 self._ledger.add_timing(design.identity, kept)
         return kept

@@ -15,7 +15,7 @@ from attnspace.language.specs import load_spec, parse_spec
 from attnspace.language.stages import StageBlocks
 from attnspace.placement.document import DesignDocument
 from attnspace.placement.placement import Placement, Plan, plan_blocks
-from attnspace.placement.slots import Slot, slots
+from attnspace.placement.slots import Slot, slots_of
 from attnspace.primitives import Block
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.record.evaluation import Role
@@ -24,7 +24,7 @@ from attnspace.samplers import make
 from attnspace.space.space import Space
 from attnspace.study.config import BASELINES, StudyConfig, load_config, written_out
 from attnspace.study.design import Design, same_slots, trial_of
-from attnspace.study.study import Study, StudySource, network_of
+from attnspace.study.study import Study, StudySource, inputs_for, network_of
 from attnspace.training.method import Method, Setting
 from attnspace.training.method import prepare as prepare_training
 
@@ -91,7 +91,8 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
         dataset = config.data.load(watch)
     method = _method(config, folder)
     with within("backbone"):
-        available = tuple(slots(network_of(config.backbone, dataset), dataset.input_shape))
+        network = network_of(config.backbone, dataset)
+        available = tuple(slots_of(network, inputs_for(network, dataset)))
     same_as = same_slots(available)
     space = space_of(config)
     if check:

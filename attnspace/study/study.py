@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from attnspace.backbones import Backbone
+from attnspace.costs.inputs import Inputs, inputs_of
 from attnspace.data import Dataset
 from attnspace.placement.insertion import insert_at
 from attnspace.placement.slots import Slot
@@ -20,7 +21,7 @@ from attnspace.study.config import StudyConfig
 from attnspace.study.design import Design, same_slots, trial_of
 from attnspace.training.method import Method
 
-__all__ = ["Study", "StudySource", "network_of"]
+__all__ = ["Study", "StudySource", "inputs_for", "network_of"]
 
 
 @dataclass(frozen=True)
@@ -146,3 +147,8 @@ def network_of(config: Backbone, dataset: Dataset) -> nn.Module:
     """A new backbone for the images of a dataset."""
     channels, height, width = dataset.input_shape
     return config.make(channels, len(dataset.classes), (height, width))
+
+
+def inputs_for(network: nn.Module, dataset: Dataset) -> Inputs:
+    """What a network is called with where its shapes are found: its own `example_inputs`, or images of the dataset."""
+    return inputs_of(network, None if hasattr(network, "example_inputs") else dataset.input_shape)

@@ -7,7 +7,7 @@ from attnspace import parse_spec
 from attnspace.analysis.verdict import confirmation
 from attnspace.confirm.confirm import FRESH, chosen, confirm
 from attnspace.confirm.controls import constant, constant_gates, matched
-from attnspace.costs.network import network_cost
+from attnspace.costs.network import trainable
 from attnspace.data import digits
 from attnspace.errors import RunError
 from attnspace.language.specs import dump_spec
@@ -122,10 +122,7 @@ def test_the_matched_backbone_has_as_many_parameters_as_channels_allow(finished)
     study = prepare_run(finished)
     winner = chosen(study, load(finished), 1)[0]
     control = matched(study, winner)
-    have, plain, target = (
-        network_cost(study.network(design), study.data.input_shape).params
-        for design in (control, study.baselines[0], winner)
-    )
+    have, plain, target = (trainable(study.network(design)) for design in (control, study.baselines[0], winner))
     assert plain < have <= target
     assert target - have < 9 * 2 * 16 + 2  # the price of one channel more
     assert not control.plan

@@ -1,5 +1,7 @@
 """Shapes that are given without asking torch are those that torch gives."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,7 +9,7 @@ from torch import nn
 
 from attnspace.backbones import MobileNetV2, ResNet
 from attnspace.costs import quick_shapes
-from attnspace.costs.meta import MetaRun, in_mode
+from attnspace.costs.probe import copied
 from attnspace.costs.quick_shapes import QuickShapes
 from attnspace.language.compiler import build
 from attnspace.language.specs import published
@@ -148,17 +150,14 @@ def test_what_happens_in_place_returns_the_same_tensor():
 
 
 def seen(model: nn.Module, x: torch.Tensor, *, quick: bool) -> list[tuple]:
-    """How what each module returns is laid out."""
+    """How what each module returns is laid out, of a model on the meta device."""
     found: list[tuple] = []
     hooks = [
         module.register_forward_hook(lambda m, i, out: found.append(laid_out(out) if torch.is_tensor(out) else ()))
         for module in model.modules()
     ]
-    if quick:
-        with QuickShapes():
-            MetaRun(model)(x)
-    else:
-        MetaRun(model)(x)
+    with QuickShapes() if quick else nullcontext():
+        model(x)
     for hook in hooks:
         hook.remove()
     return found
@@ -176,64 +175,5 @@ def test_every_published_block_has_the_shapes_that_torch_finds(name):
 @pytest.mark.parametrize("training", [True, False])
 def test_a_network_has_the_shapes_that_torch_finds(model, training):
     x = torch.empty(2, 3, 32, 32, device="meta")
-    assert seen(model.train(training), x, quick=True) == seen(model.train(training), x, quick=False)
-
-
-def test_a_network_that_is_not_on_the_meta_device_keeps_its_tensors():
-    model = ResNet(depth=8, width=4)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    MetaRun(model.train())(torch.empty(2, 3, 16, 16, device="meta"))
-    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
-
-
-class Frozen(nn.Sequential):
-    """Its normalisation stays in evaluation mode, whatever mode is asked for."""
-
-    def train(self, mode: bool = True) -> "Frozen":
-        super().train(mode)
-        self[1].eval()
-        return self
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_each_module_is_set_back_to_its_own_mode(training):
-    model = Frozen(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout())
-    model[2].eval()
-    before = [module.training for module in model.modules()]
-    with in_mode(model, training=training):
-        assert [model.training, model[0].training, model[2].training] == [training] * 3
-        assert not model[1].training
-    assert [module.training for module in model.modules()] == before
-
-
-def test_a_model_that_does_more_than_set_modes_is_asked_to():
-    model = Frozen(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    assert all(module.training for module in model.modules())
-    with in_mode(model, training=True):
-        assert not model[1].training
-    assert model[1].training
-
-
-class Deployed(nn.Sequential):
-    """Its parts are fused when it is evaluated."""
-
-    fused = False
-
-    def eval(self) -> "Deployed":
-        self.fused = True
-        return super().eval()
-
-
-def test_a_model_that_is_fused_when_it_is_evaluated_is_fused():
-    model = Deployed(nn.Conv2d(3, 4, 1)).train()
-    with in_mode(model, training=False):
-        assert model.fused
-    assert model.training
-
-
-def test_a_module_that_was_frozen_by_hand_stays_frozen():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    norm = model[1]
-    norm.train = lambda mode=True: nn.Module.train(norm, False)
-    with in_mode(model, training=True):
-        assert not norm.training
+    model = copied(model, on_meta=True).train(training)
+    assert seen(model, x, quick=True) == seen(model, x, quick=False)

@@ -1,0 +1,180 @@
+"""Where slots are to be opened: modules that are found by patterns of their names, and by their types."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from torch import nn
+
+from attnspace.documents.families import fault
+from attnspace.documents.models import Strict
+from attnspace.documents.sections import Section
+from attnspace.documents.validation import did_you_mean, some_of, validate
+from attnspace.errors import PlacementError
+from attnspace.placement.position import Position
+from attnspace.placement.sites import AFTER, Layout, Opened, Site
+
+__all__ = ["Opening", "Openings", "appends", "can_open", "found_modules", "parsed", "user_modules"]
+
+Pattern = Annotated[str, Field(min_length=1, max_length=400)]
+
+
+class Opening(Section):
+    """Where slots of one position are: after or before the modules of some names, or after those of a type.
+
+    In a name each part between dots is matched by itself, `*` standing for any characters of it; `**` is any parts.
+    """
+
+    after: Annotated[Pattern | None, Field(description="Names of the modules that they stand after.")] = None
+    before: Annotated[Pattern | None, Field(description="Names of the modules that they stand before.")] = None
+    type: Annotated[
+        Pattern | None, Field(description="Only modules of this class, or of one that inherits from it.")
+    ] = None
+
+    layout: Annotated[
+        Layout | None, Field(description="How maps lie there, nchw or nhwc; null where it shows by itself.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if self.after and self.before:
+            raise fault("stands after and before", remedy="give each side a position of its own")
+        if not (self.after or self.before or self.type):
+            raise fault("names no modules", allowed="after, before or type")
+        return self
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of the module names that the slots are opened at."""
+        return self.after or self.before or "**"
+
+
+def _named(openings: dict[str, str | Opening]) -> dict[str, str | Opening]:
+    for name in openings:
+        try:
+            _POSITION.validate_python(name)
+        except ValidationError:
+            allowed = "up to 40 small letters, digits and '_', beginning with a letter"
+            raise fault(f"{name!r} is no name of a position", allowed=allowed) from None
+    return openings
+
+
+_POSITION = TypeAdapter(Position)
+
+Openings = Annotated[dict[str, Pattern | Opening], Field(max_length=64), AfterValidator(_named)]
+"""Where the slots of each position are, by position; a bare pattern means after."""
+
+
+class _Given(Strict):
+    slots: Openings
+
+
+def parsed(slots: Mapping[str, Any]) -> dict[str, Opening]:
+    """The openings of each position, a bare pattern meaning after.
+
+    Raises:
+        PlacementError: they are not written as they have to be.
+    """
+    if not isinstance(slots, Mapping):
+        raise PlacementError(
+            "slots are a mapping", got=slots, allowed='position -> pattern, such as {"residual": "layer*.*.bn2"}'
+        )
+    given = validate(_Given, {"slots": dict(slots)}, PlacementError).slots
+    return {
+        position: Opening(after=written) if isinstance(written, str) else written for position, written in given.items()
+    }
+
+
+def user_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules of a network by name, each once, as if no slot were open: without sites and blocks."""
+    found: dict[str, nn.Module] = {}
+    seen: set[nn.Module] = set()
+
+    def walk(module: nn.Module, prefix: str) -> None:
+        for name, child in _children(module):
+            host = child.host if isinstance(child, Opened) else child
+            if host not in seen:
+                seen.add(host)
+                found[prefix + name] = host
+                walk(host, f"{prefix}{name}.")
+
+    walk(model.host if isinstance(model, Opened) else model, "")
+    return found
+
+
+def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in module.named_children():
+        if not (isinstance(child, Site) or (name == AFTER and appends(module))):
+            yield name, child
+
+
+def appends(module: nn.Module) -> bool:
+    """Whether a module runs its children one after another, so that a child that is added runs with them."""
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+
+
+def found_modules(model: nn.Module, position: str, opening: Opening) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
+    """The modules that an opening names.
+
+    Returns:
+        name -> the module, and which parts of its name the wildcards of the pattern stand for, those of `**` left out.
+
+    Raises:
+        PlacementError: there are none; its path is the position.
+    """
+    modules = user_modules(model)
+    matches = {name: _match(opening.pattern.split("."), name.split(".")) for name in modules}
+    named = {name: stars for name, stars in matches.items() if stars is not None}
+    if not named:
+        common = dict.fromkeys(re.sub(r"\d+", "*", name) for name in modules)
+        raise PlacementError(
+            "matches no module",
+            at=(position,),
+            got=opening.pattern,
+            allowed=some_of(common),
+            remedy=did_you_mean(opening.pattern, [*common, *modules]),
+        )
+    found = {
+        name: stars for name, stars in named.items() if opening.type is None or opening.type in _types(modules[name])
+    }
+    if not found:
+        types = sorted({type(modules[name]).__name__ for name in named})
+        remedy = did_you_mean(str(opening.type), types)
+        raise PlacementError(
+            "is the type of no such module", at=(position,), got=opening.type, allowed=some_of(types), remedy=remedy
+        )
+    return {name: (modules[name], stars) for name, stars in found.items()}
+
+
+def can_open(model: nn.Module, slots: Mapping[str, Any]) -> bool:
+    """Whether every position has a module in the model."""
+    try:
+        for position, opening in parsed(slots).items():
+            found_modules(model, position, opening)
+    except PlacementError:
+        return False
+    return True
+
+
+def _match(pattern: Sequence[str], name: Sequence[str], at: int = 0) -> tuple[int, ...] | None:
+    """Which parts of a name the wildcards of a pattern stand for, `**` left out; None where it does not match."""
+    if not pattern:
+        return None if name[at:] else ()
+    first, rest = pattern[0], pattern[1:]
+    if first == "**":
+        tails = (_match(rest, name, i) for i in range(at, len(name) + 1))
+        return next((tail for tail in tails if tail is not None), None)
+    if at == len(name) or not fnmatch.fnmatchcase(name[at], first):
+        return None
+    tail = _match(rest, name, at + 1)
+    if tail is None:
+        return None
+    return (at, *tail) if "*" in first else tail
+
+
+def _types(module: nn.Module) -> list[str]:
+    return [cls.__name__ for cls in type(module).__mro__]

@@ -1,0 +1,133 @@
+"""The modules that hold a place for a block in a network. They stand in its module tree, and no hook runs them, so that
+what replaces modules by others, as fusing and conversions do, keeps the block or fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from attnspace.placement.position import Position
+
+__all__ = ["AFTER", "BEFORE", "ChannelsFirst", "Layout", "Opened", "Site"]
+
+AFTER, BEFORE = "attention", "attention_before"
+"""The names of a site after or before the module that a slot was opened at."""
+
+HOST = "host"
+
+Layout = Literal["nchw", "nhwc"]
+"""How a map lies in a tensor: (N, C, H, W) or (N, H, W, C)."""
+
+
+class Site(nn.Identity):
+    """A place in a backbone where a block may be inserted; does nothing itself.
+
+    Args:
+        stage: 1-based stage of the backbone.
+        block: 1-based block in its stage.
+        position: the place in the block.
+        opened: whether `add_sites` put it there: then its position is a name of the user's, which tells nothing.
+        layout: of the map there.
+    """
+
+    def __init__(
+        self, stage: int, block: int, position: Position, *, opened: bool = False, layout: Layout = "nchw"
+    ) -> None:
+        super().__init__()
+        self.stage = stage
+        self.block = block
+        self.position = position
+        self.opened = opened
+        self.layout = layout
+
+
+class Opened(nn.Module):
+    """A module of the user's network in whose place it stands, with a slot after it or before it, or both.
+
+    Its state dict has the names that the module's has, so that weights saved without the slot are loaded with it. What
+    is asked of it, such as `stride`, the module answers; but its tensors are not given away: code that reads the
+    weights of a module in order to replace it, as fusing does, would drop the block.
+
+    Args:
+        host: the module.
+    """
+
+    def __init__(self, host: nn.Module) -> None:
+        super().__init__()
+        self.host = host
+        self.training = host.training
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if BEFORE in self._modules:
+            args = (self._modules[BEFORE](args[0]), *args[1:])  # type: ignore[misc]  # a module
+        out = self.host(*args, **kwargs)
+        return self._modules[AFTER](out) if AFTER in self._modules else out  # type: ignore[misc]  # a module
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            host = self.__dict__.get("_modules", {}).get(HOST)
+            if host is None:
+                raise
+        if name in host._parameters or name in host._buffers:
+            raise AttributeError(
+                f"{name!r} of a {type(host).__name__} with an attention slot is read from outside: whoever replaces "
+                f"the module by what it computes from its weights drops the block; do that before slots are opened, "
+                f"or read it from {HOST!r}"
+            )
+        return getattr(host, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        host = self.__dict__.get("_modules", {}).get(HOST)
+        if host is None or name in self.__dict__ or name in self._modules or not hasattr(host, name):
+            super().__setattr__(name, value)
+        else:
+            setattr(host, name, value)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The state with the names that it has without slots; the block's names begin with that of its slot."""
+        prefix = kwargs.get("prefix", "")
+        found = super().state_dict(*args, **kwargs)
+        for mapping in (found, found._metadata):
+            _renamed(mapping, prefix, {f"{prefix}{HOST}": prefix.removesuffix("."), f"{prefix}{HOST}.": prefix})
+        return found
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        own = tuple(f"{prefix}{name}." for name in self._modules)
+        for name in [name for name in state_dict if name.startswith(prefix) and not name.startswith(own)]:
+            state_dict[f"{prefix}{HOST}.{name.removeprefix(prefix)}"] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _renamed(mapping: dict[str, Any], prefix: str, changes: Mapping[str, str]) -> None:
+    """Rename, in place and in order, the keys that begin with the prefix."""
+    exact, begins = changes
+    for key in [key for key in mapping if key.startswith(prefix)]:
+        value = mapping.pop(key)
+        if key == exact:
+            key = changes[exact]
+        elif key.startswith(begins):
+            key = changes[begins] + key.removeprefix(begins)
+        mapping[key] = value
+
+
+class ChannelsFirst(nn.Module):
+    """A block where maps are (N, H, W, C): it sees them as (N, C, H, W).
+
+    Args:
+        block: (N, C, H, W) -> (N, C, H, W).
+
+    Shape:
+        (N, H, W, C) -> (N, H, W, C)
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x_nhwc: Tensor) -> Tensor:
+        return self.block(x_nhwc.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
