@@ -2,6 +2,7 @@
 
 section     the section of a study that says which network
 libraries   timm and torchvision, imported when a backbone asks for them
+families    the slots of known families of models
 adapters    backbones of other libraries and of the user's own
 mobilenet   MobileNetV2
 residual    the blocks of a ResNet

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import nn
 
+from attnspace.backbones.families import open_known
 from attnspace.backbones.libraries import imported, is_fetching
 from attnspace.backbones.section import Backbone
+from attnspace.costs.inputs import Inputs
 from attnspace.documents.imports import Imported
 from attnspace.documents.validation import did_you_mean
-from attnspace.errors import NOTHING, AttnspaceError, PlacementError, StudyError
+from attnspace.errors import AttnspaceError, StudyError
 from attnspace.placement.openings import add_sites
-from attnspace.placement.patterns import Openings, can_open
+from attnspace.placement.patterns import Openings
 
 __all__ = ["ImportConfig", "TimmConfig", "TorchvisionConfig", "make_imported", "make_timm", "make_torchvision"]
 
@@ -22,18 +24,6 @@ Size = tuple[int, int] | None
 """Height and width of the images; None where they are not known."""
 
 INPUT_SIZE = (224, 224)
-
-KNOWN: tuple[Mapping[str, Any], ...] = (
-    {"pre": {"before": "layer*.*"}, "residual": "layer*.*.bn3", "post_add": "layer*.*"},
-    {"pre": {"before": "layer*.*"}, "residual": "layer*.*.bn2", "post_add": "layer*.*"},
-    {"depthwise": {"before": "blocks.*.*.conv_pwl"}, "residual": "blocks.*.*.bn3"},
-    {
-        "depthwise": {"after": "features.*.conv.1", "type": "Conv2dNormActivation"},
-        "residual": {"after": "features.*.conv.3", "type": "BatchNorm2d"},
-    },
-)
-"""The slots of known models, for studies that give none: ResNets of bottlenecks and of basic blocks; inverted
-residuals of timm, where stages without any are not counted, and of torchvision's MobileNetV2."""
 
 
 class _Library(Backbone):
@@ -191,23 +181,12 @@ def _replace_classifier(model: nn.Module, config: TorchvisionConfig, num_classes
 
 def _opened(model: nn.Module, config: _Library, shape: tuple[int, int, int]) -> nn.Module:
     """Open the slots of a model, and note on it the input shape that they were found with."""
-    opened = add_sites(model, _known(model, config) if config.slots is None else _written(config.slots), shape)
-    opened.input_shape = shape  # type: ignore[assignment]  # any attribute may be set on a module
-    return opened
-
-
-def _known(model: nn.Module, config: _Library) -> Mapping[str, Any]:
-    """The slots of the first known family whose blocks the model has."""
-    for slots in KNOWN:
-        if can_open(model, slots):
-            return slots
-    children = ", ".join(name for name, _ in model.named_children())
-    raise PlacementError(
-        f"the blocks of {config.model} are not known",
-        at=("slots",),
-        got=NOTHING,
-        remedy=f"say where its slots are, such as slots: {{residual: stages.*.*.bn}}; it has {children}",
-    )
+    if config.slots is None:
+        open_known(model, config.model, Inputs(shape))
+    else:
+        add_sites(model, _written(config.slots), shape)
+    model.input_shape = shape  # type: ignore[assignment]  # any attribute may be set on a module
+    return model
 
 
 def _written(slots: Openings) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Place:
         name: of the module.
         before: whether the slot is to be before the module.
         stars: which parts of the name the wildcards of the pattern stand for.
+        fitting: whether the place is left out where no slot can be.
         layout: of the map, where the user says it.
         seen: in evaluation; None where the module does not run.
         seen_larger: in evaluation at twice the height and width; None also where the network takes no other size.
@@ -52,6 +53,7 @@ class Place:
     module: nn.Module
     before: bool
     stars: tuple[int, ...]
+    fitting: bool = False
     layout: Layout | None = None
     seen: Seen | None = None
     seen_larger: Seen | None = None

@@ -11,7 +11,7 @@ from attnspace.costs.inputs import Inputs, InputsLike, inputs_of
 from attnspace.errors import NOTHING, PlacementError, within
 from attnspace.placement.layouts import layout_of
 from attnspace.placement.observation import Place, observe
-from attnspace.placement.patterns import appends, found_modules, parsed, user_modules
+from attnspace.placement.patterns import appends, found_modules, is_container, parsed, user_modules
 from attnspace.placement.sites import AFTER, BEFORE, Opened, Site
 from attnspace.placement.slots import refuse_wrapped, slots_of
 from attnspace.placement.stages import numbered
@@ -44,13 +44,13 @@ def add_sites(
     inputs = inputs_of(model, input_shape)
     with within("slots"):
         places = [
-            Place(position, name, module, opening.before is not None, stars, opening.layout)
+            Place(position, name, module, opening.before is not None, stars, opening.fitting, opening.layout)
             for position, opening in openings.items()
             for name, (module, stars) in found_modules(model, position, opening).items()
         ]
     observe(model, places, inputs)
     with within("slots"):
-        _check(model, places, inputs)
+        places = _possible(model, places, inputs)
     numbers = numbered(places, user_modules(model))
     sites = {
         place: Site(*numbers[place], place.position, opened=True, layout=place.layout or "nchw") for place in places
@@ -118,15 +118,28 @@ def _child(place: Place) -> str:
     return BEFORE if place.before else AFTER
 
 
-def _check(model: nn.Module, places: Sequence[Place], inputs: Inputs) -> None:
-    """Raise the fault of the first place that has one; note the layout of the others."""
-    taken: set[tuple[str, str]] = set()
+def _possible(model: nn.Module, places: Sequence[Place], inputs: Inputs) -> list[Place]:
+    """The places where slots can be, with the layout of the maps there.
+
+    Raises:
+        PlacementError: none can be at a place that is not to be left out then, or at any place of a position.
+    """
+    possible: dict[tuple[str, str], Place] = {}
+    faults: dict[str, PlacementError] = {}
     for place in places:
-        is_taken = (place.name, _child(place)) in taken or _is_open(model, place)
-        found = _fault(place, is_taken) or _fault_of_map(place, inputs)
-        if found:
-            raise found
-        taken.add((place.name, _child(place)))
+        is_taken = (place.name, _child(place)) in possible or _is_open(model, place)
+        fault = _fault(place, is_taken) or _fault_of_map(place, inputs)
+        if fault is None:
+            possible[place.name, _child(place)] = place
+        elif place.fitting:
+            faults.setdefault(place.position, fault)
+        else:
+            raise fault
+    found = {place.position for place in possible.values()}
+    for position, fault in faults.items():
+        if position not in found:
+            raise fault
+    return list(possible.values())
 
 
 def _is_open(model: nn.Module, place: Place) -> bool:
@@ -144,7 +157,7 @@ def _fault(place: Place, is_taken: bool) -> PlacementError | None:
         return refused(f"there is a slot {'before' if place.before else 'after'} {name!r} already")
     if hasattr(module, _child(place)):
         return refused(f"{name!r} has an {_child(place)!r} of its own", remedy="choose a module beside it")
-    if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) and (place.before or not appends(module)):
+    if is_container(module) and (place.before or not appends(module)):
         inner = next((child for child, _ in module.named_children()), "0")
         got = type(module).__name__
         return refused(

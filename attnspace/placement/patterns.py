@@ -18,7 +18,17 @@ from attnspace.errors import PlacementError
 from attnspace.placement.position import Position
 from attnspace.placement.sites import AFTER, Layout, Opened, Site
 
-__all__ = ["Opening", "Openings", "appends", "can_open", "found_modules", "parsed", "user_modules"]
+__all__ = [
+    "Opening",
+    "Openings",
+    "appends",
+    "can_open",
+    "found_modules",
+    "is_container",
+    "parsed",
+    "suggested",
+    "user_modules",
+]
 
 Pattern = Annotated[str, Field(min_length=1, max_length=400)]
 
@@ -35,6 +45,9 @@ class Opening(Section):
         Pattern | None, Field(description="Only modules of this class, or of one that inherits from it.")
     ] = None
 
+    fitting: Annotated[
+        bool, Field(description="Only where a slot can be; else a place where none can be is a fault.")
+    ] = False
     layout: Annotated[
         Layout | None, Field(description="How maps lie there, nchw or nhwc; null where it shows by itself.")
     ] = None
@@ -117,6 +130,12 @@ def appends(module: nn.Module) -> bool:
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 
 
+def is_container(module: nn.Module) -> bool:
+    """Whether a module is one of torch's containers, and not a class of its own that says how its children run."""
+    kinds = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+    return isinstance(module, kinds) and any(type(module).forward is kind.forward for kind in kinds)
+
+
 def found_modules(model: nn.Module, position: str, opening: Opening) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
     """The modules that an opening names.
 
@@ -158,6 +177,17 @@ def can_open(model: nn.Module, slots: Mapping[str, Any]) -> bool:
     except PlacementError:
         return False
     return True
+
+
+def suggested(model: nn.Module) -> list[str]:
+    """Patterns of modules that hold others and are named alike but for numbers; blocks of stages first."""
+    alike: dict[str, int] = {}
+    for name, module in user_modules(model).items():
+        if any(module.children()):
+            pattern = re.sub(r"\d+", "*", name)
+            alike[pattern] = alike.get(pattern, 0) + 1
+    repeated = [pattern for pattern, count in alike.items() if count > 1]
+    return sorted(repeated, key=lambda pattern: (pattern.count("*") != 2, pattern.count(".")))
 
 
 def _match(pattern: Sequence[str], name: Sequence[str], at: int = 0) -> tuple[int, ...] | None:

@@ -17,10 +17,11 @@ def numbered(places: Sequence[Place], modules: Mapping[str, nn.Module]) -> dict[
     """Stage and block of each place, both from 1; blocks are counted in each stage for each position by itself.
 
     A stage is a part of the network with a name: what the first `*` of a pattern with two or more stands for, or the
-    outermost numbered part, such as `layer3` in `layer3.0.bn2`, that holds numbered parts. Its number is that of its
-    name, where all stages have numbers, each another; names that count from 0 count from 1 here. Otherwise stages are
-    numbered in the order of the forward pass. What stands in no such part belongs to the stage before it. In a network
-    without any, stages are runs of places with equal resolution.
+    outermost part that holds others and is named by a word and a number, as `layer3` is in `layer3.0.bn2`. Its number
+    is that of its name, where all stages have one, each another, and are of one type with all that are named so; names
+    that count from 0 count from 1 here. Otherwise stages are numbered in the order of the forward pass. What stands in
+    no such part belongs to the stage before it. In a network without any, stages are runs of places with equal
+    resolution.
 
     Args:
         places: of all positions.
@@ -38,55 +39,73 @@ def numbered(places: Sequence[Place], modules: Mapping[str, nn.Module]) -> dict[
 
 
 def _stages(ordered: Sequence[Place], modules: Mapping[str, nn.Module]) -> dict[Place, int]:
-    parts = {place: _part(place, modules) for place in ordered}
-    named = list(dict.fromkeys(part for part in parts.values() if part is not None))
-    if not named:
+    parts = _parts(ordered, modules)
+    if not parts:
         return _runs(ordered)
-    numbers = _numbers(named, modules)
+    numbers = _numbers(list(dict.fromkeys(parts.values())), modules)
     found: dict[Place, int] = {}
-    stage = next(numbers[part] for part in parts.values() if part is not None)
+    stage = next(numbers[parts[place]] for place in ordered if place in parts)
     for place in ordered:
-        part = parts[place]
-        stage = stage if part is None else numbers[part]
+        stage = numbers[parts[place]] if place in parts else stage
         found[place] = stage
     return found
 
 
+def _parts(ordered: Sequence[Place], modules: Mapping[str, nn.Module]) -> dict[Place, str]:
+    """The name of the part of the network that is a place's stage, for those that stand in one."""
+    found = {place: part for place in ordered if (part := _part(place, modules)) is not None}
+    whole = [place for place, part in found.items() if part == place.name]
+    if len({(place.position, place.resolution) for place in whole}) < len(whole):
+        # Several parts of one resolution are blocks that are numbered through, and no stages.
+        found = {place: part for place, part in found.items() if part != place.name}
+    for place in ordered:  # at places whose own pattern does not tell
+        if place not in found:
+            around = next((part for part in found.values() if place.name.startswith(f"{part}.")), None)
+            if around is not None:
+                found[place] = around
+    return found
+
+
 def _part(place: Place, modules: Mapping[str, nn.Module]) -> str | None:
-    """The name of the part of the network that is the place's stage."""
     names = place.name.split(".")
     if len(place.stars) > 1:
         return ".".join(names[: place.stars[0] + 1])
-    prefixes = [".".join(names[: i + 1]) for i in range(len(names))]
-    holding = [name for name in prefixes if name[-1].isdigit() and any(modules[name].children())]
-    if not holding:
-        return None
-    first = holding[0]
-    is_worded = not first.rsplit(".", 1)[-1].isdigit()
-    return first if len(holding) > 1 or (is_worded and len(_alike(first, modules)) > 1) else None
+    prefixes = (".".join(names[: i + 1]) for i in range(len(names)))
+    return next((name for name in prefixes if _is_worded(name) and len(_alike(name, modules)) > 1), None)
+
+
+def _is_worded(name: str) -> bool:
+    """Whether the last part of a name is a word and a number."""
+    return re.fullmatch(r"[A-Za-z_]+\d+", name.rsplit(".", 1)[-1]) is not None
 
 
 def _alike(name: str, modules: Mapping[str, nn.Module]) -> list[str]:
-    """The parts of the network that are named alike but for the number at the end, and are of the same type."""
-    stem = name.rstrip("0123456789")
-    return [
-        other
-        for other, module in modules.items()
-        if other.rstrip("0123456789") == stem and other != stem and type(module) is type(modules[name])
-    ]
+    """The parts of the network that hold others, and are named alike but for the number at the end."""
+    stem = _stem(name)
+    return [other for other, module in modules.items() if _stem(other) == stem != other and any(module.children())]
+
+
+def _stem(name: str) -> str:
+    return name.rstrip("0123456789")
 
 
 def _numbers(named: Sequence[str], modules: Mapping[str, nn.Module]) -> dict[str, int]:
     """The number of each part: that of its name where all have one, each another; else counted in order."""
-    found: dict[str, int] = {}
-    for name in named:
-        digits = re.search(r"\d+$", name)
-        if digits is not None:
-            from_zero = any(int(other[len(name.rstrip("0123456789")) :]) == 0 for other in _alike(name, modules))
-            found[name] = int(digits[0]) + from_zero
-    if len(set(found.values())) < len(named) or min(found.values()) < 1:
+    found = {name: _number(name) for name in named if _is_worded(name) or _is_listed(name, modules)}
+    if len(set(found.values())) < len(named):
         return {name: i for i, name in enumerate(named, start=1)}
-    return found
+    from_zero = any(number == 0 or not _is_worded(name) for name, number in found.items())
+    return {name: number + from_zero for name, number in found.items()}
+
+
+def _number(name: str) -> int:
+    return int(name[len(_stem(name)) :])
+
+
+def _is_listed(name: str, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether a part is one of a list of parts, numbered from 0, of one type: a list of stages."""
+    alike = _alike(name, modules)
+    return name in alike and min(map(_number, alike)) == 0 and len({type(modules[other]) for other in alike}) == 1
 
 
 def _runs(ordered: Sequence[Place]) -> dict[Place, int]:

@@ -281,7 +281,7 @@ FAULTS = {
     "no modules": (Network, {"pre": {}}, "slots.pre: names no modules; allowed: after, before or type"),
     "an unknown key": (
         Network, {"pre": {"afterr": "stem.0"}},
-        "slots.pre.afterr: unknown key 'afterr'; got \"stem.0\"; allowed: after, before, type, layout; did you mean 'after'?",
+        "slots.pre.afterr: unknown key 'afterr'; got \"stem.0\"; allowed: after, before, type, fitting, layout; did you mean 'after'?",
     ),
     "a name that is none": (
         Network, {"Pre": "stem.0"},
