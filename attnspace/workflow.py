@@ -24,7 +24,7 @@ from attnspace.workers.threads import threads
 __all__ = [
     "Searched",
     "Stopped",
-    "check_feasible",
+    "check_ready",
     "confirm_run",
     "confirm_study",
     "run_study",
@@ -75,22 +75,29 @@ def run_study(study: Study | str | Path, run: str | Path | None = None, watcher:
     ready = study if isinstance(study, Study) else prepare(study)
     place = RunDirectory(usual_directory(ready) if run is None else Path(run))
     place.check(ready)
+    watcher = watcher or Watcher()
     if not place.ledger_file.exists():  # a search that was begun has met its limits
-        check_feasible(ready)
+        for note in check_ready(ready):
+            watcher.warn(note)
     with place.opened(ready), _ledger(place) as ledger:
-        sitting = search(ready, ledger, watcher or Watcher(), Checkpoints(place.checkpoint_folder))
+        sitting = search(ready, ledger, watcher, Checkpoints(place.checkpoint_folder))
         results = report_run(place.path)
     return Searched(place.path, sitting, results)
 
 
-def check_feasible(study: Study) -> None:
-    """See to it that some design of the space meets the study's limits.
+def check_ready(study: Study) -> tuple[str, ...]:
+    """See to it that the search can begin: some design meets the study's limits, and networks can be run and trained.
+
+    Returns:
+        what the user should know, in sentences.
 
     Raises:
-        StudyError: none was found.
+        AttnspaceError: it cannot.
     """
     with threads(study.config.search.threads):
-        Feasibility(study).require_feasible()
+        feasibility = Feasibility(study)
+        feasibility.require_feasible()
+        return feasibility.rehearse()
 
 
 def confirm_run(

@@ -44,7 +44,7 @@ def search(
     console = terminal()
     with progress_bar() as watch:
         prepared = prepare(study, settings=settings, data_folder=data, watch=watch)
-    _print_notes(console, prepared.data.notes)
+    _print_notes(console, prepared.notes)
     again = _command("search", study, ("--run", run_), ("--data", data), ("--settings", settings))
     with _said_when_stopped(again), watcher_for(console) as watcher:
         found = run_study(prepared, run_, watcher)
@@ -98,7 +98,7 @@ def confirm(
         prepared = prepare_run(run_, data, watch)
         test = prepared.data.sealed_test()  # decoded here, with the bar
     console = terminal()
-    _print_notes(console, (*prepared.data.notes, *test.notes))
+    _print_notes(console, (*prepared.notes, *test.notes))
     again = _command("confirm", run_, ("--top", top), ("--seeds", seeds), ("--data", data))
     with _said_when_stopped(again), watcher_for(console) as watcher:
         found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds)

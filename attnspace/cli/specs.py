@@ -164,20 +164,26 @@ def check(
 
 def _check_study(document: Document, data: Path | None, settings: Path | None) -> None:
     import_torch()
-    from attnspace.cli.tables import fillings
+    from attnspace.cli.tables import fillings, slots_table, terminal
     from attnspace.data import progress_bar
     from attnspace.study.loading import prepare
-    from attnspace.workflow import check_feasible
+    from attnspace.workflow import check_ready
 
     with progress_bar() as watch:
         study = prepare(document, settings=settings, data_folder=data, watch=watch)
-    check_feasible(study)
+    try:
+        notes = (*study.notes, *check_ready(study))
+    except AttnspaceError as error:
+        raise document.place(error) from None
     print(f"{document.file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
-    print(f"a space of {fillings(study.space.size())}, a backbone with {len(study.slots)} slots")
+    print(f"a space of {fillings(study.space.size())}, a backbone with {len(study.slots)} slots:")
+    terminal().print(slots_table(study.slots))
     if (summary := study.method.summary()) is not None:
         print(summary)
     if study.space.size() < study.config.search.trials:
-        print(f"note: {study.config.search.trials} trials are asked for; the search will end earlier")
+        notes += (f"{study.config.search.trials} trials are asked for; the search will end earlier",)
+    for note in notes:
+        print(f"note: {note}")
 
 
 def _check_space(document: Document, channels: int) -> None:

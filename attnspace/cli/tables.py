@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from attnspace.space.template import Hole, Interval, Visitor, parameters
 
 if TYPE_CHECKING:
     from attnspace.analysis.verdict import Confirmation
+    from attnspace.placement.slots import Slot
     from attnspace.primitives import Block
     from attnspace.record.results import Results
     from attnspace.space.space import Space
@@ -26,6 +28,7 @@ __all__ = [
     "confirmation_table",
     "fillings",
     "primitives_table",
+    "slots_table",
     "space_tree",
     "summary_table",
     "terminal",
@@ -49,6 +52,22 @@ def catalogue_table() -> Table:
     table.columns[2].justify = "right"
     for entry in entries():
         table.add_row(entry.name, escape(entry.label), entry.size, escape(entry.source))
+    return table
+
+
+def slots_table(slots: Sequence[Slot]) -> Table:
+    """What stands at each position in each stage: how many slots, their channels, and the resolution of the maps."""
+    stages = sorted({slot.stage for slot in slots})
+    headings = (f"stage {stage}" for stage in stages)
+    table = Table("position", *headings, box=None, header_style="bold", pad_edge=False)
+    for position in dict.fromkeys(slot.position for slot in slots):
+        cells = []
+        for stage in stages:
+            here = [slot for slot in slots if (slot.position, slot.stage) == (position, stage)]
+            sizes = dict.fromkeys((slot.channels, *slot.resolution) for slot in here)
+            shapes = ", ".join(f"{channels}x{height}x{width}" for channels, height, width in sizes)
+            cells.append(f"{len(here)} of {shapes}" if here else "")
+        table.add_row(position, *cells)
     return table
 
 

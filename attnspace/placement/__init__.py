@@ -11,6 +11,8 @@ observation   what a forward pass shows at places of a model
 layouts       which axes of a map are its channels
 stages        the numbers of stages and blocks
 openings      slots opened in any model
+coverage      how much of a network's depth slots reach over
+watch         sees to it that inserted blocks run
 """
 
 __all__: list[str] = []

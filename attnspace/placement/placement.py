@@ -105,13 +105,14 @@ def plan_blocks(available: Sequence[Slot], placement: Placement, blocks: StageBl
         assert found
         at, block = found
         here = [slot for slot in available if slot.stage == stage and slot.position == placement.position]
-        known: dict[int, Block] = {}
+        known: dict[Any, Block] = {}
         for slot in reversed(here[:: -placement.every]):
-            if slot.channels not in known:
+            key = slot.channels, slot.resolution if 1 in slot.resolution else None
+            if key not in known:
                 with within(*at):
-                    known[slot.channels] = _resolved(block, slot, gradual=placement.start == "identity")
-            if known[slot.channels].kind != "identity":
-                planned[slot.name], channels[slot.name] = known[slot.channels], slot.channels
+                    known[key] = _resolved(block, slot, gradual=placement.start == "identity")
+            if known[key].kind != "identity":
+                planned[slot.name], channels[slot.name] = known[key], slot.channels
     return Plan(planned, channels)
 
 
@@ -122,7 +123,27 @@ def _resolved(block: Block, slot: Slot, *, gradual: bool) -> Block:
     except SpecError as error:
         error.remedy = f"{error.remedy or 'choose another'} (slot {slot.name})"
         raise
+    if 1 in slot.resolution and resolved.kind != "identity":
+        _check_runs(resolved, slot)
     return Rezero(block=resolved).resolve(slot.channels) if gradual else resolved
+
+
+def _check_runs(block: Block, slot: Slot) -> None:
+    """Check that a block takes maps of one row or column: a deviation, for example, needs several values.
+
+    Raises:
+        SpecError: it does not.
+    """
+    from attnspace.costs.network import cost
+
+    height, width = slot.resolution
+    try:
+        cost(block, (slot.channels, height, width))
+    except ValueError as cause:
+        raise SpecError(
+            f"cannot stand where maps are {height}x{width}: {cause}",
+            remedy=f"choose another block or other stages, or larger images (slot {slot.name})",
+        ) from cause
 
 
 def _check_stages(blocks: StageBlocks, chosen: Sequence[int], existing: Sequence[int]) -> None:

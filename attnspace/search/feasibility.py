@@ -19,9 +19,10 @@ from attnspace.costs.network import network_cost
 from attnspace.costs.probe import Probe, look
 from attnspace.costs.quick_shapes import QuickShapes
 from attnspace.costs.subject import Subject
-from attnspace.errors import PlacementError, RunFailed, SpecError, StudyError
+from attnspace.errors import AttnspaceError, PlacementError, RunFailed, SpecError, StudyError
 from attnspace.objective.limits import Excess
 from attnspace.placement.insertion import insert_at
+from attnspace.placement.watch import watch_blocks
 from attnspace.record.evaluation import Evaluation, Role
 from attnspace.record.ledger import Ledger
 from attnspace.space.space import Filling
@@ -145,6 +146,42 @@ class Feasibility:
                 self._ledger.add_timing(design.identity, kept)
         return kept
 
+    def rehearse(self) -> tuple[str, ...]:
+        """Find the costs of every baseline and of one design of the space, and try whether two networks can be trained.
+
+        Returns:
+            what the user should know of them, in sentences.
+
+        Raises:
+            AttnspaceError: one cannot be run: then none could be trained.
+        """
+        study = self._study
+        if study.method.is_lookup:
+            return ()
+        drawn = self._one_of_the_space()
+        for design in (*study.baselines, *drawn):
+            with _of_backbone(self._study, design):
+                self.costs(design)
+        notes: dict[str, None] = {}
+        for design in (study.plain, *drawn):
+            with _of_backbone(self._study, design), torch.random.fork_rng(devices=[]):
+                network = study.network(design)
+                watch_blocks(network, design.plan)
+                notes |= dict.fromkeys(study.method.rehearse(network, study.data))
+        return tuple(notes)
+
+    def _one_of_the_space(self) -> list[Design]:
+        """A random design of the space that can be built and meets the limits; none if 20 draws give none."""
+        rng = random.Random(0)
+        for _ in range(20):
+            try:
+                design = self._study.design(self._study.space.sample(rng))
+            except (SpecError, PlacementError):
+                continue
+            if self.allows(design):
+                return [design]
+        return []
+
     def excesses_of(self, filling: Filling) -> list[Excess] | None:
         """The limits that a filling does not meet; None if it is no valid design."""
         try:
@@ -242,6 +279,19 @@ class Feasibility:
             error.what += f"; the lightest has {' and '.join(map(str, lightest[1]))}"
             error.remedy = "raise the limit, or open the space to lighter blocks and fewer places"
         return error
+
+
+@contextmanager
+def _of_backbone(study: Study, design: Design) -> Iterator[None]:
+    """A context whose errors say that they are of the study's backbone, and with which design."""
+    try:
+        yield
+    except AttnspaceError as error:
+        error.file = error.file or study.file
+        error.at = ("backbone", *error.at)
+        if design.plan:
+            error.what += f" (with {design.label}, {design.place})"
+        raise
 
 
 def _timed_names() -> set[str]:

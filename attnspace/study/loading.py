@@ -13,6 +13,7 @@ from attnspace.documents.document import Document
 from attnspace.errors import AttnspaceError, PlacementError, RunError, SpecError, StudyError, within
 from attnspace.language.specs import load_spec, parse_spec
 from attnspace.language.stages import StageBlocks
+from attnspace.placement.coverage import shallow
 from attnspace.placement.document import DesignDocument
 from attnspace.placement.placement import Placement, Plan, plan_blocks
 from attnspace.placement.slots import Slot, slots_of
@@ -92,7 +93,9 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
     method = _method(config, folder)
     with within("backbone"):
         network = network_of(config.backbone, dataset)
-        available = tuple(slots_of(network, inputs_for(network, dataset)))
+        inputs = inputs_for(network, dataset)
+        available = tuple(slots_of(network, inputs))
+        remarks = shallow(network, inputs) if check else ()
     same_as = same_slots(available)
     space = space_of(config)
     if check:
@@ -100,7 +103,8 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
             space.check(lambda filling: trial_of(filling.data, filling.choices, available, same_as))
         with within("search", "sampler"):
             make(config.search.sampler, space, 0)
-    return Study(source, dataset, available, space, _baselines(config, available, folder, source.known), method)
+    baselines, left_out = _baselines(config, available, folder, source.known)
+    return Study(source, dataset, available, space, baselines, method, (*remarks, *left_out))
 
 
 def space_of(config: StudyConfig) -> Space:
@@ -148,28 +152,36 @@ def _located(config: StudyConfig, folder: Path, data_folder: Path | None) -> Stu
 
 def _baselines(
     config: StudyConfig, available: tuple[Slot, ...], folder: Path, known: Mapping[str, Any]
-) -> tuple[Design, ...]:
-    """The baselines of every study, then the further ones of this study.
+) -> tuple[tuple[Design, ...], tuple[str, ...]]:
+    """The baselines of every study, then the further ones of this study; and which of the former do not fit.
 
     Raises:
-        SpecError: one is not possible here, or is one of those before it.
+        SpecError: a further one is not possible here, or is one of those before it.
+        PlacementError: none can stand there.
     """
     where, same_as = config.baselines.placement, same_slots(available)
     nothing = DesignDocument.of(StageBlocks.of(Identity()), where, {"kind": "identity"})
     designs = [Design(Role.BASELINE, PLAIN, nothing, Plan({}, {}), same_as)]
+    left_out: list[str] = []
     named: list[tuple[tuple[str, ...], str]] = [(("baselines", name), name) for name in BASELINES[1:]]
     named += [(("baselines", "extra", str(i)), name) for i, name in enumerate(config.baselines.extra)]
     for at, name in named:
         with within(*at):
             document = DesignDocument.of(StageBlocks.of(_baseline_block(name, folder, known)), where)
-            planned = _baseline_plan(available, where, document.blocks, is_extra=at[-2] == "extra")
+            try:
+                planned = _baseline_plan(available, where, document.blocks)
+            except SpecError as error:
+                if at[-2] == "extra":
+                    raise
+                left_out.append(f"baseline {name} is left out, since it does not fit: {error}")
+                continue
             design = Design(Role.BASELINE, Path(name).stem, document, planned, same_as)
             for other in designs:
                 if design.identity == other.identity or design.name == other.name:
                     what = "design" if design.identity == other.identity else "name"
                     raise SpecError(f"has the {what} of baseline {other.name}", got=name, remedy="remove it")
             designs.append(design)
-    return tuple(designs)
+    return tuple(designs), tuple(left_out)
 
 
 def _baseline_block(name: str, folder: Path, known: Mapping[str, Any]) -> Block:
@@ -181,7 +193,7 @@ def _baseline_block(name: str, folder: Path, known: Mapping[str, Any]) -> Block:
     return load_spec(folder / name if is_file else name)
 
 
-def _baseline_plan(available: tuple[Slot, ...], where: Placement, blocks: StageBlocks, *, is_extra: bool) -> Plan:
+def _baseline_plan(available: tuple[Slot, ...], where: Placement, blocks: StageBlocks) -> Plan:
     """Plan where a baseline stands.
 
     Raises:
@@ -193,6 +205,5 @@ def _baseline_plan(available: tuple[Slot, ...], where: Placement, blocks: StageB
         error.remedy = "say where baselines stand: baselines: {placement: {position: ..., stages: ...}}"
         raise
     except SpecError as error:
-        mend = "remove it" if is_extra else "every study has it: widen the backbone"
-        error.remedy = f"{mend}, or choose other stages in baselines.placement"
+        error.remedy = "remove it, or choose other stages in baselines.placement"
         raise

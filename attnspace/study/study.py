@@ -48,8 +48,9 @@ class Study:
         data: training and validation images.
         slots: the free slots of the plain backbone.
         space: of mappings `{block, placement}`.
-        baselines: always the five, then the study's own.
+        baselines: the five, as far as they fit into the backbone, then the study's own.
         method: how designs come to their results.
+        remarks: what the user should know of the backbone and baselines, in sentences.
     """
 
     source: StudySource
@@ -58,6 +59,12 @@ class Study:
     space: Space
     baselines: tuple[Design, ...]
     method: Method
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the study, in sentences."""
+        return (*self.data.notes, *self.remarks)
 
     @property
     def config(self) -> StudyConfig:

@@ -4,6 +4,8 @@ epoch        what one epoch came to
 train        the section `train` of a study, a family of kinds
 method       what a kind of training must be able to do
 recipe       the section of attnspace's own training: schedule, sizes, augmentation
+outputs      which part counts of what a network returns
+rehearsal    whether a network can be trained at all
 step         one update of a network's weights
 cuda_graph   steps as replays of one CUDA graph
 training     epochs of steps, which may pause and go on

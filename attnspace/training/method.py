@@ -182,6 +182,17 @@ class Method(ABC):
         """What `attnspace check` says of it, in a sentence."""
         return None
 
+    def rehearse(self, network: nn.Module, data: Dataset) -> tuple[str, ...]:
+        """Try whether a network can be trained, and forget it.
+
+        Returns:
+            what the user should know of it, in sentences.
+
+        Raises:
+            StudyError: it cannot.
+        """
+        return ()
+
     def probe(self, network: Callable[[], nn.Module], place: Workplace, seconds: float) -> float:
         """Train on a few batches for so long, and forget it.
 

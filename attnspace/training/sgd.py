@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from attnspace.data.loader import DeviceData
-from attnspace.data.split import DataSplit
+from attnspace.data.split import Dataset, DataSplit
 from attnspace.training.epoch import Epoch
 from attnspace.training.method import Assignment, Method, Run, Setting, Workplace, method_for
 from attnspace.training.recipe import Recipe
+from attnspace.training.rehearsal import rehearse
 from attnspace.training.training import Training
 
 __all__ = ["SgdMethod", "SgdRun"]
@@ -66,6 +67,9 @@ class SgdMethod(Method):
             except (KeyError, RuntimeError, TypeError, ValueError):  # not its own: the training begins again
                 return self.begin(assignment, place, None)
         return SgdRun(training=training, place=place)
+
+    def rehearse(self, network: nn.Module, data: Dataset) -> tuple[str, ...]:
+        return rehearse(network, data)
 
     def probe(self, network: Callable[[], nn.Module], place: Workplace, seconds: float) -> float:
         images, labels = next(iter(place.device_data.train.in_order(PROBE_BATCHES * self.recipe.batch_size)))

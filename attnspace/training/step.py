@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnspace.data.augment import augment, mixed
 from attnspace.data.loader import DeviceData
+from attnspace.training.outputs import main_output
 from attnspace.training.recipe import Recipe
 
 __all__ = ["Number", "Step"]
@@ -54,7 +55,7 @@ class Step:
         if recipe.momentum:  # from 0 the first step is as from nothing, also of a weight whose gradient comes later
             for parameter in (p for group in self.optimizer.param_groups for p in group["params"]):
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        self._network: Callable[[Tensor], Tensor] = model
+        self._network: Callable[[Tensor], Any] = model
         if recipe.compile:
             torch.compiler.reset()  # what was compiled of other designs counts against a limit
             self._network = torch.compile(model)
@@ -110,7 +111,7 @@ class Step:
         """
         return self.device_data.normalise(images).contiguous(memory_format=torch.channels_last)
 
-    def logits(self, network: Callable[[Tensor], Tensor], x_nchw: Tensor) -> Tensor:
+    def logits(self, network: Callable[[Tensor], Any], x_nchw: Tensor) -> Tensor:
         """What a network makes of its inputs, in the recipe's precision.
 
         Shape:
@@ -119,7 +120,7 @@ class Step:
         with torch.autocast(
             x_nchw.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16", cache_enabled=False
         ):
-            return network(x_nchw).float()
+            return main_output(network(x_nchw)).float()
 
     def relieve(self, batch_size: int) -> str | None:
         """Need less memory from now on, for the same result up to rounding.

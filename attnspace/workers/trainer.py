@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
 
 from attnspace.data.loader import SHARE
 from attnspace.errors import RunFailed, TrainingFailed
+from attnspace.placement.watch import watch_blocks
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.evaluation import Evaluation, Phase
+from attnspace.study.design import Design
 from attnspace.study.study import Study
 from attnspace.training.epoch import Epoch
 from attnspace.training.method import Assignment, Workplace
@@ -83,7 +86,7 @@ class Trainer:
         """Fill in what the training comes to, as far as it gets."""
         design, confirming = job.design, job.phase == Phase.CONFIRM
         assignment = Assignment(
-            design.identity, lambda: self._study.network(design), job.seed, job.since, job.until, confirming
+            design.identity, lambda: self._network(design), job.seed, job.since, job.until, confirming
         )
         state = self._checkpoints.load(design.identity, job.seed, job.since) if job.since else None
         run = self._study.method.begin(assignment, self._place, state)
@@ -99,6 +102,12 @@ class Trainer:
         if confirming:
             run.test()
             result.tested = run.tested
+
+    def _network(self, design: Design) -> nn.Module:
+        """A new network with the design, which fails at its first run if a block is not in it any more."""
+        network = self._study.network(design)
+        watch_blocks(network, design.plan)
+        return network
 
     def _check_reported(self, history: Sequence[Epoch]) -> None:
         """Check that a training reported what designs are ranked by.
@@ -120,7 +129,8 @@ class Trainer:
         Raises:
             TrainingFailed, torch.OutOfMemoryError: memory does not suffice.
         """
-        heavy = next(design for design in self._study.baselines if design.name == HEAVY)
+        named = {design.name: design for design in self._study.baselines}
+        heavy = named.get(HEAVY, self._study.plain)  # it may not fit into the backbone
         return self._study.method.probe(lambda: self._study.network(heavy), self._place, seconds)
 
 
