@@ -81,7 +81,7 @@ def chosen(study: Study, results: Results, top: int) -> list[Design]:
     trials = ranked[ranked["role"] == Role.TRIAL].head(top)
     if trials.empty:
         raise RunError("has no finished trial to confirm", file=str(results.path), remedy="search first")
-    best = [study.recorded_design(row["spec"], row["choices"]) for _, row in trials.iterrows()]
+    best = [study.recorded_design(row["spec"], row["choices"], row["design"]) for _, row in trials.iterrows()]
     designs = [*best, *study.baselines]
     for control in (matched(study, best[0]), constant(study, best[0])):
         if control is not None and control.identity not in {design.identity for design in designs}:

@@ -203,7 +203,7 @@ def _match(pattern: Sequence[str], name: Sequence[str], at: int = 0) -> tuple[in
     tail = _match(rest, name, at + 1)
     if tail is None:
         return None
-    return (at, *tail) if "*" in first else tail
+    return (at, *tail) if set(first) & set("*?[") else tail
 
 
 def _types(module: nn.Module) -> list[str]:

@@ -16,7 +16,7 @@ __all__ = ["numbered"]
 def numbered(places: Sequence[Place], modules: Mapping[str, nn.Module]) -> dict[Place, tuple[int, int]]:
     """Stage and block of each place, both from 1; blocks are counted in each stage for each position by itself.
 
-    A stage is a part of the network with a name: what the first `*` of a pattern with two or more stands for, or the
+    A stage is a part of the network with a name: what the first wildcard of a pattern with two or more stands for, or the
     outermost part that holds others and is named by a word and a number, as `layer3` is in `layer3.0.bn2`. Its number
     is that of its name, where all stages have one, each another, and are of one type with all that are named so; names
     that count from 0 count from 1 here. Otherwise stages are numbered in the order of the forward pass. What stands in
@@ -103,9 +103,10 @@ def _number(name: str) -> int:
 
 
 def _is_listed(name: str, modules: Mapping[str, nn.Module]) -> bool:
-    """Whether a part is one of a list of parts, numbered from 0, of one type: a list of stages."""
+    """Whether a part is one of a list of parts of one type, numbered through from 0: a list of stages."""
     alike = _alike(name, modules)
-    return name in alike and min(map(_number, alike)) == 0 and len({type(modules[other]) for other in alike}) == 1
+    types = {type(modules[other]) for other in alike}
+    return name in alike and len(types) == 1 and sorted(map(_number, alike)) == list(range(len(alike)))
 
 
 def _runs(ordered: Sequence[Place]) -> dict[Place, int]:

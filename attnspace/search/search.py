@@ -7,11 +7,14 @@ been. With several it depends on who ends first, too.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from attnspace.errors import PlacementError, SpecError
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.record.evaluation import Evaluation, Phase
+from attnspace.record.evaluation import Evaluation, Phase, Role
 from attnspace.record.ledger import Ledger
 from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
@@ -27,6 +30,8 @@ from attnspace.workers.threads import threads
 __all__ = ["Search", "Sitting", "search"]
 
 DRAWS = 2_000
+CHECKED = 50
+"""Designs on record of which it is checked that they are the same networks today."""
 WAITING = 64
 """Checkpoints that may wait before those that will hardly be promoted are dropped."""
 
@@ -83,6 +88,7 @@ class Search:
         ]
         for row in earlier:
             self._state.add(row)
+        self._check_same(earlier)
         self._feasibility.recall(earlier)
         self._watcher.begin(self._study, earlier)
         job = self._next(busy=False)
@@ -92,6 +98,16 @@ class Search:
             sitting = self._with(pool, job)
         self._checkpoints.clear()
         return sitting
+
+    def _check_same(self, earlier: Sequence[Evaluation]) -> None:
+        """Check that designs on record are the networks that they were, by some of those that name stages.
+
+        Raises:
+            RunError: one is not.
+        """
+        staged = (row for row in earlier if row.role == Role.TRIAL and _names_stages(row.spec))
+        for row in islice(staged, CHECKED):
+            self._study.recorded_design(row.spec, row.choices, row.design)
 
     def _with(self, pool: WorkerPool, job: Job | None) -> Sitting:
         evaluations, epochs, training_s = 0, 0, 0.0
@@ -191,3 +207,7 @@ class Search:
         if not self._feasibility.allows(design):
             return None
         return Job(design, study.seed(), 0, study.rungs[0], number)
+
+
+def _names_stages(spec: Mapping[str, Any]) -> bool:
+    return bool(spec["placement"].get("stages")) or "per_stage" in spec["block"]

@@ -119,7 +119,7 @@ class SearchState:
         """A design that was begun, in this sitting or an earlier one."""
         if key not in self._designs:
             row = self._rows[key]
-            self._designs[key] = self._study.recorded_design(row.spec, row.choices)
+            self._designs[key] = self._study.recorded_design(row.spec, row.choices, row.design)
         return self._designs[key]
 
     def further_seed(self, design: str) -> int | None:

@@ -205,5 +205,5 @@ def _baseline_plan(available: tuple[Slot, ...], where: Placement, blocks: StageB
         error.remedy = "say where baselines stand: baselines: {placement: {position: ..., stages: ...}}"
         raise
     except SpecError as error:
-        error.remedy = "remove it, or choose other stages in baselines.placement"
+        error.remedy = "choose other stages in baselines.placement, or a wider backbone"
         raise

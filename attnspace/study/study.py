@@ -14,6 +14,7 @@ from torch import nn
 from attnspace.backbones import Backbone
 from attnspace.costs.inputs import Inputs, inputs_of
 from attnspace.data import Dataset
+from attnspace.errors import RunError
 from attnspace.placement.insertion import insert_at
 from attnspace.placement.slots import Slot
 from attnspace.space.space import Filling, Space
@@ -109,13 +110,23 @@ class Study:
         """
         return trial_of(filling.data, filling.choices, self.slots, self._same_as)
 
-    def recorded_design(self, spec: Mapping[str, Any], choices: Mapping[str, Any]) -> Design:
+    def recorded_design(self, spec: Mapping[str, Any], choices: Mapping[str, Any], identity: str) -> Design:
         """The design of a trial that is on record, from what its row says.
 
         Raises:
             SpecError, PlacementError: it is no valid design any more.
+            RunError: it is another network today, since the backbone has other slots or its stages other numbers.
         """
-        return trial_of(spec, choices, self.slots, self._same_as)
+        design = trial_of(spec, choices, self.slots, self._same_as)
+        if design.identity != identity:
+            raise RunError(
+                f"the design {design.label} ({design.place}) on record is another network today: the slots of the "
+                "backbone, or the numbers of its stages, have changed",
+                got=design.identity,
+                allowed=identity,
+                remedy="go on with the version of attnspace that began the run, or begin a new one",
+            )
+        return design
 
     @cached_property
     def _same_as(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from attnspace.costs.network import network_cost
+from attnspace.costs.network import cost
 from attnspace.record.results import write_parquet
 from attnspace.study.design import Design
 from attnspace.study.loading import prepare
@@ -46,7 +46,7 @@ def record(seed: int, folder: Path) -> None:
 def trained(study: Study, design: Design, seed: int) -> dict:
     """One row."""
     with torch.device("meta"):
-        costs = network_cost(study.network(design), study.data.input_shape)
+        costs = cost(study.network(design), study.data.input_shape)
     torch.manual_seed(seed)
     training = Training(study.network(design), study.data, study.config.train, seed)
     history = [epoch.to_dict() for epoch in training.run(study.epochs)]

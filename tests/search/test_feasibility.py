@@ -57,9 +57,9 @@ def test_what_a_recorded_trial_costs_is_not_measured_again(tiny, write, tmp_path
     feasibility.recall(rows)
     for row in rows:
         expected = row.costs if row.role == "trial" else {}  # limits are ratios to the plain network of today
-        assert feasibility.costs(study.recorded_design(row.spec, row.choices)) == expected
+        assert feasibility.costs(study.recorded_design(row.spec, row.choices, row.design)) == expected
     assert len(measured) == len(study.baselines)
     trial = next(row for row in rows if row.role == "trial")
     feasibility = Feasibility(study)
     feasibility.recall([replace(trial, costs=trial.costs | {"params": None})])  # by a ledger without that column
-    assert feasibility.costs(study.recorded_design(trial.spec, trial.choices)) == {}
+    assert feasibility.costs(study.recorded_design(trial.spec, trial.choices, trial.design)) == {}

@@ -32,6 +32,45 @@ def test_a_prepared_study_has_the_five_baselines(tiny, write):
     assert study.space.size() == 3 * 3 * 7
 
 
+def test_baselines_that_do_not_fit_are_left_out_and_said(tiny, write):
+    put(tiny, "backbone.width", 8)
+    put(tiny, "space.block", {"$published": "eca"})
+    study = prepare(write(tiny))
+    assert [b.name for b in study.baselines] == ["none", "eca"]
+    assert len(study.remarks) == 3
+    assert study.remarks[0].startswith(
+        "baseline se is left out, since it does not fit: block.excite.0.reduction: reduction 16 leaves no hidden unit for 8 channels"
+    )
+
+
+def test_a_further_baseline_that_does_not_fit_is_refused(tiny, write):
+    put(tiny, "backbone.width", 8)
+    put(tiny, "space.block", {"$published": "eca"})
+    with pytest.raises(
+        AttnspaceError, match=r"baselines\.extra\.0\.block\..*; choose other stages in baselines\.placement"
+    ):
+        prepare(write(put(tiny, "baselines.extra", ["cbam-official"])))
+
+
+def test_a_block_that_needs_several_values_is_refused_where_maps_have_one(tiny, write):
+    put(tiny, "backbone", {"kind": "import", "import": "single.py:make", "slots": {"end": "2", "residual": "0"}})
+    write(
+        "from torch import nn\n"
+        "def make(in_channels, num_classes):\n"
+        "    head = (nn.AdaptiveAvgPool2d(1), nn.Conv2d(16, 16, 1), nn.Flatten(), nn.Linear(16, num_classes))\n"
+        "    return nn.Sequential(nn.Conv2d(in_channels, 16, 1), *head)\n",
+        "single.py",
+    )
+    put(tiny, "space.placement", {"position": "end"})
+    for name, fits in {"simam": False, "srm": False, "eca": True}.items():
+        study = write(put(tiny, "space.block", {"$published": name}))
+        if fits:
+            assert prepare(study).space.size() == 1
+        else:
+            with pytest.raises(AttnspaceError, match=r"cannot stand where maps are 1x1: .*more than one value"):
+                prepare(study)
+
+
 def test_further_baselines_may_be_published_or_files(tiny, write):
     write('{"kind": "gate", "squeeze": {"kind": "none"}}', "mine.json")
     study = prepare(write(put(tiny, "baselines.extra", ["ese", "mine.json"])))
@@ -109,11 +148,6 @@ def test_the_protocol_tells_trainings_apart(tiny, write):
         ("space.block.squeeze", {"$chioce": [1]}, r"space\.block\.squeeze: unknown hole"),
         ("space.block", {"per_stage": {1: {"$published": "se"}}}, r"per_stage: .*no block is given for stage 2"),
         ("space.block", {"per_stage": {"one": {"$published": "se"}}}, r"per_stage\.one: 'one' is no stage"),
-        (
-            "backbone.width",
-            8,
-            r"baselines\.se\.block\.excite\.0\.reduction: .* every study has it: widen the backbone, or choose other stages",
-        ),
         ("baselines.extra", ["sse2"], r"baselines\.extra\.0: no published block is named 'sse2'"),
         ("baselines.extra", ["gone.json"], r"gone\.json: .*no such file|no such file"),
     ],
