@@ -16,12 +16,12 @@ __all__ = ["numbered"]
 def numbered(places: Sequence[Place], modules: Mapping[str, nn.Module]) -> dict[Place, tuple[int, int]]:
     """Stage and block of each place, both from 1; blocks are counted in each stage for each position by itself.
 
-    A stage is a part of the network with a name: what the first wildcard of a pattern with two or more stands for, or the
-    outermost part that holds others and is named by a word and a number, as `layer3` is in `layer3.0.bn2`. Its number
-    is that of its name, where all stages have one, each another, and are of one type with all that are named so; names
-    that count from 0 count from 1 here. Otherwise stages are numbered in the order of the forward pass. What stands in
-    no such part belongs to the stage before it. In a network without any, stages are runs of places with equal
-    resolution.
+    A stage is a part of the network with a name: what the first wildcard of a pattern with two or more stands for, or
+    the outermost part that holds others and is named by a word and a number, as `layer3` is in `layer3.0.bn2`. Its
+    number is that of its name, where all stages have one, each another, and are of one type with all that are named
+    so; names that count from 0 count from 1 here. Otherwise stages are numbered in the order of the forward pass.
+    What stands in no such part belongs to the stage before it. In a network without any, stages are runs of places
+    with equal resolution.
 
     Args:
         places: of all positions.

@@ -89,16 +89,6 @@ def test_a_torchvision_mobilenet_has_slots_and_takes_blocks():
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 7)
 
 
-@pytest.mark.parametrize("name", ["resnet50", "mobilenetv2_100", "efficientnet_b0"])
-def test_blocks_of_known_families_need_no_slots(name):
-    with torch.device("meta"):
-        model = TimmConfig(model=name).make(3, 10)
-    assert model.input_shape == (3, 224, 224)
-    found = slots(model, model.input_shape)
-    assert "residual" in {s.position for s in found}
-    assert all(p.is_meta for p in model.parameters())
-
-
 CONFIGS = [
     TimmConfig(model="resnet18"),
     TorchvisionConfig(model="resnet18"),
@@ -154,9 +144,14 @@ FAULTS = {
         "model: raises TypeError when called: ",
     ),
     "a family that is not known": (
-        TimmConfig(model="vgg11"),
-        "slots: the blocks of vgg11 are not known; say where its slots are, such as slots: {residual: stages.*.*.bn}; "
-        "it has features, pre_logits, head",
+        TimmConfig(model="selecsls42"),
+        "slots: the blocks of selecsls42 are not known; say where its slots are, such as slots: {post_add: "
+        "{after: features.*.conv*, fitting: true}}",
+    ),
+    "a transformer of tokens": (
+        TimmConfig(model="deit_tiny_patch16_224"),
+        "slots: the blocks of deit_tiny_patch16_224 are not known; its blocks hand on no maps, such as those of a "
+        "transformer of tokens: choose another model",
     ),
     "a pattern that matches nothing": (
         TimmConfig(model="resnet18", slots={"residual": "layer*.*.bn9"}),
