@@ -5,8 +5,8 @@ sites         the modules that hold a place for a block
 slots         the named places of a backbone where a block may stand
 placement     which slots a design uses: position, stages, every k-th block
 document      a design as a document: blocks and a placement
-insertion     blocks put into the slots of a model
 patterns      modules of a model, found by their names and types
+insertion     blocks put into the slots of a model
 observation   what a forward pass shows at places of a model
 layouts       which axes of a map are its channels
 stages        the numbers of stages and blocks

@@ -15,6 +15,7 @@ from attnspace.language.compiler import build_resolved
 from attnspace.language.identity import resolve
 from attnspace.language.specs import SpecLike, as_block, read_spec
 from attnspace.placement.document import DesignDocument
+from attnspace.placement.patterns import user_modules
 from attnspace.placement.placement import Plan, plan_blocks
 from attnspace.placement.sites import ChannelsFirst
 from attnspace.placement.slots import Slot, slots
@@ -116,7 +117,7 @@ def _check_free(model: nn.Module, blocks: Mapping[str, SpecLike], free: Mapping[
         )
     for name in blocks:
         if name not in free:
-            modules = dict(model.named_modules())
+            modules = user_modules(model)
             is_module = name in modules
             raise PlacementError(
                 f"{name!r} is not a free slot" if is_module else f"no slot is named {name!r}",

@@ -13,7 +13,7 @@ from attnspace.placement.layouts import layout_of
 from attnspace.placement.observation import Place, observe
 from attnspace.placement.patterns import appends, found_modules, is_container, parsed, user_modules
 from attnspace.placement.sites import AFTER, BEFORE, Opened, Site
-from attnspace.placement.slots import refuse_wrapped, slots_of
+from attnspace.placement.slots import named_sites, refuse_wrapped, slots_of
 from attnspace.placement.stages import numbered
 
 __all__ = ["add_sites"]
@@ -68,7 +68,7 @@ def _open(model: nn.Module, sites: Mapping[Place, Site], inputs: Inputs) -> None
     undone = [_put(model, place, site) for place, site in sites.items()]
     try:
         ran = {slot.name for slot in slots_of(model, inputs)}
-        names = {module: name for name, module in model.named_modules()}
+        names = {site: name for name, site in named_sites(model).items()}
         for place, site in sites.items():
             if names[site] not in ran:
                 raise PlacementError(

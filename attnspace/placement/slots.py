@@ -11,9 +11,9 @@ from attnspace.costs.inputs import Inputs, InputsLike, inputs_of
 from attnspace.costs.probe import Probe, look
 from attnspace.errors import PlacementError
 from attnspace.placement.position import Position
-from attnspace.placement.sites import Layout, Site
+from attnspace.placement.sites import Layout, Opened, Site
 
-__all__ = ["Slot", "refuse_wrapped", "slots", "slots_of"]
+__all__ = ["Slot", "named_sites", "refuse_wrapped", "slots", "slots_of"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Slot:
     """A free place in one model.
 
     Attributes:
-        name: the path of the submodule that an inserted block replaces.
+        name: the path of the submodule that an inserted block replaces, as `get_submodule` takes it.
         channels: C of the map there.
         resolution: H and W of the map there.
         stage: 1-based stage of the backbone.
@@ -69,7 +69,7 @@ def slots_of(model: nn.Module, inputs: Inputs) -> list[Slot]:
 
 
 def _slots(probe: Probe) -> list[Slot]:
-    sites = {module: name for name, module in probe.model.named_modules() if isinstance(module, Site)}
+    sites = {site: name for name, site in named_sites(probe.model).items()}
     found: dict[str, Slot] = {}
     last: tuple[Slot, Tensor] | None = None
 
@@ -94,6 +94,24 @@ def _slots(probe: Probe) -> list[Slot]:
     if doubtful and probe.inputs.image is not None:
         _check_channels(probe, doubtful)
     return list(found.values())
+
+
+def named_sites(model: nn.Module) -> dict[str, Site]:
+    """The free sites of a model by name, each once; modules have the names there that they have without slots."""
+    found: dict[str, Site] = {}
+    seen: set[nn.Module] = set()
+
+    def walk(module: nn.Module, prefix: str) -> None:
+        for name, child in module.named_children():
+            at = prefix.removesuffix(".") if isinstance(module, Opened) and child is module.host else prefix + name
+            if child not in seen:
+                seen.add(child)
+                if isinstance(child, Site):
+                    found[at] = child
+                walk(child, f"{at}." if at else "")
+
+    walk(model, "")
+    return found
 
 
 def _is_doubtful(site: Site, slot: Slot) -> bool:

@@ -72,14 +72,14 @@ def _smp(model: str, encoder: str, slots: Slots) -> Network:
     return Network("segmentation_models_pytorch", f"{model}({encoder})", make, 64, slots)
 
 
-def _monai(name: str, slots: Slots, *, channels: int = 1, **options: Any) -> Network:
+def _monai(name: str, slots: Slots, colours: int = 1, **options: Any) -> Network:
     def make() -> nn.Module:
         imported("timm")
         from monai.networks import nets
 
         return getattr(nets, name)(**options)
 
-    return Network("monai", name, make, 64, slots, channels)
+    return Network("monai", name, make, 64, slots, colours)
 
 
 def _transformers(name: str, slots: Slots, size: int = 64, **options: Any) -> Network:
@@ -142,12 +142,12 @@ NETWORKS: tuple[Network, ...] = (
     _monai(
         "UNet",
         {"norm": {"after": "**", "type": "InstanceNorm2d"}},
-        **{"spatial_dims": 2, "in_channels": 1, "out_channels": 3, "channels": (8, 16, 32), "strides": (2, 2)},
+        **{"spatial_dims": 2, "in_channels": 1, "out_channels": 3, "channels": (16, 32, 64), "strides": (2, 2)},
     ),
-    _monai("BasicUNet", {"down": "down_*"}, spatial_dims=2, in_channels=1, out_channels=3, features=(8,) * 6),
-    _monai("SegResNet", {"residual": "down_layers.*.*.conv2"}, spatial_dims=2, in_channels=1, out_channels=3),
+    _monai("BasicUNet", {"down": "down_*"}, spatial_dims=2, in_channels=1, out_channels=3, features=(16,) * 6),
+    _monai("SegResNet", {"residual": "down_layers.*.*.conv2"}, spatial_dims=2, init_filters=16),
     _monai("DenseNet121", {"layer": "features.denseblock*"}, spatial_dims=2, in_channels=1, out_channels=3),
-    _monai("EfficientNetBN", {"residual": "_blocks.*.*._bn2"}, channels=3, model_name="efficientnet-b0"),
+    _monai("EfficientNetBN", {"residual": "_blocks.*.*._bn2"}, 3, model_name="efficientnet-b0", pretrained=False),
     _transformers("ResNetForImageClassification", {"residual": "resnet.encoder.stages.*.layers.*.layer"}),
     _transformers("RegNetForImageClassification", {"residual": "regnet.encoder.stages.*.layers.*.layer"}),
     _transformers("ConvNextForImageClassification", {"residual": "convnext.encoder.stages.*.layers.*.drop_path"}),

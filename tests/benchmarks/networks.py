@@ -25,13 +25,14 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from attnspace import Placement, cost, insert, plan, slots
-from attnspace.placement.sites import Opened
 from tests.benchmarks.machine import machine
 from tests.benchmarks.network_zoo import NETWORKS, Network
 
 BLOCKS = ("cbam", "ca", "eca")
 HOLDS, NOT_BY_ITSELF, WRONG = "holds", "not by itself", "SILENTLY WRONG"
 SECONDS = 600
+LEAST = 16
+"""Channels of a slot, at least: a reduction of 16 leaves nothing of fewer, and is refused there."""
 OUT = Path(__file__).parent / "results" / "networks.json"
 
 
@@ -96,7 +97,9 @@ class Case:
         found = slots(self.opened, network.shape)
         positions = [slot.position for slot in found]
         self.position = "residual" if "residual" in positions else positions[0]
-        self.slots = [slot for slot in found if slot.position == self.position]
+        here = [slot for slot in found if slot.position == self.position]
+        self.slots = [slot for slot in here if slot.channels >= LEAST]
+        self.narrow = len(here) - len(self.slots)
 
     def with_blocks(self, name: str, start: str = "published") -> nn.Module:
         """The network with a block in every slot of one position, its weights moved so that it counts."""
@@ -105,14 +108,21 @@ class Case:
         insert(model, plan(self.slots, place, name), self.network.shape)
         if start == "published":
             with torch.no_grad():
-                for weight in attention(model).values():
+                for weight in self.attention(model).values():
                     weight.add_(torch.randn(weight.shape) * 0.3)
         return model
 
+    def attention(self, model: nn.Module) -> dict[str, Tensor]:
+        """The parameters of inserted blocks."""
+        blocks = {slot.name: model.get_submodule(slot.name) for slot in self.slots}
+        return {f"{slot}.{name}": weight for slot, block in blocks.items() for name, weight in block.named_parameters()}
 
-def attention(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters of inserted blocks."""
-    return {name: weight for name, weight in model.named_parameters() if ".attention" in f".{name}"}
+    def watched(self, model: nn.Module) -> dict[str, bool]:
+        """Whether each inserted block runs, filled in as the model runs."""
+        ran = {slot.name: False for slot in self.slots}
+        for name in ran:
+            model.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.update({name: True}))
+        return ran
 
 
 def _moved(model: nn.Module) -> nn.Module:
@@ -138,7 +148,7 @@ def costs_are_found(case: Case) -> None:
     must(found.flops > 0 and found.activation_bytes > 0, "its costs are 0")
     model = case.with_blocks("eca")
     more = cost(model, case.network.shape)
-    must(more.params == params + sum(w.numel() for w in attention(model).values()), "blocks are not in the costs")
+    must(more.params == params + sum(w.numel() for w in case.attention(model).values()), "blocks are not in the costs")
     must(all(p.device.type == "cpu" for p in case.plain.parameters()), "its parameters lie elsewhere after a look")
 
 
@@ -147,11 +157,11 @@ def blocks_are_trained(case: Case) -> None:
         model = case.with_blocks(name)
         found = model.state_dict()
         must(all(torch.equal(found[key], case.weights[key]) for key in case.weights), f"{name} changes weights")
-        ran = _watched(model)
+        ran = case.watched(model)
         outputs = tensors(model.train()(case.x))
         sum(tensor.square().mean() for tensor in outputs).backward()
         must(all(ran.values()), f"{name} does not run")
-        gradients = {key: weight.grad for key, weight in attention(model).items()}
+        gradients = {key: weight.grad for key, weight in case.attention(model).items()}
         without = [key for key, gradient in gradients.items() if gradient is None]
         must(not without, f"{name} gets no gradient: {without[:1]}")
         must(all(g.isfinite().all() for g in gradients.values()), f"{name} gets a gradient that is no number")
@@ -246,17 +256,6 @@ def _frozen(model: nn.Module) -> nn.Module:
     return model
 
 
-def _watched(model: nn.Module) -> dict[str, bool]:
-    """Whether each inserted block runs, filled in as the model runs."""
-    ran: dict[str, bool] = {}
-    for name, module in model.named_modules():
-        is_block = isinstance(module, Opened) or "attention" in module._modules
-        if is_block and "attention" in module._modules:
-            ran[name] = False
-            module._modules["attention"].register_forward_hook(lambda *_, name=name: ran.update({name: True}))
-    return ran
-
-
 CHECKS: dict[str, Callable[[Case], None]] = {
     "opening": opening_changes_nothing,
     "cost": costs_are_found,
@@ -295,7 +294,7 @@ def examined(network: Network) -> dict[str, Any]:
     except Exception as cause:
         return row | {"opening": _said(cause)}
     row |= {"places": len(case.slots), "stages": len({slot.stage for slot in case.slots}), "position": case.position}
-    row["layout"] = case.slots[0].layout
+    row |= {"layout": case.slots[0].layout, "narrow": case.narrow}
     for name, check in CHECKS.items():
         try:
             with limited(SECONDS):

@@ -200,6 +200,19 @@ def test_slots_are_opened_in_several_calls(model):
     ]
 
 
+def test_a_slot_inside_of_an_opened_module_has_the_name_that_it_has_without(model):
+    add_sites(model, {"post_add": "layer*.*", "residual": "layer*.*.bn2"}, SHAPE)
+    names = [slot.name for slot in slots(model, SHAPE)]
+    assert names[:2] == ["layer1.0.bn2.attention", "layer1.0.attention"]
+    x, plain = torch.randn(2, *SHAPE), copy.deepcopy(model)
+    insert(model, {names[0]: "eca", names[1]: "eca"}, SHAPE)
+    assert not torch.equal(model(x), plain(x))
+    assert slots(model, SHAPE) == slots(plain, SHAPE)[2:]
+    added = set(model.state_dict()) - set(plain.state_dict())
+    assert all(key.startswith(("layer1.0.bn2.attention.", "layer1.0.attention.")) for key in added)
+    assert isinstance(model.get_submodule(names[2]), Site)
+
+
 class Pair(nn.Module):
     def forward(self, x):
         return x, x
