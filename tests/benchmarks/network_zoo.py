@@ -128,7 +128,7 @@ NETWORKS: tuple[Network, ...] = (
     *(_torchvision(name) for name in ("mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5", "shufflenet_v2_x0_5")),
     *(_torchvision(name) for name in ("squeezenet1_1", "vgg11_bn", "swin_t", "swin_v2_t")),
     _torchvision("googlenet", init_weights=False),
-    _torchvision("inception_v3", 192, init_weights=False),
+    _torchvision("inception_v3", 299, init_weights=False),
     _torchvision("maxvit_t", 224),
     _torchvision("deeplabv3_mobilenet_v3_large", slots={"residual": "backbone.*.block"}, weights_backbone=None),
     _torchvision("fcn_resnet50", slots={"residual": "backbone.layer*.*.bn3"}, weights_backbone=None),
