@@ -1,0 +1,77 @@
+"""In float16 and bfloat16 a block is finite on large maps, and its output has the type of its input."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnspace import build, load_spec, published
+from attnspace.language.identity import usual_channels
+
+HALVES = [torch.float16, torch.bfloat16]
+SMALLEST_AND_LARGEST = [(1, 56), (3, 112)]
+L1_OF_A_MAP = {"kind": "gate", "squeeze": {"kind": "global", "stats": ["l1"]}, "activation": "tanh"}
+
+
+def built(name: str) -> tuple[nn.Module, int]:
+    channels = usual_channels(load_spec(name))
+    torch.manual_seed(0)
+    return build(name, channels), channels
+
+
+def sample(channels: int, side: int, std: float, dtype: torch.dtype) -> Tensor:
+    """A map whose channels differ in their means, as those of a network do."""
+    x = (torch.randn(2, channels, side, side) + torch.linspace(-1, 1, channels).view(-1, 1, 1)) * std
+    return x.to(dtype).requires_grad_()
+
+
+@pytest.mark.parametrize(("std", "side"), SMALLEST_AND_LARGEST)
+@pytest.mark.parametrize("name", published())
+def test_under_autocast_a_block_is_finite_on_large_maps_forward_and_backward(name, std, side):
+    module, channels = built(name)
+    x = sample(channels, side, std, torch.float16)
+    with torch.autocast("cpu", dtype=torch.float16):
+        y = module(x)
+    y.float().square().mean().backward()
+    gradients = [x.grad, *(parameter.grad for parameter in module.parameters())]
+    assert bool(y.isfinite().all())
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("name", published())
+def test_an_output_has_the_type_of_its_input(name, dtype):
+    module, channels = built(name)
+    x = sample(channels, 12, 1, dtype)
+    with torch.autocast("cpu", dtype=dtype):
+        assert module(x).dtype == dtype
+        assert module(x.float()).dtype == torch.float32
+    assert module.to(dtype)(x).dtype == dtype
+
+
+@pytest.mark.parametrize("name", published())
+def test_in_half_precision_a_block_is_near_to_what_it_is_in_float32(name):
+    module, channels = built(name)
+    module.eval()
+    x = sample(channels, 28, 3, torch.float16).detach()
+    exact = module(x.float())
+    with torch.autocast("cpu", dtype=torch.float16):
+        torch.testing.assert_close(module(x).float(), exact, rtol=0.01, atol=0.05)
+    torch.testing.assert_close(module.half()(x).float(), exact, rtol=0.01, atol=0.05)
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("layers", [[], [{"kind": "project"}], [{"kind": "affine"}, {"kind": "norm"}]], ids=str)
+@pytest.mark.parametrize("squeeze", ["global", "directional", "channel"])
+@pytest.mark.parametrize("tail", [[], [{"kind": "project", "out": 1}]], ids=str)
+def test_sums_of_many_values_meet_weights_of_any_type(squeeze, layers, tail, dtype):
+    pooled = {"kind": squeeze, "stats": ["l1", "l2", "std", "lse"], "combine": "sum"}
+    module = build({"kind": "gate", "squeeze": pooled, "excite": layers, "tail": tail}, 8)
+    x = sample(8, 12, 1, dtype)
+    with torch.autocast("cpu", dtype=dtype):
+        assert module(x).dtype == dtype
+    assert module.to(dtype)(x).dtype == dtype
+
+
+def test_a_sum_that_float16_cannot_hold_is_kept_in_float32():
+    x = torch.full((1, 8, 300, 300), 2.0, dtype=torch.float16)
+    assert torch.equal(build(L1_OF_A_MAP, 8).half()(x), x)
