@@ -1,11 +1,12 @@
 """In float16 and bfloat16 a block is finite on large maps, and its output has the type of its input."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from attnspace import build, load_spec, published
-from attnspace.language.identity import usual_channels
+from attnspace import SpecError, build, published
 
 HALVES = [torch.float16, torch.bfloat16]
 SMALLEST_AND_LARGEST = [(1, 56), (3, 112)]
@@ -13,9 +14,12 @@ L1_OF_A_MAP = {"kind": "gate", "squeeze": {"kind": "global", "stats": ["l1"]}, "
 
 
 def built(name: str) -> tuple[nn.Module, int]:
-    channels = usual_channels(load_spec(name))
+    """A block at as few channels as it takes, and how many these are."""
     torch.manual_seed(0)
-    return build(name, channels), channels
+    for channels in (16, 32, 64):
+        with suppress(SpecError):
+            return build(name, channels), channels
+    return build(name, 128), 128
 
 
 def sample(channels: int, side: int, std: float, dtype: torch.dtype) -> Tensor:
@@ -55,8 +59,9 @@ def test_in_half_precision_a_block_is_near_to_what_it_is_in_float32(name):
     x = sample(channels, 28, 3, torch.float16).detach()
     exact = module(x.float())
     with torch.autocast("cpu", dtype=torch.float16):
-        torch.testing.assert_close(module(x).float(), exact, rtol=0.01, atol=0.05)
-    torch.testing.assert_close(module.half()(x).float(), exact, rtol=0.01, atol=0.05)
+        mixed = module(x).float()
+    for found in (mixed, module.half()(x).float()):
+        assert (found - exact).abs().mean() < 0.005 * exact.abs().mean()
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
