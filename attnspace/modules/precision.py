@@ -1,4 +1,4 @@
-"""Arithmetic in float32 for maps of float16 and bfloat16: half precision holds neither large sums nor small inverses."""
+"""Arithmetic in float32 for maps of fewer bits: half precision holds neither large sums nor small inverses."""
 
 from __future__ import annotations
 

@@ -1,25 +1,23 @@
 """In float16 and bfloat16 a block is finite on large maps, and its output has the type of its input."""
 
-from contextlib import suppress
-
 import pytest
 import torch
 from torch import Tensor, nn
 
-from attnspace import SpecError, build, published
+from attnspace import build, load_spec, published
+from attnspace.language.identity import usual_channels
 
 HALVES = [torch.float16, torch.bfloat16]
 SMALLEST_AND_LARGEST = [(1, 56), (3, 112)]
+SLOW = ("lka", "msca", "split-attention")  # many convolutions of the whole map, for which a CPU takes long in float16
 L1_OF_A_MAP = {"kind": "gate", "squeeze": {"kind": "global", "stats": ["l1"]}, "activation": "tanh"}
 
 
 def built(name: str) -> tuple[nn.Module, int]:
-    """A block at as few channels as it takes, and how many these are."""
+    """A block, and its channels."""
+    channels = usual_channels(load_spec(name))
     torch.manual_seed(0)
-    for channels in (16, 32, 64):
-        with suppress(SpecError):
-            return build(name, channels), channels
-    return build(name, 128), 128
+    return build(name, channels), channels
 
 
 def sample(channels: int, side: int, std: float, dtype: torch.dtype) -> Tensor:
@@ -32,7 +30,7 @@ def sample(channels: int, side: int, std: float, dtype: torch.dtype) -> Tensor:
 @pytest.mark.parametrize("name", published())
 def test_under_autocast_a_block_is_finite_on_large_maps_forward_and_backward(name, std, side):
     module, channels = built(name)
-    x = sample(channels, side, std, torch.float16)
+    x = sample(channels, side // 2 if name in SLOW else side, std, torch.float16)
     with torch.autocast("cpu", dtype=torch.float16):
         y = module(x)
     y.float().square().mean().backward()
