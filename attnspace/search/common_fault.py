@@ -10,7 +10,7 @@ from attnspace.record.evaluation import Evaluation, Outcome
 __all__ = ["CommonFault"]
 
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
-_OF_ONE_DESIGN = re.compile(r"out of memory|can't allocate|became (nan|-?inf)|process .*died", re.IGNORECASE)
+_OF_ONE_DESIGN = re.compile(r"out of memory|can't allocate|became (nan|-?inf)|its process was ended", re.IGNORECASE)
 """Failures that say something of a design, even where several have them: it needs too much, or diverges."""
 
 
