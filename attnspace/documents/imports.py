@@ -71,7 +71,11 @@ class Imported(Section):
         try:
             found: Any = _from_file(Path(module_name)) if module_name.endswith(".py") else _from_path(module_name)
         except FileNotFoundError:
-            raise error(f"there is no file {module_name}", at=("import",)) from None
+            raise error(
+                f"there is no file {module_name}",
+                at=("import",),
+                remedy="check the path, which is seen from the study's folder",
+            ) from None
         except ModuleNotFoundError as cause:
             raise error(
                 f"cannot be imported: {cause}",

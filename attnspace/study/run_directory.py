@@ -138,7 +138,7 @@ class RunDirectory:
                     self._forget()
 
     def _forget(self) -> None:
-        """Remove what was written of a search that came to nothing, so that a study that was mended may use the place."""
+        """Remove what was written of a search that came to nothing, so that a mended study may use the place."""
         for file in (self.study_file, self.meaning_file, self.ledger_file):
             file.unlink(missing_ok=True)
         if self.checkpoint_folder.exists():

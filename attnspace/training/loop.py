@@ -106,7 +106,9 @@ def run_loop(
     """
     found = loop(model, report, **args)
     if not isinstance(found, Mapping):
-        raise TrainingFailed(f"the loop returned {type(found).__name__}; allowed: a mapping of metrics to numbers, such as {EXAMPLE}")
+        raise TrainingFailed(
+            f"the loop returned {type(found).__name__}; allowed: a mapping of metrics to numbers, such as {EXAMPLE}"
+        )
     tested = metrics_of("test")
     numbers = {name: _number(name, found[name]) for name in (*reportable(), *tested) if name in found}
     wanted = [*wanted, "test_accuracy"] if report.confirming else wanted

@@ -27,7 +27,10 @@ OF_ALL = {
     "percent": ("return {'val_accuracy': 1 + params % 97}", "val_accuracy is .*; allowed: 0 to 1; say a share"),
     "nothing": ("return None", "the loop returned NoneType; allowed: a mapping .* such as"),
     "another name": ("return {'accuracy': 0.5}", "returned no val_accuracy; it returned accuracy; return val_accuracy"),
-    "an exception": ("raise RuntimeError(f'shape {params} is wrong')", r"RuntimeError: shape \d+ is wrong \(loop.py:8\)"),
+    "an exception": (
+        "raise RuntimeError(f'shape {params} is wrong')",
+        r"RuntimeError: shape \d+ is wrong \(loop.py:8\)",
+    ),
     "an exit": ("raise SystemExit(3)", "SystemExit: 3"),
 }
 OF_ONE = {

@@ -131,8 +131,14 @@ def test_a_space_file_names_file_and_line(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("  zero_init: {$choice: [true, false]}", r"space\.yaml:7: block\.zero_init: unknown key 'zero_init'; got true"),
-        ("  activation: {$choice: [sigmoid, sigmod]}", r"with block\.activation = sigmod, no design is valid: .*'sigmoid'"),
+        (
+            "  zero_init: {$choice: [true, false]}",
+            r"space\.yaml:7: block\.zero_init: unknown key 'zero_init'; got true",
+        ),
+        (
+            "  activation: {$choice: [sigmoid, sigmod]}",
+            r"with block\.activation = sigmod, no design is valid: .*'sigmoid'",
+        ),
         ("  activation: {$choice: [sigmod, sigmo]}", r"space\.yaml:7: block\.activation: .*'sigmoid'"),
     ],
 )
