@@ -3,6 +3,8 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
 
 from attnspace import build, load_spec, published
 from attnspace.language.identity import usual_channels
@@ -11,6 +13,24 @@ HALVES = [torch.float16, torch.bfloat16]
 SMALLEST_AND_LARGEST = [(1, 56), (3, 112)]
 SLOW = ("lka", "msca", "split-attention")  # many convolutions of the whole map, for which a CPU takes long in float16
 L1_OF_A_MAP = {"kind": "gate", "squeeze": {"kind": "global", "stats": ["l1"]}, "activation": "tanh"}
+
+
+WIDE = {"cumsum", "exp", "group_norm", "layer_norm", "log", "pow", "rsqrt", "softmax", "sum", "vector_norm"}
+NARROW = {"bmm", "conv1d", "conv2d", "einsum", "linear", "matmul"}
+
+
+class LikeOnGpu(TorchFunctionMode):
+    """Casts what autocast casts on a GPU, which is not what it casts on a CPU."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name = func.__name__.strip("_").removeprefix("linalg_")
+        kind = torch.float32 if name in WIDE else torch.float16 if name in NARROW else None
+
+        def cast(value):
+            is_cast = kind and isinstance(value, Tensor) and value.dtype in (torch.float16, torch.float32)
+            return value.to(kind) if is_cast else value
+
+        return func(*tree_map(cast, args), **tree_map(cast, kwargs or {}))
 
 
 def built(name: str) -> tuple[nn.Module, int]:
@@ -48,6 +68,16 @@ def test_an_output_has_the_type_of_its_input(name, dtype):
         assert module(x).dtype == dtype
         assert module(x.float()).dtype == torch.float32
     assert module.to(dtype)(x).dtype == dtype
+
+
+@pytest.mark.parametrize("name", published())
+def test_where_autocast_widens_as_on_a_gpu_an_output_has_the_type_of_its_input(name):
+    module, channels = built(name)
+    for dtype in (torch.float16, torch.float32):
+        x = sample(channels, 12, 1, dtype)
+        with LikeOnGpu():
+            y = module(x)
+        assert y.dtype == dtype
 
 
 @pytest.mark.parametrize("name", published())
