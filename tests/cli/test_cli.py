@@ -134,10 +134,13 @@ def test_search_ends_in_a_table_a_report_and_files(call, tiny, write, tmp_path):
 def test_a_search_in_which_everything_fails_exits_with_1(call, tiny, write, monkeypatch):
     from attnspace.study.study import Study
 
-    monkeypatch.setattr(Study, "network", lambda self, design: 1 / 0)
+    def too_large(study, design):
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr(Study, "network", too_large)
     status, out, err = call("search", write(tiny))
     assert status == 1
-    assert "failed: ZeroDivisionError" in out
+    assert "failed: MemoryError: out of memory" in out
     assert "every evaluation failed" in err
 
 

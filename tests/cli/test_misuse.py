@@ -80,6 +80,19 @@ def test_a_space_with_an_unknown_key_is_shown_no_more_than_it_is_checked(call, t
         assert "block.zero_init: unknown key 'zero_init'; got true; allowed: squeeze, excite" in err
 
 
+def test_a_fault_of_all_networks_is_one_message_and_exit_status_2(call, tiny, write, tmp_path):
+    (tmp_path / "loop.py").write_text("def train(model, report): return {'val_accuracy': 97.5}\n")
+    tiny["train"] = {"import": "loop.py:train", "epochs": 1}
+    study = write(tiny)
+    status, err = call("search", study)
+    assert status == 2
+    assert err == (
+        f"error: {study}: every network fails alike, the one without attention too: val_accuracy is 97.5; "
+        "allowed: 0 to 1; say a share, not percent; mend the cause and give the same command again; "
+        "none of these failures is on record\n"
+    )
+
+
 @pytest.mark.parametrize("module", ["typer", "torch", "attnspace.study.loading"])
 def test_ctrl_c_while_commands_are_imported_is_one_sentence(module, tiny, write, tmp_path):
     write(tiny)
