@@ -425,7 +425,7 @@ def test_confirm_prints_the_verdict_and_writes_it_into_the_report(call, tiny, wr
     [
         (("confirm", "nowhere"), "nowhere: is no run: it has no ledger.db"),
         (("migrate", "nowhere", "study.yaml"), "nowhere: is no run: it has no ledger.db"),
-        (("confirm", ".", "--seeds", 1), "Invalid value for '--seeds'"),
+        (("confirm", ".", "--seeds", 1), "invalid value for '--seeds'"),
     ],
 )
 def test_confirm_and_migrate_want_a_run(call, tiny, write, arguments, message):
