@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DataOption", "STARTED", "SettingsOption", "app", "import_torch", "stoppable"]
+__all__ = ["DataOption", "STARTED", "SettingsOption", "app", "command_line", "import_torch", "stoppable"]
 
 STARTED = time.perf_counter()
 
@@ -46,6 +46,12 @@ def about(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
 ) -> None:
     """Search which attention block, placed where, helps your network."""
+
+
+def command_line(name: str, what: Sequence[Path | str], *options: tuple[str, object]) -> list[str]:
+    """The words of a command as it would be given again, with the options that were given."""
+    given = [(option, str(value)) for option, value in options if value is not None]
+    return ["attnspace", name, *map(str, what), *(word for pair in given for word in pair)]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from attnspace.cli.application import (
     DataOption,
     SettingsOption,
     app,
+    command_line,
     import_torch,
     stoppable,
 )
@@ -48,7 +49,7 @@ def search(
     from attnspace.workflow import run_study
 
     console = terminal()
-    with stoppable(_command("search", (study,), ("--run", run_), ("--data", data), ("--settings", settings))):
+    with stoppable(command_line("search", (study,), ("--run", run_), ("--data", data), ("--settings", settings))):
         with progress_bar() as watch:
             prepared = prepare(study, settings=settings, data_folder=data, watch=watch)
         _print_notes(console, prepared.data.notes)
@@ -110,7 +111,7 @@ def confirm(
     from attnspace.workflow import confirm_study
 
     console = terminal()
-    with stoppable(_command("confirm", (run_,), ("--top", top), ("--seeds", seeds), ("--data", data))):
+    with stoppable(command_line("confirm", (run_,), ("--top", top), ("--seeds", seeds), ("--data", data))):
         with progress_bar() as watch:
             prepared = prepare_run(run_, data, watch)
             test = prepared.data.sealed_test()  # decoded here, with the bar
@@ -153,13 +154,13 @@ def migrate(
     from attnspace.study.run_directory import RunDirectory
     from attnspace.workflow import usual_directory
 
-    with stoppable(_command("migrate", (run_, study), ("--to", to), ("--data", data), ("--settings", settings))):
+    with stoppable(command_line("migrate", (run_, study), ("--to", to), ("--data", data), ("--settings", settings))):
         prepared = prepare(study, settings=settings, data_folder=data)
         place = RunDirectory(to or usual_directory(prepared))
         found = take_over(prepared, run_, place)
     for reason, number in found.left.items():
         print(f"left behind: {number}, {reason}")
-    again = _command("search", (study,), ("--run", to), ("--data", data), ("--settings", settings))
+    again = command_line("search", (study,), ("--run", to), ("--data", data), ("--settings", settings))
     print(f"{found.taken} evaluations of {found.trials} trials taken over to {place.path}.", end=" ")
     print(f"Go on with: {shlex.join(again)}")
     if found.trials >= prepared.config.search.trials:
@@ -172,12 +173,6 @@ def _print_notes(console: Console, notes: Iterable[str]) -> None:
     """Print what the user should know of the images."""
     for note in notes:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _command(name: str, what: tuple[Path, ...], *options: tuple[str, object]) -> list[str]:
-    """A command as it would be given again."""
-    given = [(option, str(value)) for option, value in options if value is not None]
-    return ["attnspace", name, *map(str, what), *(word for pair in given for word in pair)]
 
 
 def _print_report(console: Console, run: Path) -> None:

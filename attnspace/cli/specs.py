@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnspace.cli.application import DataOption, SettingsOption, app, import_torch, stoppable
+from attnspace.cli.application import DataOption, SettingsOption, app, command_line, import_torch, stoppable
 from attnspace.errors import AttnspaceError, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
@@ -169,7 +169,8 @@ def _check_study(document: Document, data: Path | None, settings: Path | None) -
     from attnspace.study.loading import prepare
     from attnspace.workflow import check_feasible
 
-    with stoppable(["attnspace", "check", document.file]), progress_bar() as watch:
+    again = command_line("check", (document.file,), ("--data", data), ("--settings", settings))
+    with stoppable(again), progress_bar() as watch:
         study = prepare(document, settings=settings, data_folder=data, watch=watch)
     check_feasible(study)
     print(f"{document.file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
