@@ -18,7 +18,7 @@ Inner code says the exact cause; outer code adds the path and the file with `wit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -72,6 +72,7 @@ class AttnspaceError(Exception):
         allowed: what would have been accepted.
         remedy: what to do.
         file: the file, with `:line` when known.
+        others: further faults of the same document, each of which its text tells in a line of its own.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class AttnspaceError(Exception):
         allowed: str | None = None,
         remedy: str | None = None,
         file: str | None = None,
+        others: Sequence[AttnspaceError] = (),
     ) -> None:
         super().__init__(what)
         self.what = what
@@ -91,8 +93,12 @@ class AttnspaceError(Exception):
         self.allowed = allowed
         self.remedy = remedy
         self.file = file
+        self.others = tuple(others)
 
     def __str__(self) -> str:
+        return "\n".join([self._line(), *map(str, self.others)])
+
+    def _line(self) -> str:
         where = [part for part in (self.file, join_path(self.at)) if part]
         facts = [
             self.what,
@@ -149,7 +155,8 @@ def within(*at: PathPart) -> Iterator[None]:
     try:
         yield
     except AttnspaceError as error:
-        error.at = (*at, *error.at)
+        for fault in (error, *error.others):
+            fault.at = (*at, *fault.at)
         raise
 
 
@@ -159,5 +166,6 @@ def in_file(file: str) -> Iterator[None]:
     try:
         yield
     except AttnspaceError as error:
-        error.file = error.file or file
+        for fault in (error, *error.others):
+            fault.file = fault.file or file
         raise

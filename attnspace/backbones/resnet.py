@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from attnspace.backbones.residual import EXPANSION, BasicBlock, Bottleneck, Shortcut
 from attnspace.backbones.section import Backbone
 from attnspace.documents.families import fault
+from attnspace.errors import StudyError
 
 __all__ = ["ResNet", "ResNetConfig"]
 
@@ -48,14 +49,7 @@ class ResNetConfig(Backbone):
     def _whole_blocks(self) -> Self:
         layers = LAYERS[self.block]
         if self.depth % (3 * layers) != 2:
-            lowest = 3 * layers + 2
-            below = max(lowest, self.depth - (self.depth - 2) % (3 * layers))
-            allowed = ", ".join(str(lowest + 3 * layers * i) for i in range(3))
-            raise fault(
-                f"is not {3 * layers}n+2",
-                at=("depth",),
-                allowed=f"{allowed}, ..., such as {below} or {below + 3 * layers}",
-            )
+            raise fault(f"is not {3 * layers}n+2", at=("depth",), allowed=_depths(self.depth, layers))
         return self
 
     @model_validator(mode="after")
@@ -96,6 +90,14 @@ class ResNetConfig(Backbone):
         return self.model_copy(update={"extra": tuple(b + a for b, a in zip(before, added, strict=True))})
 
 
+def _depths(near: int, per_block: int) -> str:
+    """The depths that a ResNet may have, in words: the first ones, and those next to another depth."""
+    step = 3 * per_block
+    below = max(step + 2, near - (near - 2) % step)
+    first = ", ".join(str(step * n + 2) for n in (1, 2, 3))
+    return f"{first}, ..., such as {below} or {below + step}"
+
+
 def _channels_added(params: int, prices: Sequence[int], outs: Sequence[int]) -> list[int]:
     """How many channels to add to each block, for at most `params` parameters in all."""
     share = params / sum(price * out for price, out in zip(prices, outs, strict=True))
@@ -130,9 +132,10 @@ class ResNet(nn.Module):
         super().__init__()
         per_block = LAYERS[block]
         blocks, left = divmod(depth - 2, 3 * per_block)
-        if left or blocks < 1 or width < 1:
-            layers = f"{3 * per_block}n+2 layers"
-            raise ValueError(f"no CIFAR ResNet has depth {depth} and width {width}: {layers}, at least one channel")
+        if left or blocks < 1:
+            raise StudyError(f"is not {3 * per_block}n+2", at=("depth",), got=depth, allowed=_depths(depth, per_block))
+        if width < 1:
+            raise StudyError("has no channels", at=("width",), got=width, allowed="1 or more")
         if extra and block != "basic":
             raise ValueError("extra is for basic blocks")
         extra = tuple(extra) or (0,) * (3 * blocks)

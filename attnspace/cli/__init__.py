@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import typer
 
@@ -53,8 +54,15 @@ def run() -> int:
     except (BrokenPipeError, SystemExit):  # the reader has gone; click turns that into an exit with status 1
         return 0
     except Exception as error:
-        if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
-            error.show()
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
+            print(f"error: {_in_our_words(error)}", file=sys.stderr)
             return int(error.exit_code)
         raise
     return outcome if isinstance(outcome, int) else 0
+
+
+def _in_our_words(error: Any) -> str:
+    """A usage error of click's as one line, with the command that says what is right."""
+    what = " ".join(error.format_message().split()).removesuffix(".")
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "attnspace"
+    return f"{what[:1].lower()}{what[1:]}; see {command} --help"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gc
+import shlex
+import signal
+import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["DataOption", "STARTED", "SettingsOption", "app", "import_torch"]
+__all__ = ["DataOption", "STARTED", "SettingsOption", "app", "command_line", "import_torch", "stoppable"]
 
 STARTED = time.perf_counter()
 
@@ -41,6 +46,30 @@ def about(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
 ) -> None:
     """Search which attention block, placed where, helps your network."""
+
+
+def command_line(name: str, what: Sequence[Path | str], *options: tuple[str, object]) -> list[str]:
+    """The words of a command as it would be given again, with the options that were given."""
+    given = [(option, str(value)) for option, value in options if value is not None]
+    return ["attnspace", name, *map(str, what), *(word for pair in given for word in pair)]
+
+
+@contextmanager
+def stoppable(command: Sequence[str]) -> Iterator[None]:
+    """Say what Ctrl-C left, and how to go on with the command, from when all is imported; before, it ends the process.
+
+    Raises:
+        typer.Exit: with status 130, when it was said.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        kept = getattr(stopped, "kept", None)  # of a search or a confirmation
+        what = "before anything was begun" if kept is None else f"{kept} finished evaluations are kept"
+        print(f"stopped{' ' if kept is None else '; '}{what}. Go on with: {shlex.join(command)}", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def import_torch() -> None:

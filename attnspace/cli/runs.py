@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnspace.cli.application import STARTED, DataOption, SettingsOption, app, import_torch
-from attnspace.errors import RunFailed
+from attnspace.cli.application import (
+    STARTED,
+    DataOption,
+    SettingsOption,
+    app,
+    command_line,
+    import_torch,
+    stoppable,
+)
+from attnspace.errors import RunError, RunFailed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +40,7 @@ def search(
     settings: SettingsOption = None,
 ) -> None:
     """Search, and write the report. The same command goes on where an earlier one was stopped."""
+    _check_is_no_run(study)
     import_torch()
     from attnspace.cli.tables import summary_table, terminal
     from attnspace.data import progress_bar
@@ -42,12 +49,12 @@ def search(
     from attnspace.workflow import run_study
 
     console = terminal()
-    with progress_bar() as watch:
-        prepared = prepare(study, settings=settings, data_folder=data, watch=watch)
-    _print_notes(console, prepared.notes)
-    again = _command("search", study, ("--run", run_), ("--data", data), ("--settings", settings))
-    with _said_when_stopped(again), watcher_for(console) as watcher:
-        found = run_study(prepared, run_, watcher)
+    with stoppable(command_line("search", (study,), ("--run", run_), ("--data", data), ("--settings", settings))):
+        with progress_bar() as watch:
+            prepared = prepare(study, settings=settings, data_folder=data, watch=watch)
+        _print_notes(console, prepared.notes)
+        with watcher_for(console) as watcher:
+            found = run_study(prepared, run_, watcher)
     console.print(summary_table(found.results))
     _print_searched(console, prepared, found)
     if found.results.ranked().empty:
@@ -56,6 +63,15 @@ def search(
     if can_confirm and found.results.winner() is not None:
         next_one = shlex.join(["attnspace", "confirm", str(found.path)])
         console.print(f"is the gain real? {next_one}", highlight=False, soft_wrap=True)
+
+
+def _check_is_no_run(study: Path) -> None:
+    """Refuse a run directory where a study file is wanted, saying how its search goes on."""
+    if (study / "study.yaml").is_file():
+        again = shlex.join(["attnspace", "search", str(study / "study.yaml"), "--run", str(study)])
+        raise RunError(
+            "is the directory of a run", file=str(study), allowed="a study file", remedy=f"to go on with it: {again}"
+        )
 
 
 def _print_searched(console: Console, study: Study, found: Searched) -> None:
@@ -94,14 +110,14 @@ def confirm(
     from attnspace.study.loading import prepare_run
     from attnspace.workflow import confirm_study
 
-    with progress_bar() as watch:
-        prepared = prepare_run(run_, data, watch)
-        test = prepared.data.sealed_test()  # decoded here, with the bar
     console = terminal()
-    _print_notes(console, (*prepared.notes, *test.notes))
-    again = _command("confirm", run_, ("--top", top), ("--seeds", seeds), ("--data", data))
-    with _said_when_stopped(again), watcher_for(console) as watcher:
-        found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds)
+    with stoppable(command_line("confirm", (run_,), ("--top", top), ("--seeds", seeds), ("--data", data))):
+        with progress_bar() as watch:
+            prepared = prepare_run(run_, data, watch)
+            test = prepared.data.sealed_test()  # decoded here, with the bar
+        _print_notes(console, (*prepared.notes, *test.notes))
+        with watcher_for(console) as watcher:
+            found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds)
     console.print(confirmation_table(found))
     for line in (found.verdict.sentence, *found.controls):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -138,12 +154,13 @@ def migrate(
     from attnspace.study.run_directory import RunDirectory
     from attnspace.workflow import usual_directory
 
-    prepared = prepare(study, settings=settings, data_folder=data)
-    place = RunDirectory(to or usual_directory(prepared))
-    found = take_over(prepared, run_, place)
+    with stoppable(command_line("migrate", (run_, study), ("--to", to), ("--data", data), ("--settings", settings))):
+        prepared = prepare(study, settings=settings, data_folder=data)
+        place = RunDirectory(to or usual_directory(prepared))
+        found = take_over(prepared, run_, place)
     for reason, number in found.left.items():
         print(f"left behind: {number}, {reason}")
-    again = _command("search", study, ("--run", to), ("--data", data), ("--settings", settings))
+    again = command_line("search", (study,), ("--run", to), ("--data", data), ("--settings", settings))
     print(f"{found.taken} evaluations of {found.trials} trials taken over to {place.path}.", end=" ")
     print(f"Go on with: {shlex.join(again)}")
     if found.trials >= prepared.config.search.trials:
@@ -158,24 +175,5 @@ def _print_notes(console: Console, notes: Iterable[str]) -> None:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _command(name: str, what: Path, *options: tuple[str, object]) -> list[str]:
-    """A command as it would be given again."""
-    given = [(option, str(value)) for option, value in options if value is not None]
-    return ["attnspace", name, str(what), *(word for pair in given for word in pair)]
-
-
 def _print_report(console: Console, run: Path) -> None:
     console.print(f"report: {run / 'report.html'}", highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _said_when_stopped(command: list[str]) -> Iterator[None]:
-    """Say what is kept, and how to go on, when Ctrl-C comes."""
-    from attnspace.workflow import Stopped
-
-    try:
-        yield
-    except Stopped as stopped:
-        again = shlex.join(command)
-        print(f"stopped; {stopped.kept} finished evaluations are kept. Go on with: {again}", file=sys.stderr)
-        raise typer.Exit(130) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnspace.cli.application import DataOption, SettingsOption, app, import_torch
+from attnspace.cli.application import DataOption, SettingsOption, app, command_line, import_torch, stoppable
 from attnspace.errors import AttnspaceError, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
@@ -119,19 +119,19 @@ def _document(file: str) -> Document | None:
 def _space_of(document: Document) -> Space | None:
     """The space that a file holds, by itself or in a study; None if it is a spec, or none of these."""
     from attnspace.documents.limits import has_holes
-    from attnspace.space.space import Space
+    from attnspace.space.space import load_space
 
     data = document.data
-    try:
-        if isinstance(data, dict) and "space" in data:
-            import_torch()
-            from attnspace.study.config import load_config
-            from attnspace.study.loading import space_of
+    if isinstance(data, dict) and "space" in data:
+        import_torch()
+        from attnspace.study.config import load_config
+        from attnspace.study.loading import valid_space_of
 
-            return space_of(load_config(document)[0])
-        return Space(data) if has_holes(data) else None
-    except AttnspaceError as error:
-        raise document.place(error) from None
+        try:
+            return valid_space_of(load_config(document)[0])
+        except AttnspaceError as error:
+            raise document.place(error) from None
+    return load_space(document) if has_holes(data) else None
 
 
 @app.command()
@@ -169,7 +169,8 @@ def _check_study(document: Document, data: Path | None, settings: Path | None) -
     from attnspace.study.loading import prepare
     from attnspace.workflow import check_ready
 
-    with progress_bar() as watch:
+    again = command_line("check", (document.file,), ("--data", data), ("--settings", settings))
+    with stoppable(again), progress_bar() as watch:
         study = prepare(document, settings=settings, data_folder=data, watch=watch)
     try:
         notes = (*study.notes, *check_ready(study))

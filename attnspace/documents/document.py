@@ -46,7 +46,9 @@ class Document:
         return replace(self, data=merged, over=over, whole=tuple(alone))
 
     def place(self, error: AttnspaceError) -> AttnspaceError:
-        """Name the file, and the line if known, in an error that lacks them."""
+        """Name the file, and the line if known, in an error that lacks them, and in the others that it tells of."""
+        for other in error.others:
+            self.place(other)
         if error.file is None and self.over is not None and self._is_overs(error.at):
             return self.over.place(error)
         if error.file is None:

@@ -71,7 +71,11 @@ class Imported(Section):
         try:
             found: Any = _from_file(Path(module_name)) if module_name.endswith(".py") else _from_path(module_name)
         except FileNotFoundError:
-            raise error(f"there is no file {module_name}", at=("import",)) from None
+            raise error(
+                f"there is no file {module_name}",
+                at=("import",),
+                remedy="check the path, which is seen from the study's folder",
+            ) from None
         except ModuleNotFoundError as cause:
             raise error(
                 f"cannot be imported: {cause}",
@@ -105,8 +109,9 @@ def _from_path(name: str) -> Any:
 
 
 def _from_file(path: Path) -> Any:
-    """The module made from a file, whose code runs once in a process."""
-    name = f"attnspace_imported_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    """The module made from a file, whose code runs once in a process, and again when it was changed."""
+    content = path.read_bytes() if path.is_file() else b""
+    name = f"attnspace_imported_{path.stem}_{hashlib.sha256(str(path).encode() + content).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

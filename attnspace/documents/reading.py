@@ -102,7 +102,7 @@ def _read_yaml(text: str, file: str, error: type[AttnspaceError]) -> Document:
         try:
             root = loader.get_single_node()
             if root is None:
-                raise error("is empty", file=file)
+                raise error("is empty", file=file, remedy="write into it, or give another file")
             _walk_yaml(root, (), lines, file, error, 0, set())
             data = loader.construct_document(root)
         finally:

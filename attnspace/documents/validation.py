@@ -23,12 +23,15 @@ __all__ = ["did_you_mean", "some_of", "validate"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MOST = 20
+"""How many faults of a document are told besides the first."""
+
 
 def validate(model: type[Model], data: Any, error: type[AttnspaceError]) -> Model:
     """Validate plain data as an instance of `model`; nothing is coerced.
 
     Raises:
-        error: the first fault; its remedy names the places of up to three others.
+        error: the first fault, with up to twenty others.
     """
     refresh()
     try:
@@ -49,15 +52,16 @@ def _explain(model: type[BaseModel], data: Any, found: ValidationError, error: t
         if detail["type"] == "too_short" and any(e["loc"][: len(place)] == place != e["loc"] for e in errors):
             continue  # its items are at fault, each reported by itself
         faults.setdefault(_document_path(data, detail), []).append(detail)
-    first = next(iter(faults))
     # Where a number or a list may stand and the list has a fault, the fault is meant, not that it is no number.
-    at = next((path for path in faults if len(path) > len(first) and path[: len(first)] == first), first)
-    details = faults[at]
-    explained = _explain_one(model, data, at, details, error)
-    if rest := [path for path in faults if path != at[: len(path)]]:
-        others = ", ".join(".".join(map(str, path)) or "the whole" for path in rest[:3])
-        explained.remedy = "; ".join(filter(None, [explained.remedy, f"(faults also at {others})"]))
-    return explained
+    innermost = [
+        next((at for at in faults if len(at) > len(path) and at[: len(path)] == path), path) for path in faults
+    ]
+    explained = [_explain_one(model, data, at, faults[at], error) for at in dict.fromkeys(innermost)]
+    first, *others = explained
+    first.others = tuple(others[:MOST])
+    if left := others[MOST:]:
+        first.others = (*first.others, error(f"and {len(left)} further faults"))
+    return first
 
 
 def _document_path(data: Any, detail: ErrorDetails) -> tuple[PathPart, ...]:
@@ -160,6 +164,8 @@ def _other_family(kind: str, models: Iterable[type[BaseModel]]) -> str | None:
 
 def _rewritten(wanted: str, value: Any) -> str | None:
     """A remedy that shows how the value would be written where a list or a mapping is wanted, if one is known."""
+    if isinstance(value, str) and wanted in ("a number", "a whole number"):
+        return f"write {value}, without quotes" if re.fullmatch(r"-?\d+(\.\d+)?", value) else "write it in digits"
     if isinstance(value, str) and wanted == "a list":
         return f'write ["{value}"]'
     if isinstance(value, str) and wanted == "a mapping":

@@ -7,6 +7,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,9 +103,10 @@ def _tensor(value: Tensor, indent: int) -> str:
 def _started(root: nn.Module) -> Iterator[str]:
     """Statements for the weights that are set to one number after torch has drawn them."""
     for path, module in root.named_modules():
-        if torch_class(module) and list(module.parameters()):
+        cls: Any = torch_class(module)
+        if cls and list(module.parameters()):
             fresh = copy.deepcopy(module)
-            fresh.reset_parameters()
+            cls.reset_parameters(fresh)
             for key, value in module.named_parameters():
                 start = value.flatten()[0].item()
                 is_set = start == 0 or value.numel() > 1  # a single number may have been drawn

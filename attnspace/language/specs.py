@@ -29,6 +29,7 @@ __all__ = [
     "load_spec",
     "parse_blocks",
     "parse_spec",
+    "parse_spec_file",
     "published",
     "read_spec",
     "save_spec",
@@ -118,7 +119,7 @@ def read_spec(path_or_name: str | Path | Document) -> SpecFile:
         return _read_published(text)
     document = path_or_name if isinstance(path_or_name, Document) else read(path_or_name, SpecError)
     try:
-        return replace(_spec_file(document.data), file=document.file)
+        return replace(parse_spec_file(document.data), file=document.file)
     except AttnspaceError as error:
         raise document.place(error) from None
 
@@ -133,7 +134,7 @@ def _read_published(name: str) -> SpecFile:
             remedy=did_you_mean(name, names) or "give a path ending in .json for a file of your own",
         )
     with in_file(f"published/{name}.json"):
-        return _spec_file(parse_json((_PUBLISHED / f"{name}.json").read_text("utf-8"), SpecError))
+        return parse_spec_file(parse_json((_PUBLISHED / f"{name}.json").read_text("utf-8"), SpecError))
 
 
 def parse_spec(data: Mapping[str, Any] | str) -> Block:
@@ -142,10 +143,15 @@ def parse_spec(data: Mapping[str, Any] | str) -> Block:
     Raises:
         SpecError: it is not valid; the error names the path of the fault.
     """
-    return _spec_file(parse_json(data, SpecError) if isinstance(data, str) else data).block
+    return parse_spec_file(parse_json(data, SpecError) if isinstance(data, str) else data).block
 
 
-def _spec_file(data: Any) -> SpecFile:
+def parse_spec_file(data: Any) -> SpecFile:
+    """Parse the data of a spec file: a block, or the block or blocks of a design.
+
+    Raises:
+        SpecError: it is not valid; the error names the path of the fault.
+    """
     check_limits(data, SpecError)
     if not isinstance(data, Mapping):
         raise SpecError("a spec is a mapping", got=data, allowed='{"kind": ...}')

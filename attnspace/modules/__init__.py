@@ -2,6 +2,7 @@
 
 words         the words by which a spec chooses what a module computes, which need no torch
 maps          several maps folded into one
+precision     float32 where a map's own type has too few bits
 activation    elementwise functions and softmax, by name
 norm          normalisations that do more than torch's
 statistics    what is pooled

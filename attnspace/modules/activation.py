@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from attnspace.modules.precision import widened
 from attnspace.modules.words import Activation
 
 __all__ = ["Gaussian", "PositionSoftmax", "Sigmoid1p", "Tanh1p", "activate"]
@@ -16,7 +17,7 @@ class Gaussian(nn.Module):
     """exp(-y^2): exp(-c y^2 / 2) with c = 2, as the Gaussian context transformer (Ruan et al., CVPR 2021) is coded."""
 
     def forward(self, y: Tensor) -> Tensor:
-        return torch.exp(-y.square())
+        return torch.exp(-widened(y).square()).to(y.dtype)
 
 
 class Sigmoid1p(nn.Module):
@@ -41,7 +42,7 @@ class PositionSoftmax(nn.Module):
     """
 
     def forward(self, y: Tensor) -> Tensor:
-        return y.flatten(2).softmax(2).view_as(y)
+        return y.flatten(2).softmax(2).view_as(y).to(y.dtype)
 
 
 _ELEMENTWISE: dict[Activation, Callable[[], nn.Module]] = {

@@ -54,7 +54,12 @@ class RezeroModule(nn.Module):
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
         self.block = block
-        self.scale = nn.Parameter(torch.zeros(1))
+        self.scale = nn.Parameter(torch.empty(1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set a to 0."""
+        nn.init.zeros_(self.scale)
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         # As x + a (block(x) - x) the difference of two large numbers might overflow, and 0 times that is no number.
@@ -77,12 +82,14 @@ class SplitModule(nn.Module):
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         folded = x_nchw.unflatten(1, (self.groups, -1)).flatten(0, 1) if self.groups > 1 else x_nchw
-        chunks = folded.chunk(len(self.blocks), 1) if len(self.blocks) > 1 else (folded,)
-        parts = [block(chunk) for block, chunk in zip(self.blocks, chunks, strict=True)]
-        y = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+        y = self._in_chunks(folded) if len(self.blocks) > 1 else self.blocks[0](folded)
         if self.groups > 1:
             y = y.unflatten(0, (-1, self.groups)).flatten(1, 2)
         return y.unflatten(1, (self.shuffle, -1)).transpose(1, 2).flatten(1, 2) if self.shuffle > 1 else y
+
+    def _in_chunks(self, folded: Tensor) -> Tensor:
+        chunks = folded.chunk(len(self.blocks), 1)
+        return torch.cat([block(chunks[i]) for i, block in enumerate(self.blocks)], dim=1)
 
     def extra_repr(self) -> str:
         return f"groups={self.groups}, shuffle={self.shuffle}"

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnspace.modules.maps import check_several
+from attnspace.modules.precision import widened
 
 __all__ = ["GatherExciteModule", "SgeModule", "SimamModule"]
 
@@ -38,17 +39,24 @@ class SgeModule(nn.Module):
     def __init__(self, groups: int) -> None:
         super().__init__()
         self.groups = groups
-        self.weight = nn.Parameter(torch.zeros(groups, 1, 1))
-        self.bias = nn.Parameter(torch.ones(groups, 1, 1))
+        self.weight = nn.Parameter(torch.empty(groups, 1, 1))
+        self.bias = nn.Parameter(torch.empty(groups, 1, 1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set weight and bias to their initial values."""
+        nn.init.zeros_(self.weight)
+        nn.init.ones_(self.bias)
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         check_several(x_nchw, (2, 3), "sge")
         grouped = x_nchw.unflatten(1, (self.groups, -1))
-        similarity = (grouped * grouped.mean((3, 4), keepdim=True)).sum(2)
+        wide = widened(grouped)
+        similarity = (wide * wide.mean((3, 4), keepdim=True)).sum(2)
         centred = similarity - similarity.mean((2, 3), keepdim=True)
         normed = centred / (centred.std((2, 3), keepdim=True) + 1e-5)
         gate = torch.sigmoid(normed * self.weight + self.bias)
-        return (grouped * gate.unsqueeze(2)).flatten(1, 2)
+        return (grouped * gate.unsqueeze(2).to(x_nchw.dtype)).flatten(1, 2)
 
     def extra_repr(self) -> str:
         return f"groups={self.groups}"
@@ -67,9 +75,11 @@ class SimamModule(nn.Module):
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         check_several(x_nchw, (2, 3), "simam")
-        d = (x_nchw - x_nchw.mean((2, 3), keepdim=True)).pow(2)
+        wide = widened(x_nchw)
+        d = (wide - wide.mean((2, 3), keepdim=True)).pow(2)
         variance = d.sum((2, 3), keepdim=True) / (x_nchw.shape[2] * x_nchw.shape[3] - 1)
-        return x_nchw * torch.sigmoid(d / (4 * (variance + self.regularization)) + 0.5)
+        gate = torch.sigmoid(d / (4 * (variance + self.regularization)) + 0.5)
+        return x_nchw * gate.to(x_nchw.dtype)
 
     def extra_repr(self) -> str:
         return f"regularization={self.regularization}"

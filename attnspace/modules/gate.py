@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from attnspace.modules.maps import Fold, fold
+from attnspace.modules.precision import may_widen
 from attnspace.modules.strips import sum_strips
 from attnspace.modules.words import Merge
 
@@ -37,11 +38,12 @@ class GateModule(nn.Module):
         self.join = join
         self.strips = strips
         self.add = add
+        self.narrows = may_widen(squeeze, excite, join)
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         logits = [self.excite(descriptor) for descriptor in self.squeeze(x_nchw)]
         gate = self.join(sum_strips(logits) if self.strips else logits)
-        return x_nchw + gate if self.add else x_nchw * gate
+        return _applied(x_nchw, gate.to(x_nchw.dtype) if self.narrows else gate, add=self.add)
 
 
 class JoinedGateModule(nn.Module):
@@ -56,10 +58,11 @@ class JoinedGateModule(nn.Module):
         self.branches = nn.ModuleList(branches)
         self.join = join
         self.add = add
+        self.narrows = may_widen(self.branches, join)
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         gate = self.join([branch(x_nchw) for branch in self.branches])
-        return x_nchw + gate if self.add else x_nchw * gate
+        return _applied(x_nchw, gate.to(x_nchw.dtype) if self.narrows else gate, add=self.add)
 
 
 class BranchModule(nn.Module):
@@ -101,3 +104,7 @@ class JoinMaps(nn.Module):
 
     def extra_repr(self) -> str:
         return self.merge
+
+
+def _applied(x_nchw: Tensor, gate: Tensor, *, add: bool) -> Tensor:
+    return x_nchw + gate if add else x_nchw * gate

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from attnspace.modules.maps import Fold, fold
+from attnspace.modules.precision import widened
 from attnspace.modules.words import Comparison, Padding
 
-__all__ = ["AffineModule", "BranchesModule", "ChannelConv1d", "StandardizeModule", "WeightedSumModule", "zeroed"]
+__all__ = ["AffineModule", "BranchesModule", "ChannelConv1d", "StandardizeModule", "WeightedSumModule", "ZeroProject"]
 
 
 class AffineModule(nn.Module):
@@ -22,12 +23,19 @@ class AffineModule(nn.Module):
 
     def __init__(self, channels: int, scale: float, shift: float | None) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((channels, 1, 1), float(scale)))
-        self.bias = None if shift is None else nn.Parameter(torch.full((channels, 1, 1), float(shift)))
+        self.weight = nn.Parameter(torch.empty(channels, 1, 1))
+        self.bias = None if shift is None else nn.Parameter(torch.empty(channels, 1, 1))
+        self.scale, self.shift = scale, shift
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set weight and bias to their initial values."""
+        _start(self.weight, self.scale)
+        _start(self.bias, self.shift)
 
     def forward(self, d: Tensor) -> Tensor:
         scaled = d * self.weight
-        return scaled if self.bias is None else scaled + self.bias
+        return (scaled if self.bias is None else scaled + self.bias).to(d.dtype)
 
 
 class WeightedSumModule(nn.Module):
@@ -39,14 +47,21 @@ class WeightedSumModule(nn.Module):
 
     def __init__(self, channels: int, stacked: int, scale: float, shift: float | None) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((channels, stacked, 1, 1), float(scale)))
-        self.bias = None if shift is None else nn.Parameter(torch.full((channels, 1, 1), float(shift)))
+        self.weight = nn.Parameter(torch.empty(channels, stacked, 1, 1))
+        self.bias = None if shift is None else nn.Parameter(torch.empty(channels, 1, 1))
         self.stacked = stacked
+        self.scale, self.shift = scale, shift
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set weight and bias to their initial values."""
+        _start(self.weight, self.scale)
+        _start(self.bias, self.shift)
 
     def forward(self, d: Tensor) -> Tensor:
         statistics = d.unflatten(1, (self.stacked, -1)).transpose(1, 2)
         mixed = (statistics * self.weight).sum(2)
-        return mixed if self.bias is None else mixed + self.bias
+        return (mixed if self.bias is None else mixed + self.bias).to(d.dtype)
 
 
 class ChannelConv1d(nn.Module):
@@ -80,9 +95,10 @@ class StandardizeModule(nn.Module):
         self.eps = eps
 
     def forward(self, d: Tensor) -> Tensor:
+        wide = widened(d)
         if self.groups == 1:
-            return self._standardized(d, 1)
-        return self._standardized(d.unflatten(1, (self.groups, -1)), 2).flatten(1, 2)
+            return self._standardized(wide, 1).to(d.dtype)
+        return self._standardized(wide.unflatten(1, (self.groups, -1)), 2).flatten(1, 2).to(d.dtype)
 
     def _standardized(self, d: Tensor, axis: int) -> Tensor:
         if self.by == "mean_abs":
@@ -115,10 +131,25 @@ class BranchesModule(nn.Module):
         return self.merge
 
 
-def zeroed(module: nn.Conv2d, what: str | None) -> nn.Conv2d:
-    """Set the weight of a convolution (and its bias, for `all`) to zero; return the convolution."""
-    if what:
-        nn.init.zeros_(module.weight)
-    if what == "all" and module.bias is not None:
-        nn.init.zeros_(module.bias)
-    return module
+class ZeroProject(nn.Conv2d):
+    """A 1x1 convolution whose weight starts at zero, and with `all` its bias too: at first it says nothing.
+
+    Torch draws the numbers first, so that what is drawn after them is what it would be without the zeros.
+    """
+
+    def __init__(self, maps: int, out: int, *, bias: bool, zero: Literal["weight", "all"]) -> None:
+        self.zero = zero
+        super().__init__(maps, out, kernel_size=1, bias=bias)
+
+    def reset_parameters(self) -> None:
+        """Draw initial values as torch does, then set to zero what starts at zero."""
+        super().reset_parameters()
+        nn.init.zeros_(self.weight)
+        if self.zero == "all" and self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+def _start(parameter: Tensor | None, value: float | None) -> None:
+    """Fill a parameter with its initial value, where there is one."""
+    if parameter is not None and value is not None:
+        nn.init.constant_(parameter, value)

@@ -38,8 +38,8 @@ class SelectModule(nn.Module):
         stem = self.stem(x_nchw)
         many = len(self.branches)
         given = stem.chunk(many, 1) if self.chunked else [stem] * many
-        maps = [branch(one) for branch, one in zip(self.branches, given, strict=True)]
+        maps = [branch(given[i]) for i, branch in enumerate(self.branches)]
         (descriptor,) = self.squeeze(fold("sum", maps))
         logits = self.head(self.excite(descriptor))
         weights = logits.unflatten(1, (many, -1)).softmax(1).unbind(1)
-        return fold("sum", [weight * one for weight, one in zip(weights, maps, strict=True)])
+        return fold("sum", [weights[i] * one for i, one in enumerate(maps)]).to(x_nchw.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from attnspace.modules.precision import may_widen
 from attnspace.modules.words import Combine
 
 __all__ = ["DirectionalModule", "NoneModule", "SqueezeModule"]
@@ -17,14 +18,15 @@ class SqueezeModule(nn.Module):
         (N,C,H,W) -> a tuple of (N,maps,.,.), one for each run through the excitation.
     """
 
-    def __init__(self, stats: list[nn.Module], combine: Combine) -> None:
+    def __init__(self, stats: list[nn.Module], combine: Combine, *, wide: bool) -> None:
         super().__init__()
         self.stats = nn.ModuleList(stats)
         self.combine = combine
+        self.narrows = not wide and may_widen(self.stats)
 
     def forward(self, x_nchw: Tensor) -> tuple[Tensor, ...]:
         pooled = [stat(x_nchw) for stat in self.stats]
-        return _combined(pooled, self.combine)
+        return _combined(_narrowed(pooled, x_nchw) if self.narrows else pooled, self.combine)
 
 
 class DirectionalModule(nn.Module):
@@ -35,15 +37,18 @@ class DirectionalModule(nn.Module):
         run along the third axis and can be concatenated.
     """
 
-    def __init__(self, over_w: list[nn.Module], over_h: list[nn.Module], combine: Combine) -> None:
+    def __init__(self, over_w: list[nn.Module], over_h: list[nn.Module], combine: Combine, *, wide: bool) -> None:
         super().__init__()
         self.over_w = nn.ModuleList(over_w)
         self.over_h = nn.ModuleList(over_h)
         self.combine = combine
+        self.narrows = not wide and may_widen(self.over_w)
 
     def forward(self, x_nchw: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
         rows = [stat(x_nchw) for stat in self.over_w]
         columns = [stat(x_nchw).transpose(2, 3) for stat in self.over_h]
+        if self.narrows:
+            rows, columns = _narrowed(rows, x_nchw), _narrowed(columns, x_nchw)
         return tuple(zip(_combined(rows, self.combine), _combined(columns, self.combine), strict=True))
 
 
@@ -52,6 +57,11 @@ class NoneModule(nn.Module):
 
     def forward(self, x_nchw: Tensor) -> tuple[Tensor]:
         return (x_nchw,)
+
+
+def _narrowed(pooled: list[Tensor], x_nchw: Tensor) -> list[Tensor]:
+    """The statistics in the type of the map, for an excitation whose weights have that type."""
+    return [one.to(x_nchw.dtype) for one in pooled]
 
 
 def _combined(pooled: list[Tensor], combine: Combine) -> tuple[Tensor, ...]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attnspace.modules.maps import check_several
+from attnspace.modules.precision import widened
 
 __all__ = [
     "AmaxModule",
@@ -83,30 +84,36 @@ class StdModule(nn.Module):
     def forward(self, x_nchw: Tensor) -> Tensor:
         if self.correction:
             check_several(x_nchw, self.dims, "an unbiased standard deviation")
+        wide = widened(x_nchw)
         if self.eps == 0:
-            return x_nchw.std(self.dims, correction=self.correction, keepdim=True)
-        return (x_nchw.var(self.dims, correction=self.correction, keepdim=True) + self.eps).sqrt()
+            return wide.std(self.dims, correction=self.correction, keepdim=True).to(x_nchw.dtype)
+        variance = wide.var(self.dims, correction=self.correction, keepdim=True)
+        return (variance + self.eps).sqrt().to(x_nchw.dtype)
 
     def extra_repr(self) -> str:
         return f"dims={self.dims}, correction={self.correction}, eps={self.eps}"
 
 
 class L1Module(nn.Module):
-    """Sum of absolute values over `dims`, kept with size 1."""
+    """Sum of absolute values over `dims`, kept with size 1; in float32 also for a map of fewer bits."""
+
+    stays_wide = True
 
     def __init__(self, dims: tuple[int, ...]) -> None:
         super().__init__()
         self.dims = dims
 
     def forward(self, x_nchw: Tensor) -> Tensor:
-        return x_nchw.abs().sum(self.dims, keepdim=True)
+        return widened(x_nchw).abs().sum(self.dims, keepdim=True)
 
     def extra_repr(self) -> str:
         return f"dims={self.dims}"
 
 
 class L2Module(nn.Module):
-    """Euclidean norm over `dims`, kept with size 1."""
+    """Euclidean norm over `dims`, kept with size 1; in float32 also for a map of fewer bits."""
+
+    stays_wide = True
 
     def __init__(self, dims: tuple[int, ...], eps: float) -> None:
         super().__init__()
@@ -114,9 +121,10 @@ class L2Module(nn.Module):
         self.eps = eps
 
     def forward(self, x_nchw: Tensor) -> Tensor:
+        wide = widened(x_nchw)
         if self.eps == 0:
-            return torch.linalg.vector_norm(x_nchw, dim=self.dims, keepdim=True)
-        return (x_nchw.pow(2).sum(self.dims, keepdim=True) + self.eps).sqrt()
+            return torch.linalg.vector_norm(wide, dim=self.dims, keepdim=True)
+        return (wide.pow(2).sum(self.dims, keepdim=True) + self.eps).sqrt()
 
     def extra_repr(self) -> str:
         return f"dims={self.dims}, eps={self.eps}"
@@ -131,9 +139,10 @@ class LseModule(nn.Module):
         self.sharpness = sharpness
 
     def forward(self, x_nchw: Tensor) -> Tensor:
-        top = x_nchw.detach().amax(self.dims, keepdim=True)
-        mean = ((x_nchw - top) * self.sharpness).exp().mean(self.dims, keepdim=True)
-        return top + mean.log() / self.sharpness
+        wide = widened(x_nchw)
+        top = wide.detach().amax(self.dims, keepdim=True)
+        mean = ((wide - top) * self.sharpness).exp().mean(self.dims, keepdim=True)
+        return (top + mean.log() / self.sharpness).to(x_nchw.dtype)
 
     def extra_repr(self) -> str:
         return f"dims={self.dims}, sharpness={self.sharpness}"
@@ -170,25 +179,31 @@ class DctModule(nn.Module):
 
     def __init__(self, frequencies: tuple[tuple[int, int], ...]) -> None:
         super().__init__()
-        u, v = zip(*frequencies, strict=True)
-        self.register_buffer("along_h", torch.tensor(u, dtype=torch.get_default_dtype()), persistent=False)
-        self.register_buffer("along_w", torch.tensor(v, dtype=torch.get_default_dtype()), persistent=False)
-        self.chunks = len(frequencies)
+        self.frequencies = frequencies
+        self.register_buffer("along_h", torch.empty(len(frequencies)), persistent=False)
+        self.register_buffer("along_w", torch.empty(len(frequencies)), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the buffers to the frequencies, which is all that they ever hold."""
+        for buffer, along in zip((self.along_h, self.along_w), zip(*self.frequencies, strict=True), strict=True):
+            buffer.copy_(torch.tensor(along, dtype=buffer.dtype))
 
     def forward(self, x_nchw: Tensor) -> Tensor:
         over_h = _basis(x_nchw[0, 0, :, 0], self.along_h)
         over_w = _basis(x_nchw[0, 0, 0, :], self.along_w)
-        columns = torch.einsum("nfchw,fh->nfcw", x_nchw.unflatten(1, (self.chunks, -1)), over_h)
+        columns = torch.einsum("nfchw,fh->nfcw", x_nchw.unflatten(1, (len(self.frequencies), -1)), over_h)
         pooled = torch.einsum("nfcw,fw->nfc", columns, over_w)
         return pooled.flatten(1).unsqueeze(2).unsqueeze(3)
 
     def extra_repr(self) -> str:
-        return f"chunks={self.chunks}"
+        return f"chunks={len(self.frequencies)}"
 
 
 def _basis(line: Tensor, frequencies: Tensor) -> Tensor:
-    """Orthonormal cosines along an axis as long as `line`: (frequencies, length)."""
-    ones = torch.ones_like(line).to(frequencies)
+    """Orthonormal cosines along an axis as long as `line`, in its type: (frequencies, length)."""
+    wide = widened(frequencies)
+    ones = torch.ones_like(line).to(wide)
     length = ones.sum()
-    waves = torch.cos(frequencies.unsqueeze(1) * ((ones.cumsum(0) - 0.5) * (math.pi / length)))
-    return waves * ((1 + (frequencies > 0).to(frequencies)).unsqueeze(1) / length).sqrt()
+    waves = torch.cos(wide.unsqueeze(1) * ((ones.cumsum(0) - 0.5) * (math.pi / length)))
+    return (waves * ((1 + (wide > 0).to(wide)).unsqueeze(1) / length).sqrt()).to(line.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -11,6 +12,7 @@ from attnspace.costs.measured import declared
 from attnspace.documents.families import fault
 from attnspace.documents.names import OneOf
 from attnspace.documents.sections import Section
+from attnspace.documents.validation import did_you_mean
 from attnspace.objective.limits import Limits
 from attnspace.objective.metrics import METRICS, Direction, goal_metrics
 
@@ -42,10 +44,19 @@ def _listed(metrics: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return (metrics,) if isinstance(metrics, str) else metrics or ()
 
 
+def _undeclared(name: str) -> Exception:
+    """A fault that says how a metric or cost of one's own is made known, and which known name is meant perhaps."""
+    known = [*goal_metrics("maximize"), *goal_metrics("minimize"), *declared()]
+    own = "one of your own is known once the module that declares it is imported, as CONTRIBUTING.md shows"
+    remedy = "; ".join(filter(None, [did_you_mean(name, known), own]))
+    return fault(f"no metric or cost is named {name!r}", allowed=", ".join(known), remedy=remedy)
+
+
 class Objective(Section):
     """What is better: a metric of the last epoch on the validation split, alone or beside costs; and limits.
 
-    The first learnt metric ranks the table. With several metrics the search looks for their Pareto front.
+    One that names neither has `maximize: val_accuracy`. The first learnt metric ranks the table. With several metrics
+    the search looks for their Pareto front.
     """
 
     maximize: Annotated[
@@ -56,6 +67,13 @@ class Objective(Section):
     ] = None
     subject_to: Annotated[Limits, Field(description="What a design may cost; others are never trained.")] = Limits()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and not {"maximize", "minimize"} & data.keys():
+            return {**data, "maximize": "val_accuracy"}
+        return data
+
     @field_validator("maximize", "minimize", mode="before")
     @classmethod
     def _direction(cls, value: Any, info: ValidationInfo) -> Any:
@@ -65,6 +83,8 @@ class Objective(Section):
         for metric in value if isinstance(value, list | tuple) else [value]:
             if metric in metrics:
                 raise fault(f"{metric} is to be {other}d", remedy=f"write {other}: {metric}")
+            if isinstance(metric, str) and metric not in METRICS and metric not in declared():
+                raise _undeclared(metric)
         return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
@@ -74,7 +94,8 @@ class Objective(Section):
             raise fault("names a metric twice", remedy="name each once")
         if not any(goal.is_learnt for goal in self.goals):
             learnt = [f"{m.better}: {m.name}" for m in METRICS.values() if m.part == "val"]
-            raise fault("names no metric that training finds out", allowed=", ".join(learnt))
+            example = "add maximize: val_accuracy"
+            raise fault("names no metric that training finds out", allowed=", ".join(learnt), remedy=example)
         if len(named) > 3:
             raise fault("names too many metrics", allowed="up to 3")
         return self

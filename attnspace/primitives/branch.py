@@ -68,17 +68,17 @@ class Branch(Strict):
         layers = all(layer.any_channels(self.squeeze.region) for layer in self.excite)
         return layers and self.squeeze.any_channels
 
-    def build_parts(self, channels: int) -> tuple[nn.Module, nn.Sequential]:
-        """The modules of a resolved branch: squeeze and excitation."""
-        squeeze = self.squeeze.build(channels)
+    def build_parts(self, channels: int, tail: tuple[Layer, ...]) -> tuple[nn.Module, nn.Sequential]:
+        """The modules of a resolved branch: squeeze and excitation; `tail` are the layers that its logits go on to."""
+        squeeze = self.squeeze.build(channels, wide=all(layer.takes_any_type for layer in (*self.excite, *tail)))
         layers = build_strips if self.squeeze.region == "directional" else build_layers
         return squeeze, layers(self.excite, self.squeeze.descriptor(channels))[0]
 
-    def build(self, channels: int) -> BranchModule:
-        """The module of a resolved branch."""
+    def build(self, channels: int, tail: tuple[Layer, ...]) -> BranchModule:
+        """The module of a resolved branch, whose logits go on to the layers of `tail`."""
         from attnspace.modules.gate import BranchModule
 
-        return BranchModule(*self.build_parts(channels), strips=self.squeeze.region == "directional")
+        return BranchModule(*self.build_parts(channels, tail), strips=self.squeeze.region == "directional")
 
     def sketch(self) -> tuple[Sketch, ...]:
         """The sketches of the squeeze and of each layer, in order."""

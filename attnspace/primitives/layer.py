@@ -52,6 +52,9 @@ class Layer(Node, family=True):
     instead: ClassVar[str] = ""
     """The remedy to name where the layer cannot be applied."""
 
+    takes_any_type: ClassVar[bool] = False
+    """Whether the layer takes a descriptor in float32 whatever the type of its weights, unlike torch's own layers."""
+
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
         """The canonical layers that compute the same on `d`.
 

@@ -53,8 +53,12 @@ class Squeeze(Node, family=True):
         """
 
     @abstractmethod
-    def build(self, channels: int) -> nn.Module:
-        """A module from (N,C,H,W) to a tuple of descriptors, one for each run through the excitation."""
+    def build(self, channels: int, *, wide: bool = False) -> nn.Module:
+        """A module from (N,C,H,W) to a tuple of descriptors, one for each run through the excitation.
+
+        Descriptors have the type of the map. With `wide`, for an excitation that takes any type, those that sum many
+        values stay in float32 for a map of fewer bits.
+        """
 
     def sketch(self) -> Sketch:
         """The sketch of the squeeze."""

@@ -24,7 +24,7 @@ from attnspace.errors import RunError, RunFailed
 from attnspace.objective.metrics import METRICS
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Evaluation, Outcome, Phase, Role
 
-__all__ = ["Ledger", "opened_copy"]
+__all__ = ["Ledger", "is_begun", "opened_copy"]
 
 _FIELDS = tuple(field.name for field in fields(Evaluation) if field.name not in ("metrics", "costs"))
 """Columns that are fields of an evaluation; metrics and costs have a column for each that is declared."""
@@ -176,6 +176,17 @@ class Ledger:
                 file=str(self.path),
                 remedy="check free space and permissions; what was finished before is kept",
             ) from cause
+
+
+def is_begun(path: Path) -> bool:
+    """Whether there is a ledger with an evaluation in it, or a file that cannot be looked into."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT 1 FROM evaluations LIMIT 1").fetchone() is not None
+    except sqlite3.Error:
+        return True
 
 
 @contextmanager

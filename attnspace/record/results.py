@@ -144,7 +144,12 @@ def load(run: str | Path) -> Results:
     for file in (ledger, study_file):
         if not file.is_file():
             raise RunError(
-                f"is no run: it has no {file.name}", file=str(path), allowed="a directory that `search` wrote"
+                f"is no run: it has no {file.name}",
+                file=str(path),
+                allowed="a directory that `search` wrote",
+                remedy="give the directory of the study's run, runs/NAME unless --run said another"
+                if path.suffix in (".yaml", ".yml")
+                else None,
             )
     study = read(study_file, RunError).data
     if not isinstance(study, Mapping) or not {"name", "objective"} <= study.keys():

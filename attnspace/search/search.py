@@ -16,6 +16,7 @@ from attnspace.errors import PlacementError, SpecError
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.evaluation import Evaluation, Phase, Role
 from attnspace.record.ledger import Ledger
+from attnspace.search.common_fault import CommonFault
 from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
 from attnspace.search.state import SearchState
@@ -57,7 +58,8 @@ def search(study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoi
     """Evaluate what is still missing: baselines, then trials up to the number asked for, and their promotions.
 
     Raises:
-        StudyError: it asks for a device that is not there, or names a training loop that cannot be imported.
+        StudyError: it asks for a device that is not there, names a training loop that cannot be imported, or all
+            networks fail alike.
         RunFailed: the ledger or a checkpoint cannot be written, or workers cannot begin.
     """
     with threads(study.config.search.threads):
@@ -89,6 +91,7 @@ class Search:
         for row in earlier:
             self._state.add(row)
         self._check_same(earlier)
+        self._common_fault = CommonFault(self._study.plain.identity, self._study.file, begun=bool(earlier))
         self._feasibility.recall(earlier)
         self._watcher.begin(self._study, earlier)
         job = self._next(busy=False)
@@ -123,6 +126,7 @@ class Search:
             epochs += max(0, len(row.history) - done.since)
             training_s += row.train_s
             job = self._next(busy=pool.busy > 0)
+        self._record(self._common_fault.rest())
         return Sitting(evaluations, epochs, training_s / pool.size, self._exhausted)
 
     def _next(self, *, busy: bool) -> Job | None:
@@ -147,12 +151,16 @@ class Search:
         return Job(state.design(key), key.seed, since, until, state.number(key))
 
     def _take_in(self, job: Job, row: Evaluation) -> None:
-        self._ledger.add(row)
+        self._record(self._common_fault.sift(row))
         self._state.add(row, job.design)
         if job.since:
             self._checkpoints.drop(row.design, row.seed, job.since)
         self._drop_hopeless()
-        self._watcher.design_ends(row)
+
+    def _record(self, rows: Sequence[Evaluation]) -> None:
+        for row in rows:
+            self._ledger.add(row)
+            self._watcher.design_ends(row)
 
     def _drop_hopeless(self) -> None:
         """Keep the disk small: those far from a promotion would train from the start, should it come to that."""

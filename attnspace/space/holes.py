@@ -209,7 +209,8 @@ _HOLES: dict[str, Callable[[Any, tuple[PathPart, ...], tuple[PathPart, ...]], Te
 
 def _listed(value: Any, at: tuple[PathPart, ...], what: str) -> Sequence[Any]:
     if not isinstance(value, list | tuple) or not value:
-        raise SpaceError(f"should be a list of {what}", at=at, got=value)
+        example = '["avg", "max"]'
+        raise SpaceError(f"should be a list of {what}", at=at, got=value, allowed=f"one or more, such as {example}")
     if len(value) > MAX_OPTIONS:
         raise SpaceError(f"has too many {what}", at=at, allowed=f"up to {MAX_OPTIONS}")
     texts = [json.dumps(item, sort_keys=True) for item in value]

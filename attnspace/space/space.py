@@ -11,13 +11,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import BaseTrial
 from pydantic import BaseModel
 
+from attnspace.documents.document import Document
 from attnspace.documents.families import refresh
 from attnspace.documents.limits import check_limits
 from attnspace.documents.reading import read
 from attnspace.documents.validation import did_you_mean, some_of
 from attnspace.errors import AttnspaceError, SpaceError
 from attnspace.language.identity import identity
-from attnspace.language.specs import SpecFile, SpecLike, as_block, dump_spec
+from attnspace.language.specs import SpecFile, SpecLike, as_block, dump_spec, parse_spec_file
 from attnspace.primitives import Block
 from attnspace.space import filling as fillings
 from attnspace.space.coverage import check_options
@@ -196,19 +197,30 @@ class Space:
         check_options(self.template, use)
 
 
-def load_space(path_or_data: str | Path | Mapping[str, Any]) -> Space:
-    """Load the space of a JSON or YAML file, or of data.
+def load_space(path_or_data: str | Path | Document | Mapping[str, Any]) -> Space:
+    """Load the space of blocks, or of designs, of a JSON or YAML file, of a document or of data.
+
+    Every option is tried for validity, as `Space.check` does it; whether a block is possible at the channel counts in
+    use is not looked at.
 
     Raises:
         SpaceError: a hole is faulty; the error names its path.
+        SpecError: an option is part of no valid block; the error names the path of the fault.
     """
     if isinstance(path_or_data, Mapping):
-        return Space(path_or_data)
-    document = read(path_or_data, SpaceError)
+        return _of_specs(path_or_data)
+    document = path_or_data if isinstance(path_or_data, Document) else read(path_or_data, SpaceError)
     try:
-        return Space(document.data)
+        return _of_specs(document.data)
     except AttnspaceError as error:
         raise document.place(error) from None
+
+
+def _of_specs(data: Any) -> Space:
+    """The space of data whose fillings are spec files."""
+    space = Space(data)
+    space.check(lambda filling: parse_spec_file(filling.data))
+    return space
 
 
 def _distribution(hole: Parameter) -> BaseDistribution:

@@ -29,7 +29,7 @@ from attnspace.study.study import Study, StudySource, inputs_for, network_of
 from attnspace.training.method import Method, Setting
 from attnspace.training.method import prepare as prepare_training
 
-__all__ = ["DATA_VARIABLE", "build_study", "prepare", "prepare_run", "space_of"]
+__all__ = ["DATA_VARIABLE", "build_study", "prepare", "prepare_run", "space_of", "valid_space_of"]
 
 DATA_VARIABLE = "ATTNSPACE_DATA"
 """The environment variable that says where images are, as `--data` does."""
@@ -117,6 +117,18 @@ def space_of(config: StudyConfig) -> Space:
         space = Space({"block": config.space.block, "placement": config.space.placement}, [Placement])
         with within("fixed"):
             return space.fixed(config.space.fixed)
+
+
+def valid_space_of(config: StudyConfig) -> Space:
+    """The space of a study, each of its options tried for validity; whether it fits the backbone is not looked at.
+
+    Raises:
+        SpaceError, SpecError, PlacementError: a hole is faulty, or an option is part of no valid design.
+    """
+    space = space_of(config)
+    with within("space"):
+        space.check(lambda filling: DesignDocument.parse(filling.data))
+    return space
 
 
 def _method(config: StudyConfig, folder: Path) -> Method:

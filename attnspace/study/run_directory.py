@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from attnspace.documents.reading import read
 from attnspace.documents.writing import write_text
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
 from attnspace.record.evaluation import RENAMED
+from attnspace.record.ledger import is_begun
 from attnspace.study.config import written_out
 from attnspace.study.study import Study
 
@@ -101,7 +103,7 @@ class RunDirectory:
 
     @contextmanager
     def opened(self, study: Study) -> Iterator[None]:
-        """Hold the directory for this process, creating it if need be.
+        """Hold the directory for this process, creating it if need be; without anything on record it is left empty.
 
         Raises:
             RunError: it is another study's, cannot be written, or another process holds it.
@@ -129,7 +131,18 @@ class RunDirectory:
             # The study last: where it is, everything is.
             write_text(self.meaning_file, json.dumps(study.meaning(), indent=1) + "\n")
             write_text(self.study_file, yaml.safe_dump(study.config.plain(), sort_keys=False, allow_unicode=True))
-            yield
+            try:
+                yield
+            finally:
+                if not is_begun(self.ledger_file):
+                    self._forget()
+
+    def _forget(self) -> None:
+        """Remove what was written of a search that came to nothing, so that a mended study may use the place."""
+        for file in (self.study_file, self.meaning_file, self.ledger_file):
+            file.unlink(missing_ok=True)
+        if self.checkpoint_folder.exists():
+            shutil.rmtree(self.checkpoint_folder)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -24,6 +24,10 @@ from attnspace.training.train import Train
 __all__ = ["Loop", "LoopMethod", "LoopRun", "Report", "run_loop"]
 
 
+EXAMPLE = '{"val_accuracy": 0.9, "val_loss": 0.3}'
+"""What a loop may return, for messages."""
+
+
 class Loop(Imported, Train):
     """A training loop of the user's: function(model, report) trains, tells `report` of every epoch, and returns the
     metrics of the last one. It trains every design to the end: there are no rungs.
@@ -102,13 +106,16 @@ def run_loop(
     """
     found = loop(model, report, **args)
     if not isinstance(found, Mapping):
-        raise TrainingFailed(f"the loop returned {type(found).__name__}; allowed: a mapping of metrics to numbers")
+        raise TrainingFailed(
+            f"the loop returned {type(found).__name__}; allowed: a mapping of metrics to numbers, such as {EXAMPLE}"
+        )
     tested = metrics_of("test")
     numbers = {name: _number(name, found[name]) for name in (*reportable(), *tested) if name in found}
     wanted = [*wanted, "test_accuracy"] if report.confirming else wanted
     if missing := [name for name in wanted if name not in numbers]:
         named = ", ".join(map(str, found)) or "nothing"
-        raise TrainingFailed(f"the loop returned no {' and no '.join(missing)}; it returned {named}")
+        remedy = f"return {' and '.join(missing)} of the last epoch, as in {EXAMPLE}"
+        raise TrainingFailed(f"the loop returned no {' and no '.join(missing)}; it returned {named}; {remedy}")
     last: dict[str, Any] = report.history.pop().to_dict() if report.history else {"epoch": report.epochs}
     report.history.append(_epoch(last["epoch"], last | numbers))
     return {name: numbers[name] for name in tested if name in numbers} if report.confirming else {}
@@ -194,5 +201,5 @@ def _number(name: str, value: Any) -> float:
     if not math.isfinite(number):
         raise TrainingDiverged(f"{name} became {number}")
     if name in METRICS and METRICS[name].share and not 0 <= number <= 1:
-        raise TrainingFailed(f"{name} is {number}; allowed: 0 to 1")
+        raise TrainingFailed(f"{name} is {number}; allowed: 0 to 1; say a share, not percent")
     return number

@@ -73,9 +73,16 @@ def test_fields_that_recorded_studies_lack_are_written_only_where_they_say_somet
     assert validate(ResNetConfig, config.model_dump(mode="json"), StudyError) == config
 
 
-@pytest.mark.parametrize(("depth", "width"), [(18, 16), (2, 16), (8, 0)])
-def test_impossible_networks_are_refused(depth, width):
-    with pytest.raises(ValueError, match=f"no CIFAR ResNet has depth {depth} and width {width}"):
+@pytest.mark.parametrize(
+    ("depth", "width", "message"),
+    [
+        (21, 16, r"depth: is not 6n\+2; got 21; allowed: 8, 14, 20, \.\.\., such as 20 or 26"),
+        (2, 16, r"depth: is not 6n\+2; got 2; allowed: 8, 14, 20, \.\.\., such as 8 or 14"),
+        (8, 0, "width: has no channels; got 0; allowed: 1 or more"),
+    ],
+)
+def test_impossible_networks_are_refused(depth, width, message):
+    with pytest.raises(StudyError, match=message):
         ResNet(depth, width)
 
 

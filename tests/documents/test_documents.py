@@ -72,7 +72,7 @@ def test_values_without_a_json_form_are_refused():
         ("a.json", b"\xff\xfe\x00", "is not a text file"),
         ("a.json", b" " * (MAX_BYTES + 1), "is too large"),
         ("a.yaml", b"a: [1", "a.yaml:1: is not YAML|a.yaml:2: is not YAML"),
-        ("a.yaml", b"", "is empty"),
+        ("a.yaml", b"", "is empty; write into it, or give another file"),
         ("a.yaml", b"a: 1\nb: 2\na: 3\n", r"a.yaml:3: key 'a' is written twice"),
         ("a.yaml", b"a: &x [*x]\n", "nested too deep"),
         ("a.yaml", b"a: !!python/object:os.system {}\n", "is not YAML"),

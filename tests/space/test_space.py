@@ -7,7 +7,7 @@ import optuna
 import pytest
 from pydantic_core import to_jsonable_python
 
-from attnspace import SpaceError, load_space, load_spec, parse_spec, save_spec
+from attnspace import SpaceError, SpecError, load_space, load_spec, parse_spec, save_spec
 from attnspace.language.specs import dump_spec, read_spec
 from attnspace.primitives import Block, grid_of
 from attnspace.primitives.node import families
@@ -126,6 +126,33 @@ def test_a_space_file_names_file_and_line(tmp_path):
     path.write_text("kind: gate\nsqueeze:\n  kind: none\nexcite:\n  - {$choice: 3}\n")
     with pytest.raises(SpaceError, match=r"space\.yaml:5: excite\.0\.\$choice: should be a list"):
         load_space(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "  zero_init: {$choice: [true, false]}",
+            r"space\.yaml:7: block\.zero_init: unknown key 'zero_init'; got true",
+        ),
+        (
+            "  activation: {$choice: [sigmoid, sigmod]}",
+            r"with block\.activation = sigmod, no design is valid: .*'sigmoid'",
+        ),
+        ("  activation: {$choice: [sigmod, sigmo]}", r"space\.yaml:7: block\.activation: .*'sigmoid'"),
+    ],
+)
+def test_a_space_with_an_option_of_no_valid_block_is_refused_as_it_is_loaded(change, message, tmp_path):
+    path = tmp_path / "space.yaml"
+    gate = "block:\n  kind: gate\n  squeeze: {kind: global, stats: [avg]}\n  excite:\n    - kind: fc\n"
+    path.write_text(f"{gate}      reduction: {{$int: [2, 8]}}\n{change}\n")
+    with pytest.raises(SpecError, match=message):
+        load_space(path)
+
+
+def test_a_space_of_designs_with_a_block_for_each_stage_is_loaded():
+    stages = {"per_stage": {"1": {"$choice": [{"$published": "se"}, {"$published": "eca"}]}, "2": {"kind": "identity"}}}
+    assert load_space({"block": stages, "placement": {"stages": [1, 2]}}).size() == 2
 
 
 def test_a_float_is_any_number_on_its_scale():

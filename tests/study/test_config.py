@@ -1,6 +1,7 @@
 import pytest
 
 from attnspace.errors import AttnspaceError, StudyError
+from attnspace.objective.goals import Goal
 from attnspace.study.config import load_config
 from attnspace.study.loading import prepare
 
@@ -90,7 +91,18 @@ def test_the_protocol_tells_trainings_apart(tiny, write):
     [
         ("serch", {"trials": 3}, r"serch: unknown key 'serch'; .*did you mean 'search'"),
         ("train.epoch", 3, r"train\.epoch: unknown key 'epoch'; .*did you mean 'epochs'"),
-        ("search.trials", "many", r'search\.trials: should be a whole number; got "many"'),
+        ("search.trials", "many", r'search\.trials: should be a whole number; got "many"; write it in digits'),
+        ("search.trials", "6", r'search\.trials: should be a whole number; got "6"; write 6, without quotes'),
+        (
+            "train",
+            {"import": "gone.py:f"},
+            r"train\.import: there is no file .*gone\.py; check the path, which is seen",
+        ),
+        (
+            "space.block.squeeze.stats",
+            {"$subset": []},
+            r"\$subset: should be a list of items; got \[\]; allowed: one or more",
+        ),
         ("search.trials", 0, r"search\.trials: should be at least 1; got 0"),
         ("search.trials", True, r"search\.trials: should be a whole number; got true"),
         ("search.sampler", "tp", r"search\.sampler: should be tpe, evolution, nsga2, random or exhaustive"),
@@ -114,8 +126,21 @@ def test_the_protocol_tells_trainings_apart(tiny, write):
         ),
         ("objective", {"maximize": ["val_accuracy", "params"]}, r"objective\.maximize: params is to be minimized"),
         ("objective", {"minimize": "val_accuracy"}, r"objective\.minimize: val_accuracy is to be maximized"),
-        ("objective", {}, r"objective: names no metric that training finds out; allowed: maximize: val_accuracy"),
-        ("objective", {"minimize": "params"}, r"objective: names no metric that training finds out"),
+        (
+            "objective",
+            {"minimize": "params"},
+            r"objective: names no metric that training finds out; allowed: maximize: val_accuracy.*; add maximize",
+        ),
+        (
+            "objective",
+            {"maximize": "val_f1"},
+            r"objective\.maximize: no metric or cost is named 'val_f1'; .*; one of your own is known once the module",
+        ),
+        (
+            "objective",
+            {"minimize": ["val_los"]},
+            r"objective\.minimize: no metric .*'val_los'.*did you mean 'val_loss'",
+        ),
         ("objective", {"minimize": ["val_loss", "val_loss"]}, r"objective: names a metric twice"),
         ("objective.subject_to", {"parms": 3}, r"subject_to\.parms: unknown key 'parms'; .*did you mean 'params'"),
         ("objective.subject_to", {"params_overhead": -1}, r"params_overhead: should be at least 0"),
@@ -168,6 +193,26 @@ def test_a_study_that_is_no_mapping_is_refused(write, text):
 def test_a_block_is_told_from_a_study(write, data):
     with pytest.raises(StudyError, match=r"study\.yaml: is a block, not a study; .*attnspace check checks a block"):
         load_config(write(data))
+
+
+@pytest.mark.parametrize("objective", [{}, {"subject_to": {"params_overhead": 0.5}}])
+def test_an_objective_that_names_no_metric_is_about_accuracy(tiny, write, objective):
+    study = prepare(write(put(tiny, "objective", objective)))
+    assert study.config.objective.goals == (Goal("val_accuracy", "maximize"),)
+    assert study.config.plain()["objective"]["maximize"] == "val_accuracy"
+
+
+def test_every_fault_is_told_with_its_line(write):
+    with pytest.raises(StudyError) as caught:
+        load_config(
+            write("name: a\nspace: {block: {kind: identity}}\ntrain:\n  lr: -1\n  epochs: x\nsearch: {trails: 3}\n")
+        )
+    assert sorted(line.split("study.yaml")[1].split("; ")[0] for line in str(caught.value).splitlines()) == [
+        ":4: train.lr: should be more than 0.0",
+        ":5: train.epochs: should be a whole number",
+        ":6: search.trails: unknown key 'trails'",
+    ]
+    assert str(caught.value).splitlines()[2].endswith("did you mean 'trials'?")
 
 
 def test_a_fault_names_its_line(write):

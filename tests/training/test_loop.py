@@ -24,6 +24,14 @@ LOOPS = Path(__file__).parents[2] / "studies" / "loops"
 DATA = DigitsConfig(train_images=60).load()
 
 
+WITH_ATTENTION = """def train(model, report):
+    if sum(parameter.numel() for parameter in model.parameters()) > 77_754:
+        {}
+    return {{"val_accuracy": 0.5}}
+"""
+"""A loop in which something happens to every network but the plain one of `tiny`."""
+
+
 def describe(**more) -> Report:
     return Report(**{"seed": 0, "epochs": 2, "device": torch.device("cpu"), "data": DATA, **more})
 
@@ -165,11 +173,11 @@ def test_a_loop_may_report_some_epochs_only(tiny, write, tmp_path, run, calls, e
 
 
 def test_a_loop_that_exits_is_a_failed_trial(tiny, write, tmp_path, run):
-    (tmp_path / "loop.py").write_text("import sys\ndef train(model, report): sys.exit(1)\n")
+    (tmp_path / "loop.py").write_text(WITH_ATTENTION.format("raise SystemExit(1)"))
     tiny["train"] = {"import": "loop.py:train"}
     _, rows = run(prepare(write(tiny)), tmp_path / "run")
     assert len(rows) == 8
-    assert {row.reason for row in rows} == {"SystemExit: 1 (loop.py:2)"}
+    assert {row.reason for row in rows} == {None, "SystemExit: 1 (loop.py:3)"}
 
 
 @pytest.mark.parametrize(
@@ -251,10 +259,10 @@ def test_rungs_that_are_asked_for_of_a_loop_are_refused(tiny, write, tmp_path):
 
 
 def test_a_loop_that_raises_is_a_failed_trial(tiny, write, tmp_path, run):
-    (tmp_path / "loop.py").write_text("def train(model, report):\n    raise ValueError('my data are gone')\n")
+    (tmp_path / "loop.py").write_text(WITH_ATTENTION.format("raise ValueError('it is too wide')"))
     tiny["train"] = {"import": "loop.py:train"}
     _, rows = run(prepare(write(tiny)), tmp_path / "run")
-    assert {row.reason for row in rows} == {"ValueError: my data are gone (loop.py:2)"}
+    assert {row.reason for row in rows} == {None, "ValueError: it is too wide (loop.py:3)"}
 
 
 def test_a_protocol_is_of_the_code_and_not_of_its_place(tiny, write, tmp_path):

@@ -172,9 +172,9 @@ class Gate(Block):
 
         add = self.apply == "add"
         if self.squeeze is None:
-            branches = [branch.build(channels) for branch in self.branches]
+            branches = [branch.build(channels, self.tail) for branch in self.branches]
             return JoinedGateModule(branches, self._build_join(channels), add=add)
-        squeeze, excite = self._arms[0].build_parts(channels)
+        squeeze, excite = self._arms[0].build_parts(channels, self.tail)
         strips = self.squeeze.region == "directional"
         return GateModule(squeeze, excite, self._build_join(channels), strips=strips, add=add)
 

@@ -46,7 +46,7 @@ class GatherExcite(Block):
         from torch import nn
 
         from attnspace.modules.formulas import GatherExciteModule
-        from attnspace.modules.norm import BatchNorm2d
+        from attnspace.modules.norm import batch_norm
 
         gather: list[nn.Module] = []
         if self.gather == "avg":
@@ -56,7 +56,7 @@ class GatherExcite(Block):
         else:
             for _ in range(self.extent.bit_length() - 1):
                 conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1, groups=channels, bias=False)
-                gather += [nn.ReLU()] * bool(gather) + [conv, BatchNorm2d(channels)]
+                gather += [nn.ReLU()] * bool(gather) + [conv, batch_norm(channels)]
         excite: list[nn.Module] = []
         if self.reduction is not None:
             hidden = self.reduction.absolute

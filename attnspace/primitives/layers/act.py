@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ class Act(Layer):
     """An elementwise function, or softmax, between two layers."""
 
     searched = False
+
+    takes_any_type: ClassVar[bool] = True
 
     kind: Literal["act"] = "act"
     fn: Annotated[Activation, Field(description="Which function.")] = "relu"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ class Affine(Layer):
 
     Source: SRM, arXiv 1903.10829, eq. 3; gated channel transformation, arXiv 1909.11519, eqs. 2 and 4.
     """
+
+    takes_any_type: ClassVar[bool] = True
 
     kind: Literal["affine"] = "affine"
     scale: Annotated[Start, Field(description="The scale's initial value.")] = 1.0

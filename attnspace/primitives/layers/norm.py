@@ -71,14 +71,14 @@ class Norm(Layer):
     def build(self, d: Descriptor) -> nn.Module:
         from torch import nn
 
-        from attnspace.modules.norm import BatchNorm2d, EachNorm
+        from attnspace.modules.norm import EachNorm, batch_norm
 
         if self.type == "group":
             assert isinstance(self.groups, int)
             if self.groups == d.maps:
                 return EachNorm(d.maps, self.eps)
             return nn.GroupNorm(self.groups, d.maps, eps=self.eps)
-        return BatchNorm2d(d.maps, eps=self.eps, momentum=self.momentum)
+        return batch_norm(d.maps, eps=self.eps, momentum=self.momentum)
 
     def sketch(self, region: Region) -> Sketch:
         return Box(self.label())

@@ -53,9 +53,11 @@ class Project(Layer):
     def build(self, d: Descriptor) -> nn.Module:
         from torch import nn
 
-        from attnspace.modules.layers import zeroed
+        from attnspace.modules.layers import ZeroProject
 
-        return zeroed(nn.Conv2d(d.maps, self._width, kernel_size=1, bias=self.bias), self.zero_init)
+        if self.zero_init is None:
+            return nn.Conv2d(d.maps, self._width, kernel_size=1, bias=self.bias)
+        return ZeroProject(d.maps, self._width, bias=self.bias, zero=self.zero_init)
 
     @property
     def _width(self) -> int:

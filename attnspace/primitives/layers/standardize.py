@@ -33,6 +33,8 @@ class Standardize(Layer):
 
     searched = False
 
+    takes_any_type: ClassVar[bool] = True
+
     kind: Literal["standardize"] = "standardize"
     by: Annotated[Comparison, Field(description="What the values are compared with.")] = "std"
     groups: Annotated[int, Field(ge=1, le=65_536, description="Groups of channels, each by itself.")] = 1

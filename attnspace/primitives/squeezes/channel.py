@@ -26,7 +26,7 @@ class Channel(PoolingSqueeze):
     kind: Literal["channel"] = "channel"
     combine: Annotated[Combine, Grid("stack", "sum"), COMBINE] = "stack"
 
-    def build(self, channels: int) -> nn.Module:
+    def build(self, channels: int, *, wide: bool = False) -> nn.Module:
         from attnspace.modules.squeeze import SqueezeModule
 
-        return SqueezeModule([stat.build(channels, (1,)) for stat in self.stats], self.combine)
+        return SqueezeModule([stat.build(channels, (1,)) for stat in self.stats], self.combine, wide=wide)

@@ -26,9 +26,9 @@ class Directional(PoolingSqueeze):
     kind: Literal["directional"] = "directional"
     combine: Annotated[Combine, Grid("shared", "sum"), COMBINE] = "shared"
 
-    def build(self, channels: int) -> nn.Module:
+    def build(self, channels: int, *, wide: bool = False) -> nn.Module:
         from attnspace.modules.squeeze import DirectionalModule
 
         over_w = [stat.build(channels, (3,)) for stat in self.stats]
         over_h = [stat.build(channels, (2,)) for stat in self.stats]
-        return DirectionalModule(over_w, over_h, self.combine)
+        return DirectionalModule(over_w, over_h, self.combine, wide=wide)

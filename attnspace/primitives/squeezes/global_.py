@@ -20,7 +20,7 @@ class Global(PoolingSqueeze):
 
     kind: Literal["global"] = "global"
 
-    def build(self, channels: int) -> nn.Module:
+    def build(self, channels: int, *, wide: bool = False) -> nn.Module:
         from attnspace.modules.squeeze import SqueezeModule
 
-        return SqueezeModule([stat.build(channels, (2, 3)) for stat in self.stats], self.combine)
+        return SqueezeModule([stat.build(channels, (2, 3)) for stat in self.stats], self.combine, wide=wide)

@@ -29,7 +29,7 @@ class NoneSqueeze(Squeeze):
     def label(self) -> str:
         return "map"
 
-    def build(self, channels: int) -> nn.Module:
+    def build(self, channels: int, *, wide: bool = False) -> nn.Module:
         from attnspace.modules.squeeze import NoneModule
 
         return NoneModule()

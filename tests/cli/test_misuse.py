@@ -1,0 +1,114 @@
+"""Wrong commands, files in each other's place, and Ctrl-C before anything is begun: one message, one exit status."""
+
+import subprocess
+import sys
+
+import pytest
+
+from attnspace import cli
+from tests.made_run import made_run
+
+INTERRUPTED = """
+import os, signal, sys
+from attnspace.__main__ import main
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["attnspace", "search", "study.yaml"]
+main()
+"""
+
+
+@pytest.fixture
+def call(capsys, monkeypatch, tmp_path):
+    """Runs a command in this process: exit status and messages."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["attnspace", *map(str, arguments)])
+        return cli.run(), capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["serch"], "error: no such command 'serch'. Did you mean 'search'?; see "),
+        (["search", "study.yaml", "--trails", "3"], "error: no such option: --trails; see "),
+        (["search"], "error: missing argument 'study'; see "),
+        (["show", "se", "--channels", "many"], "error: invalid value for '--channels': "),
+    ],
+)
+def test_a_command_that_is_not_possible_is_one_line_that_says_where_help_is(call, arguments, message):
+    status, err = call(*arguments)
+    assert status == 2
+    assert err.startswith(message)
+    assert err.endswith(" --help\n")
+    assert err.count("\n") == 1
+
+
+def test_a_run_in_the_place_of_a_study_is_told_how_to_go_on(call, tmp_path):
+    made_run(tmp_path / "made", trials=1)
+    status, err = call("search", "made")
+    assert status == 2
+    assert err == (
+        "error: made: is the directory of a run; allowed: a study file; "
+        "to go on with it: attnspace search made/study.yaml --run made\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["confirm", "report"])
+def test_a_study_in_the_place_of_a_run_is_told_where_runs_are(call, tiny, write, command):
+    write(tiny)
+    status, err = call(command, "study.yaml")
+    assert status == 2
+    assert "study.yaml: is no run: it has no ledger.db" in err
+    assert "give the directory of the study's run, runs/NAME unless --run said another" in err
+
+
+def test_a_space_with_an_unknown_key_is_shown_no_more_than_it_is_checked(call, tiny, write):
+    tiny["space"]["block"]["zero_init"] = {"$choice": [True, False]}
+    study, space = write(tiny), write({"block": tiny["space"]["block"]}, "space.yaml")
+    for command, file in (("show", study), ("show", space), ("check", study), ("check", space)):
+        status, err = call(command, file)
+        assert status == 2
+        assert "block.zero_init: unknown key 'zero_init'; got true; allowed: squeeze, excite" in err
+
+
+def test_a_fault_of_all_networks_is_one_message_and_exit_status_2(call, tiny, write, tmp_path):
+    (tmp_path / "loop.py").write_text("def train(model, report): return {'val_accuracy': 97.5}\n")
+    tiny["train"] = {"import": "loop.py:train", "epochs": 1}
+    study = write(tiny)
+    status, err = call("search", study)
+    assert status == 2
+    assert err == (
+        f"error: {study}: every network fails alike, the one without attention too: val_accuracy is 97.5; "
+        "allowed: 0 to 1; say a share, not percent; mend the cause and give the same command again; "
+        "none of these failures is on record\n"
+    )
+
+
+@pytest.mark.parametrize("module", ["typer", "torch", "attnspace.study.loading"])
+def test_ctrl_c_while_commands_are_imported_is_one_sentence(module, tiny, write, tmp_path):
+    write(tiny)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(module=module)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped before anything was begun\n")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_while_images_are_read_is_one_sentence(call, tiny, write, monkeypatch):
+    def interrupted(*given, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("attnspace.study.loading.prepare", interrupted)
+    study = write(tiny)
+    status, err = call("search", study)
+    assert status == 130
+    assert err == f"stopped before anything was begun. Go on with: attnspace search {study}\n"
