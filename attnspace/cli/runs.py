@@ -18,6 +18,7 @@ from attnspace.errors import RunFailed
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from attnspace.data import Dataset
     from attnspace.study.study import Study
     from attnspace.workflow import Searched
 
@@ -44,7 +45,7 @@ def search(
     console = terminal()
     with progress_bar() as watch:
         prepared = prepare(study, settings=settings, data_folder=data, watch=watch)
-    _print_notes(console, prepared.data.notes)
+    _print_images(console, prepared.data, prepared.data.notes)
     again = _command("search", study, ("--run", run_), ("--data", data), ("--settings", settings))
     with _said_when_stopped(again), watcher_for(console) as watcher:
         found = run_study(prepared, run_, watcher)
@@ -98,7 +99,7 @@ def confirm(
         prepared = prepare_run(run_, data, watch)
         test = prepared.data.sealed_test()  # decoded here, with the bar
     console = terminal()
-    _print_notes(console, (*prepared.data.notes, *test.notes))
+    _print_images(console, prepared.data, (*prepared.data.notes, *test.notes))
     again = _command("confirm", run_, ("--top", top), ("--seeds", seeds), ("--data", data))
     with _said_when_stopped(again), watcher_for(console) as watcher:
         found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds)
@@ -152,10 +153,12 @@ def migrate(
         )
 
 
-def _print_notes(console: Console, notes: Iterable[str]) -> None:
-    """Print what the user should know of the images."""
-    for note in notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+def _print_images(console: Console, data: Dataset, notes: Iterable[str]) -> None:
+    """Print how many images there are, and what the user should know of them."""
+    from attnspace.data import summary
+
+    for line in (*summary(data), *(f"note: {note}" for note in notes)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _command(name: str, what: Path, *options: tuple[str, object]) -> list[str]:

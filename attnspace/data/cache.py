@@ -36,6 +36,7 @@ class Decoded:
         sums, squares: (n, C) int64, sums of the pixels and of their squares, in each channel of each image.
         faulty: how many images were not usable.
         faults: where the first of them stand, and what is wrong with each.
+        left_out: the numbers in the source of those that were not usable.
     """
 
     key: str
@@ -45,6 +46,12 @@ class Decoded:
     squares: np.ndarray
     faulty: int
     faults: tuple[tuple[str, str], ...]
+    left_out: np.ndarray
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels an image has."""
+        return int(np.prod(self.images().shape[2:]))
 
     def images(self, rows: np.ndarray | None = None) -> StoredImages:
         """The images of these rows, by default of all; they are read when they are asked for."""
@@ -58,7 +65,7 @@ def decoded(source: Source, size: int | None, channels: int, watch: Watch | None
         DataError: the source cannot be read, no image is usable, sizes differ, or the cache cannot be written.
     """
     before = state(source.files)
-    parts = [FORMAT, content(source.files, watch), size, channels, source.classes]
+    parts = [FORMAT, content(source.files, watch).whole, size, channels, source.classes]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     folder = cache_folder() / "images" / key
     writing = Writing(folder, len(source))
@@ -89,7 +96,9 @@ def _opened(key: str, folder: Path) -> Decoded:
     if len(shape) != 4 or not len(labels) == len(sums) == len(squares) == shape[0] == about["images"]:
         raise ValueError("holds files of different lengths")
     faults = tuple((name, cause) for name, cause in about["faults"])
-    return Decoded(key, folder, labels, sums, squares, about["faulty"], faults)
+    # earlier versions did not say which images they left out; where there is none, it is known
+    left_out = about["left_out"] if about["faulty"] else []
+    return Decoded(key, folder, labels, sums, squares, about["faulty"], faults, np.array(left_out, dtype=np.int64))
 
 
 def _array(path: Path) -> np.ndarray:

@@ -46,7 +46,12 @@ class Writing:
     sums: list[np.ndarray] = field(default_factory=list)
     squares: list[np.ndarray] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
-    faulty: int = 0
+    left_out: list[int] = field(default_factory=list)
+
+    @property
+    def faulty(self) -> int:
+        """How many images were not usable."""
+        return len(self.left_out)
 
     def add(self, chunk: Chunk, stream: BinaryIO) -> None:
         """Append the images of a chunk to those written before.
@@ -54,8 +59,9 @@ class Writing:
         Raises:
             DataError: the images are not of one size.
         """
-        self.faulty += len(chunk.faults)
-        self.faults = (self.faults + chunk.faults)[:LISTED]
+        first = self.count + self.faulty
+        self.left_out += [first + row for row, *_ in chunk.faults]
+        self.faults = (self.faults + [(name, cause) for _, name, cause in chunk.faults])[:LISTED]
         if not chunk.labels:
             return
         sizes = Counter({self.shape: self.count} if self.shape else {}) + Counter(chunk.shapes)
@@ -81,14 +87,14 @@ class Writing:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some decoded images, with the sums of each channel of each, and the faults among them."""
+    """Some decoded images, with the sums of each channel of each, and the faults among them: which, where, what."""
 
     shapes: list[tuple[int, ...]]
     images: np.ndarray
     labels: list[int]
     sums: np.ndarray
     squares: np.ndarray
-    faults: list[tuple[str, str]]
+    faults: list[tuple[int, str, str]]
 
 
 def decode_source(source: Source, size: int | None, channels: int, writing: Writing, watch: Watch | None) -> None:
@@ -125,6 +131,7 @@ def decode_source(source: Source, size: int | None, channels: int, writing: Writ
         "images": writing.count,
         "faulty": writing.faulty,
         "faults": writing.faults,
+        "left_out": writing.left_out,
     }
     (writing.folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
@@ -153,18 +160,18 @@ def _decoded(source: Source, size: int | None, channels: int) -> Iterator[Chunk]
 def _decode_chunk(items: list[Encoded], size: int | None, channels: int) -> Chunk:
     images: list[np.ndarray] = []
     labels: list[int] = []
-    faults: list[tuple[str, str]] = []
-    for item in items:
+    faults: list[tuple[int, str, str]] = []
+    for row, item in enumerate(items):
         if item.fault:
-            faults.append((item.name, item.fault))
+            faults.append((row, item.name, item.fault))
             continue
         try:
             images.append(decode(item.read(), size, channels))
             labels.append(item.label)
         except Damaged as cause:
-            faults.append((item.name, str(cause)))
+            faults.append((row, item.name, str(cause)))
         except OSError as cause:
-            faults.append((item.name, f"cannot be read: {cause.strerror}"))
+            faults.append((row, item.name, f"cannot be read: {cause.strerror}"))
     shapes = [image.shape for image in images]
     stacked = np.stack(images) if len(set(shapes)) == 1 else np.empty((0, channels, 1, 1), np.uint8)
     return Chunk(shapes, stacked, labels, *moments(stacked), faults)

@@ -10,11 +10,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 
-from attnspace.data.assembly import absent_classes, drawn_note, fingerprint
 from attnspace.data.drawing import draw_rows
 from attnspace.data.moments import mean_and_std, moments
-from attnspace.data.options import SplitOptions
+from attnspace.data.notes import absent_classes, drawn_note, fingerprint
+from attnspace.data.options import SplitOptions, drawn_instead
 from attnspace.data.progress import Watch
+from attnspace.data.same_images import Marked, same_image_notes
 from attnspace.data.section import Data
 from attnspace.data.split import Dataset, DataSplit
 from attnspace.documents.imports import Imported
@@ -72,6 +73,8 @@ def load_imported(config: ImportedConfig) -> Dataset:
 def _dataset(
     config: ImportedConfig, train: Arrays, validation: Arrays | None, test: Arrays | None, classes: tuple[str, ...]
 ) -> Dataset:
+    if len(np.unique(train[1])) < 2:
+        raise _wrong("all training images are of one class", allowed="images of two classes or more")
     rows = draw_rows(train[1], classes, config, validation=validation is None, test=test is None)
     parts = {"train": _split(train, rows.train)}
     for name, given, drawn in (("validation", validation, rows.validation), ("test", test, rows.test)):
@@ -80,16 +83,23 @@ def _dataset(
     assert isinstance(images, torch.Tensor)
     sums, squares = zip(*(moments(block.numpy()) for block in images.split(BLOCK)), strict=True)
     mean, std = mean_and_std(np.concatenate(sums), np.concatenate(squares), images[0, 0].numel())
-    content = _digest([train, *([validation] if validation else [])], classes)
-    notes = () if rows.test is None else (drawn_note(len(rows.test), len(train[1])),)
+    notes: tuple[str, ...] = () if rows.test is None else (drawn_note(len(rows.test), len(train[1])),)
+    notes += () if validation is None else (drawn_instead(config, "images of the function"),)
+    splits = {"training": parts["train"], "validation": parts["validation"], "test": parts["test"]}
+    labels = {name: split.labels.numpy() for name, split in splits.items()}
     return Dataset(
         train=parts["train"],
         validation=parts["validation"],
         classes=classes,
         mean=mean,
         std=std,
-        fingerprint=fingerprint(content, config, test_drawn=test is None),
-        notes=(*notes, *absent_classes(train[1], classes)),
+        fingerprint=fingerprint(config, rows, _digest([train, *([validation] if validation else [])], classes)),
+        notes=(
+            *notes,
+            *absent_classes(np.concatenate((train[1], labels["validation"])), labels, classes),
+            *same_image_notes({name: _marked(split) for name, split in splits.items()}, classes),
+        ),
+        test_counts=tuple(np.bincount(labels["test"], minlength=len(classes)).tolist()),
         _test=lambda: parts["test"],
     )
 
@@ -167,6 +177,13 @@ def _split(arrays: Arrays, rows: np.ndarray | None = None) -> DataSplit:
         return DataSplit(images, labels)
     chosen = torch.from_numpy(rows)
     return DataSplit(images[chosen], labels[chosen])
+
+
+def _marked(split: DataSplit) -> Marked:
+    """A digest and the label of every image."""
+    assert isinstance(split.images, torch.Tensor)
+    digests = [hashlib.blake2b(image.data, digest_size=16).hexdigest() for image in split.images.numpy()]
+    return Marked(np.array(digests, dtype=np.bytes_), split.labels.numpy())
 
 
 def _digest(parts: list[Arrays], classes: tuple[str, ...]) -> str:

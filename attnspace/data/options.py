@@ -8,7 +8,7 @@ from pydantic import Field
 
 from attnspace.documents.sections import Section
 
-__all__ = ["Amount", "DecodingOptions", "SplitOptions"]
+__all__ = ["Amount", "DecodingOptions", "SplitOptions", "drawn_instead"]
 
 Amount = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]
 """A number of images, or a share of them."""
@@ -44,3 +44,8 @@ class DecodingOptions(SplitOptions):
     faulty: Annotated[
         Literal["error", "skip"], Field(description="Images that cannot be used stop the study, or are left out.")
     ] = "error"
+
+
+def drawn_instead(options: SplitOptions, validates: str) -> str:
+    """The note that a source has validation images of its own, so that none are drawn."""
+    return f"{validates} validate; none are drawn, and validation: {options.validation} is not used"

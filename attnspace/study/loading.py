@@ -90,6 +90,8 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
     with within("data"):
         dataset = config.data.load(watch)
     method = _method(config, folder)
+    with within("train"):
+        method.check_images(dataset)
     with within("backbone"):
         available = tuple(slots(network_of(config.backbone, dataset), dataset.input_shape))
     same_as = same_slots(available)

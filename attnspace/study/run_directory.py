@@ -12,10 +12,12 @@ from typing import Any
 
 import yaml
 
+from attnspace.data import facts
 from attnspace.documents.reading import read
 from attnspace.documents.writing import write_text
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
 from attnspace.record.evaluation import RENAMED
+from attnspace.record.results import DATA_FILE
 from attnspace.study.config import written_out
 from attnspace.study.study import Study
 
@@ -37,6 +39,7 @@ class RunDirectory:
 
     study.yaml      the study, every default written out
     meaning.json    what its holes and baselines meant when it began
+    data.json       how many images each class had in each split, and the notes on them
     ledger.db       the ledger
     checkpoints/    trainings that wait on a rung, while the search goes on
     report.html, trials.parquet, winner.json    written from the ledger
@@ -46,6 +49,7 @@ class RunDirectory:
         self.path = path
         self.study_file = path / "study.yaml"
         self.meaning_file = path / "meaning.json"
+        self.data_file = path / DATA_FILE
         self.ledger_file = path / "ledger.db"
         self.checkpoint_folder = path / "checkpoints"
 
@@ -64,9 +68,14 @@ class RunDirectory:
                 raise RunError(
                     "is a file", file=str(self.path), allowed="a directory", remedy="choose another with --run"
                 )
-            held = {entry.name for entry in self.path.iterdir()} - {".lock", "study.partial", "meaning.partial"}
+            held = {entry.name for entry in self.path.iterdir()} - {
+                ".lock",
+                "study.partial",
+                "meaning.partial",
+                "data.partial",
+            }
         if not {"study.yaml", "meaning.json"} <= held:
-            if held - {"meaning.json"}:
+            if held - {"meaning.json", DATA_FILE}:
                 raise RunError(
                     "holds other files and no study",
                     file=str(self.path),
@@ -127,6 +136,7 @@ class RunDirectory:
                 lock.write(str(os.getpid()))
                 lock.flush()
             # The study last: where it is, everything is.
+            write_text(self.data_file, json.dumps(facts(study.data), indent=1) + "\n")
             write_text(self.meaning_file, json.dumps(study.meaning(), indent=1) + "\n")
             write_text(self.study_file, yaml.safe_dump(study.config.plain(), sort_keys=False, allow_unicode=True))
             yield
