@@ -12,8 +12,7 @@ summary        what a dataset holds, in a few lines
 digits         handwritten digits, which scikit-learn carries
 external       no images, for training code that has its own
 files          files below a folder, and what their names say
-decoding       one encoded image as numbers
-moments        mean and standard deviation of pixels
+pixels         from the bytes of an image to numbers
 folders        the cache folder, and folders that appear whole
 digests        what a source holds, as numbers
 source         what an encoded source gives

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from attnspace.data.cache import Decoded, decoded
 from attnspace.data.decoder import LISTED
 from attnspace.data.digests import content
 from attnspace.data.drawing import Rows, draw_rows
-from attnspace.data.moments import mean_and_std
-from attnspace.data.notes import absent_classes, drawn_note, fingerprint
+from attnspace.data.notes import absent_classes, drawn_note, fingerprint, pixel_notes
 from attnspace.data.options import DecodingOptions
+from attnspace.data.pixels.moments import mean_and_std
 from attnspace.data.progress import Watch
 from attnspace.data.same_images import Marked, same_image_notes
 from attnspace.data.source import Source
@@ -54,15 +54,13 @@ def assemble(config: DecodingOptions, sources: Sources, notes: tuple[str, ...], 
             assert rows.test is not None
             return _split(kept, rows.test)
         found = _usable(config, sources.test, watch, kept)
-        return DataSplit(found.images(), torch.from_numpy(found.labels), _left_out(found, sources.test))
+        return DataSplit(found.images(), torch.from_numpy(found.labels), _said(found, sources.test, config))
 
     labels = {"training": kept.labels[rows.train]}
     labels["validation"] = given.labels if given else kept.labels[_there(rows.validation)]
     labels["test"] = kept.labels[_there(rows.test)] if test_labels is None else test_labels
     drawn = () if rows.test is None else (drawn_note(len(rows.test), len(kept.labels)),)
-    left_out = _left_out(kept, sources.train)
-    if given and sources.validation:
-        left_out += _left_out(given, sources.validation)
+    said = (*_said(kept, sources.train, config), *(_said(given, sources.validation, config) if given else ()))
     return Dataset(
         train=_split(kept, rows.train),
         validation=_split(given) if given else _split(kept, _there(rows.validation)),
@@ -72,7 +70,7 @@ def assemble(config: DecodingOptions, sources: Sources, notes: tuple[str, ...], 
         fingerprint=fingerprint(config, rows, kept.key, given.key if given else None),
         notes=(
             *notes,
-            *left_out,
+            *said,
             *drawn,
             *absent_classes(kept.labels, labels, classes),
             *same_image_notes(_marked(sources, kept, given, rows, labels, watch), classes),
@@ -161,9 +159,16 @@ def _usable(config: DecodingOptions, source: Source, watch: Watch | None, like: 
     Raises:
         DataError: some images cannot be used, and the configuration does not leave them out; or sizes differ.
     """
-    kept = decoded(source, config.size, config.channels, watch)
+    wanted = replace(config.wanted, deep=like.is_deep) if like else config.wanted
+    kept = decoded(source, wanted, watch)
     if kept.faulty and config.faulty == "error":
         raise _faulty(_listed(kept, source))
+    if like and kept.is_deep and not like.is_deep:
+        raise DataError(
+            f"{source.part} images have more than 8 bits, training images 8",
+            at=("path",),
+            remedy="bring them into one format",
+        )
     if like and (shape := kept.images().shape[1:]) != (expected := like.images().shape[1:]):
         raise DataError(
             f"{source.part} images are {shape[2]} x {shape[1]} pixels, training images {expected[2]} x {expected[1]}",
@@ -173,9 +178,11 @@ def _usable(config: DecodingOptions, source: Source, watch: Watch | None, like: 
     return kept
 
 
-def _left_out(kept: Decoded, source: Source) -> tuple[str, ...]:
-    """A note on the images that are left out; nothing if there are none."""
-    return (f"{_listed(kept, source)}. They are left out",) if kept.faulty else ()
+def _said(kept: Decoded, source: Source | None, config: DecodingOptions) -> tuple[str, ...]:
+    """Notes on the images that are left out, and on what was done to others."""
+    assert source is not None
+    left_out = (f"{_listed(kept, source)}. They are left out",) if kept.faulty else ()
+    return left_out + pixel_notes(kept, source.part, config)
 
 
 def _listed(kept: Decoded, source: Source) -> str:

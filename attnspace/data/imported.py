@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from attnspace.data.drawing import draw_rows
-from attnspace.data.moments import mean_and_std, moments
 from attnspace.data.notes import absent_classes, drawn_note, fingerprint
 from attnspace.data.options import SplitOptions, drawn_instead
+from attnspace.data.pixels.moments import mean_and_std, moments
 from attnspace.data.progress import Watch
 from attnspace.data.same_images import Marked, same_image_notes
 from attnspace.data.section import Data

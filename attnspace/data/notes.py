@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from attnspace.data.cache import Decoded
 from attnspace.data.decoder import LISTED
 from attnspace.data.drawing import Rows
-from attnspace.data.options import SplitOptions
+from attnspace.data.options import DecodingOptions, SplitOptions
 
-__all__ = ["absent_classes", "drawn_note", "fingerprint"]
+__all__ = ["absent_classes", "drawn_note", "fingerprint", "pixel_notes"]
 
 
 def fingerprint(config: SplitOptions, rows: Rows, content: str, validation: str | None = None) -> str:
@@ -36,6 +37,22 @@ def fingerprint(config: SplitOptions, rows: Rows, content: str, validation: str 
 def drawn_note(drawn: int, count: int) -> str:
     """The note on a test split that was drawn from the other images, as the source has none."""
     return f"there is no test split: {drawn:,} of the {count:,} images were drawn for it, class by class"
+
+
+def pixel_notes(kept: Decoded, part: str, config: DecodingOptions) -> tuple[str, ...]:
+    """Notes on what was done to images of more than 8 bits, and to transparent ones; nothing if there are none."""
+    notes = []
+    span = config.wanted.span
+    if kept.values is not None:
+        low, high = (f"{value:,.6g}" for value in kept.values)
+        done = f"{span[0]:,.6g} becomes 0 and {span[1]:,.6g} 1" if span else "they are taken as they are"
+        remedy = "" if span else "; depth or range would say which values are black and white"
+        notes.append(f"{part} images have more than 8 bits, of values from {low} to {high}: {done}{remedy}")
+    if kept.cut:
+        notes.append(f"{kept.cut:,} {part} images have values outside of the stated ones, which are cut")
+    if kept.blended:
+        notes.append(f"{kept.blended:,} {part} images are transparent, and lie on background {config.background}")
+    return tuple(notes)
 
 
 def absent_classes(every: np.ndarray, splits: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> tuple[str, ...]:

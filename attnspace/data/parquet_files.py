@@ -99,12 +99,13 @@ def _check_apart(found: Mapping[Split, Sequence[str]], patterns: Mapping[Split, 
             if (other := owner.setdefault(name, split)) != split:
                 raise DataError(f"{name} belongs to {other}, too", at=(split,), got=patterns[split])
         said = sorted({where for name in names if (where := folder_split(name))})
+        best = next((name for name in names if folder_split(name) == split), names[0])
         if len(said) > 1 and "/" not in (patterns[split] or ""):
             raise DataError(
                 f"fits files in the folders of several splits: {some_of(names)}",
                 at=(split,),
                 got=patterns[split],
-                remedy=f"write the folder too: {split}: {next((n for n in names if folder_split(n) == split), names[0])}",
+                remedy=f"write the folder too: {split}: {best}",
             )
 
 

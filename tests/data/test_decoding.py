@@ -5,8 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnspace.data.decoding import Damaged, decode, quiet
+from attnspace.data.pixels.damaged import Damaged
+from attnspace.data.pixels.decoding import Wanted, quiet
+from attnspace.data.pixels.decoding import decode as decode_as
 from tests.data.made_images import encoded, pixels
+
+
+def decode(data: bytes, size: int | None, channels: int, **wanted) -> np.ndarray:
+    return decode_as(data, Wanted(size, channels, **wanted)).pixels
 
 
 def saved(image: Image.Image, form: str = "PNG", **given) -> bytes:
@@ -56,25 +62,16 @@ def test_an_image_that_lies_on_its_side_is_set_upright():
     assert np.array_equal(turned, np.asarray(image.rotate(-90, expand=True)).transpose(2, 0, 1))
 
 
-def test_sixteen_bits_are_scaled_not_cut():
-    image = Image.fromarray(np.array([[0, 257, 65_535]], dtype=np.uint16))
-    assert decode(saved(image), None, 1).tolist() == [[[0, 1, 255]]]
-
-
 @pytest.mark.parametrize(
     ("data", "cause"),
     [
         (b"", "is empty"),
-        (b"GIF89a", "is no image of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"),
+        (b"GIF89a", "is no image of the formats AVIF, BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"),
         (
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-            "is no image of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP",
+            "is no image of the formats AVIF, BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP",
         ),
         (encoded(6)[:-40], "cannot be decoded: image file is truncated"),
-        (
-            saved(Image.fromarray(np.ones((2, 2), dtype=np.float32)), "TIFF"),
-            "has pixels of mode F, which 8 bits do not hold",
-        ),
     ],
 )
 def test_what_cannot_be_decoded_says_why(data, cause):

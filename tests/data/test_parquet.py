@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from attnspace.data.moments import mean_and_std, moments
+from attnspace.data.pixels.moments import mean_and_std, moments
 from attnspace.errors import DataError
 from tests.data.made_images import config, encoded, hub_metadata, pixels, write_parquet, write_set
 
@@ -158,7 +158,7 @@ def damaged(tmp_path):
 
 LISTED = (
     "7 of 40 training images cannot be used: train.parquet row 3 cannot be decoded: image file is truncated; "
-    "train.parquet row 4 is no image of the formats BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP; "
+    "train.parquet row 4 is no image of the formats AVIF, BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP; "
     "train.parquet row 5 has no image; train.parquet row 6 is empty; train.parquet row 7 has no label; "
     "train.parquet row 8 label -1 is negative; train.parquet row 9 label 2 is beyond the 2 classes"
 )

@@ -64,7 +64,8 @@ def test_a_data_set_of_the_hub_is_downloaded_at_one_commit(tmp_path, monkeypatch
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert len(config(kind="parquet", path=HUB, validation=10).load().train) == 30
     patterns = [
-        f"plain_text/{name}" for name in ("train*.parquet", "test*.parquet", "val*.parquet", "dev*.parquet")
+        f"plain_text/{name}"
+        for name in ("train*.parquet", "test*.parquet", "val*.parquet", "dev*.parquet")
         for name in (name, f"*/{name}")
     ]
     assert asked == [
