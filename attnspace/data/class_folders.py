@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from attnspace.data.digests import Content
-from attnspace.data.files.listing import file_fault, files_below, folders_in
+from attnspace.data.files.listing import file_fault, files_below, files_in, folders_in
 from attnspace.data.files.names import composed
 from attnspace.data.source import Encoded, Labelled
 
@@ -110,7 +110,7 @@ def listed(root: Path) -> Listing:
     Raises:
         DataError: a folder cannot be read.
     """
-    others = sum(path.is_file() and not path.name.startswith(".") for path in root.iterdir())
+    others = len(files_in(root))
     images: dict[str, list[tuple[str, Path]]] = {}
     for folder in folders_in(root):
         found = files_below(folder)

@@ -49,9 +49,9 @@ def pixel_notes(kept: Decoded, part: str, config: DecodingOptions) -> tuple[str,
         remedy = "" if span else "; depth or range would say which values are black and white"
         notes.append(f"{part} images have more than 8 bits, of values from {low} to {high}: {done}{remedy}")
     if kept.cut:
-        notes.append(f"{kept.cut:,} {part} images have values outside of the stated ones, which are cut")
+        notes.append(f"{part} images with values outside of the stated ones, which are cut: {kept.cut:,}")
     if kept.blended:
-        notes.append(f"{kept.blended:,} {part} images are transparent, and lie on background {config.background}")
+        notes.append(f"transparent {part} images, which are laid on background {config.background}: {kept.blended:,}")
     return tuple(notes)
 
 

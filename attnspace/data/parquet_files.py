@@ -127,7 +127,6 @@ def _check_one_set(where: str, found: Mapping[Split, Sequence[str]], patterns: M
         raise DataError(
             f"the files lie in several folders, which may be several data sets: {some_of(named)}",
             at=("path",),
-            got=where,
             remedy=f"name one of them, path: {where.rstrip('/')}/{one}, or write the folders in the patterns, "
             f"train: {one}/{USUAL['train']}; to read all of them as one set, train: '*/{USUAL['train']}'",
         )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 import stat
 from pathlib import Path
 
 from attnspace.errors import DataError
 
-__all__ = ["file_fault", "files_below", "folders_in"]
+__all__ = ["file_fault", "files_below", "files_in", "folders_in"]
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -41,6 +40,15 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in _entries(folder) if path.is_dir())
 
 
+def files_in(folder: Path) -> list[Path]:
+    """Everything in a folder that is no folder, in the order of their names; hidden ones are left out.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    return sorted(path for path in _entries(folder) if not path.is_dir())
+
+
 def file_fault(path: Path) -> str | None:
     """Why a file cannot be read, in words; None if it looks as if it could. A pipe would be waited for without end."""
     try:
@@ -55,9 +63,17 @@ def _entries(folder: Path) -> list[Path]:
     try:
         return [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as cause:
-        raise DataError(f"{folder} cannot be read: {cause.strerror}", at=("path",)) from None
+        raise _unreadable(folder, cause) from None
 
 
 def _place(folder: Path) -> tuple[int, int]:
-    found = os.stat(folder)  # noqa: PTH116  # the same for all links to it
+    """What is the same for a folder and all links to it."""
+    try:
+        found = folder.stat()
+    except OSError as cause:
+        raise _unreadable(folder, cause) from None
     return found.st_dev, found.st_ino
+
+
+def _unreadable(folder: Path, cause: OSError) -> DataError:
+    return DataError(f"{folder} cannot be read: {cause.strerror}", at=("path",))
