@@ -143,7 +143,7 @@ def _marked(
     """Digests and labels of every split; a digest of an image's bytes is no look at it."""
 
     def digests(source: Source, decoded: Decoded | None = None) -> np.ndarray:
-        every = source.digests(content(source.files, watch))
+        every = source.digests(content(source.files, watch), watch)
         return every if decoded is None else np.delete(every, decoded.left_out)
 
     own = digests(sources.train, kept)

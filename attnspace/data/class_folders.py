@@ -11,6 +11,7 @@ import numpy as np
 from attnspace.data.digests import Content
 from attnspace.data.files.listing import file_fault, files_below, files_in, folders_in
 from attnspace.data.files.names import composed
+from attnspace.data.progress import Watch
 from attnspace.data.source import Encoded, Labelled
 
 __all__ = ["ClassFolders", "Listing", "SUFFIXES", "listed"]
@@ -97,7 +98,7 @@ class ClassFolders:
         """The class of every file, which its folder says."""
         return (Labelled(name, label) for label, name, _ in self.listed)
 
-    def digests(self, content: Content) -> np.ndarray:
+    def digests(self, content: Content, watch: Watch | None = None) -> np.ndarray:
         """The digest of every file."""
         return np.array(content.each, dtype=np.bytes_)
 

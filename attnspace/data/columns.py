@@ -15,7 +15,7 @@ from attnspace.data.files.listing import file_fault
 from attnspace.data.files.names import composed
 from attnspace.errors import DataError
 
-__all__ = ["Columns", "batches", "checked", "named_classes"]
+__all__ = ["BATCH", "Columns", "batches", "checked", "named_classes"]
 
 BATCH = 256
 """How many rows are read at once."""
@@ -44,7 +44,7 @@ def named_classes(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
     """The class names in metadata, as the hub writes them or separated by commas; none where there are neither."""
     try:
         found = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"][label]["names"]
-        return tuple(composed(str(name)) for name in found)
+        return tuple(composed(str(name)) for name in found) if isinstance(found, list) else ()
     except (KeyError, TypeError, ValueError):  # metadata of another program
         listed = metadata.get(b"class_names", b"").decode(errors="replace")
         return tuple(composed(name.strip()) for name in listed.split(",")) if listed else ()

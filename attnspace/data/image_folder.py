@@ -12,7 +12,7 @@ from pydantic import Field
 from attnspace.data.assembly import Sources, assemble
 from attnspace.data.class_folders import SUFFIXES, ClassFolders, Listing, listed
 from attnspace.data.files.listing import folders_in
-from attnspace.data.files.names import Split, meant
+from attnspace.data.files.names import Split, meant, split_of
 from attnspace.data.hub import absent
 from attnspace.data.options import DecodingOptions, drawn_instead
 from attnspace.data.progress import Watch
@@ -42,7 +42,9 @@ class ImageFolderConfig(DecodingOptions, FileData):
         Name | None,
         Field(description="The folder in it with the validation images, if there is one; null: they are drawn."),
     ] = "val"
-    test: Annotated[Name, Field(description="The folder in it with the test images, if there is one.")] = "test"
+    test: Annotated[
+        Name | None, Field(description="The folder in it with the test images, if there is one; null: they are drawn.")
+    ] = "test"
 
     def load(self, watch: Watch | None = None) -> Dataset:
         return load_image_folder(self, watch)
@@ -56,7 +58,7 @@ def load_image_folder(config: ImageFolderConfig, watch: Watch | None = None) -> 
     """
     root = Path(config.path).expanduser()
     if not root.is_dir():
-        holds = f"CLASS/*.jpg, or {config.train}/CLASS/*.jpg and {config.test}/CLASS/*.jpg"
+        holds = f"CLASS/*.jpg, or {config.train}/CLASS/*.jpg and {config.test or 'test'}/CLASS/*.jpg"
         raise absent("there is no folder", config.path, holds, hub=False)
     parts, notes = _parts(config, root)
     train = listed(parts.get("train", root))
@@ -133,11 +135,14 @@ def _check_no_splits(listing: Listing, where: str) -> None:
     """
     for (one, inside), (other, as_well) in combinations(listing.inner_folders().items(), 2):
         if len(same := sorted(inside & as_well)) > 1:
+            are_classes = all(split_of(name) for name in same)
+            remedy = "rename them to train, val and test, or name them (train: ..., test: ...)"
             raise DataError(
-                f"{one} and {other} in {where} both hold the folders {some_of(same)}: they look like splits",
+                f"{one} and {other} in {where} both hold the folders {some_of(same)}",
                 at=("path",),
-                remedy="rename them to train, val and test, or name them: train: ..., test: ...; "
-                "images of a class may lie right in its folder",
+                remedy=f"folders of splits hold those of classes: {same[0]}/{one}"
+                if are_classes
+                else f"if they are splits, {remedy}; if they are classes, put their images right into them",
             )
 
 
@@ -155,4 +160,9 @@ def _check_classes(listing: Listing, classes: tuple[str, ...], split: str) -> No
             allowed=", ".join(classes[:20]) + (", ..." if len(classes) > 20 else ""),
         )
     if not listing.classes:
-        raise DataError(f"{name} holds no images", at=(split,), got=name)
+        raise DataError(
+            f"{name} holds no images in folders of classes",
+            at=(split,),
+            got=name,
+            remedy=f"{split}: null has {split} images drawn from the training images",
+        )

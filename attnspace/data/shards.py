@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from attnspace.data.class_naming import Naming
-from attnspace.data.columns import Columns, batches, checked
+from attnspace.data.columns import BATCH, Columns, batches, checked
 from attnspace.data.digests import Content, kept_digests
+from attnspace.data.progress import Watch
 from attnspace.data.source import Encoded, Labelled, label_fault
 from attnspace.errors import DataError
 
@@ -75,18 +76,20 @@ class Shards:
                     yield Labelled(f"{path.name} row {row}", number, fault)
                     row += 1
 
-    def digests(self, content: Content) -> np.ndarray:
+    def digests(self, content: Content, watch: Watch | None = None) -> np.ndarray:
         """The digest of every row's image.
 
         Raises:
             DataError: a file is damaged, or the cache cannot be written.
         """
         names = hashlib.sha256(repr((content.whole, self.columns.image, "rows")).encode()).hexdigest()
-        return np.array(kept_digests(names, self.count, self._digested), dtype=np.bytes_)
+        return np.array(kept_digests(names, self.count, lambda: self._digested(watch)), dtype=np.bytes_)
 
-    def _digested(self) -> Iterator[str]:
-        for data in self._encoded():
+    def _digested(self, watch: Watch | None) -> Iterator[str]:
+        for row, data in enumerate(self._encoded(), 1):
             yield hashlib.sha256(data).hexdigest() if data else ""
+            if watch and (row % BATCH == 0 or row == self.count):
+                watch(f"compare {self.part} images", row, self.count)
 
     def _encoded(self) -> Iterator[bytes | None]:
         for path in self.paths:

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from attnspace.data.digests import Content
+from attnspace.data.progress import Watch
 
 __all__ = ["Encoded", "Labelled", "Source", "label_fault"]
 
@@ -78,7 +79,7 @@ class Source(Protocol):
         """The label of every image; no image is read."""
         ...
 
-    def digests(self, content: Content) -> np.ndarray:
+    def digests(self, content: Content, watch: Watch | None = None) -> np.ndarray:
         """A digest of every image's bytes, (n,) of bytes; empty where there are none. `content` is of its files."""
         ...
 

@@ -213,7 +213,20 @@ def test_classes_counts_and_notes_are_told_by_check_and_search_and_stand_in_the_
         assert "note: 1 image stands under two labels, such as bright and dark" in out
     page = (run / "report.html").read_text()
     table = page.split('<table id="images">')[1].split("</table>")[0]
-    assert re.findall(r"<td[^>]*>(?:<b>)?([^<]*)", table) == ["bright", "12", "4", "4", "dark", "13", "4", "4", "all", "25", "8", "8"]
+    assert re.findall(r"<td[^>]*>(?:<b>)?([^<]*)", table) == [
+        "bright",
+        "12",
+        "4",
+        "4",
+        "dark",
+        "13",
+        "4",
+        "4",
+        "all",
+        "25",
+        "8",
+        "8",
+    ]
     assert "1 image stands under two labels, such as bright and dark" in page
     (run / "data.json").unlink()  # as in a run of an earlier version
     assert call("report", run)[0] == 0

@@ -155,8 +155,14 @@ def test_a_folder_without_images_is_explained(tmp_path, made, message):
 def test_an_empty_test_folder_is_an_error(tmp_path):
     write_folder(tmp_path / "train")
     (tmp_path / "test" / "cat").mkdir(parents=True)
-    with pytest.raises(DataError, match=r'^test: test holds no images; got "test"$'):
+    (tmp_path / "test" / "unlabelled.png").write_bytes(encoded(1))
+    with pytest.raises(DataError) as raised:
         folder(tmp_path).load()
+    assert str(raised.value) == (
+        'test: test holds no images in folders of classes; got "test"; '
+        "test: null has test images drawn from the training images"
+    )
+    assert folder(tmp_path, test=None).load().counts["test"] == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -212,9 +218,20 @@ def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path, names):
         folder(tmp_path).load()
     one, other = sorted(names)
     assert str(raised.value) == (
-        f"path: {one} and {other} in {tmp_path} both hold the folders cat, dog: they look like splits; "
-        "rename them to train, val and test, or name them: train: ..., test: ...; "
-        "images of a class may lie right in its folder"
+        f"path: {one} and {other} in {tmp_path} both hold the folders cat, dog; "
+        "if they are splits, rename them to train, val and test, or name them (train: ..., test: ...); "
+        "if they are classes, put their images right into them"
+    )
+
+
+def test_splits_inside_of_classes_are_refused_with_what_to_do(tmp_path):
+    for name in ("cat", "dog"):
+        write_folder(tmp_path / name, ("train", "test"), count=2)
+    with pytest.raises(DataError) as raised:
+        folder(tmp_path).load()
+    assert str(raised.value) == (
+        f"path: cat and dog in {tmp_path} both hold the folders test, train; "
+        "folders of splits hold those of classes: test/cat"
     )
 
 
