@@ -31,8 +31,9 @@ MAX_CLASSES = 1_000_000
 class ImportedConfig(Imported, SplitOptions, Data):
     """A function that returns `{train: (images, labels), validation: ..., test: ..., classes: names}`.
 
-    Images are (n, C, H, W) uint8, tensors or arrays, labels whole numbers from 0 on. Validation and test images that
-    are missing or None are drawn from the training images; without `classes` they are numbers.
+    Images are (n, C, H, W), tensors or arrays: uint8, or numbers of more bits, which become float32. Labels are whole
+    numbers from 0 on. Validation and test images that are missing or None are drawn from the training images; without
+    `classes` they are numbers.
     """
 
     kind: Literal["import"] = "import"
@@ -63,6 +64,8 @@ def load_imported(config: ImportedConfig) -> Dataset:
             raise _wrong(
                 f"{name} images have the shape {list(part[0].shape[1:])}, training images {list(train[0].shape[1:])}"
             )
+        if part is not None and part[0].dtype != train[0].dtype:
+            raise _wrong(f"{name} images are {part[0].dtype}, training images {train[0].dtype}", allowed="one type")
     classes = _classes(returned.get("classes"), train[1])
     for name, part in (("train", train), ("validation", validation), ("test", test)):
         if part is not None:
@@ -125,10 +128,16 @@ def _arrays(returned: Mapping[str, Any], name: str) -> Arrays | None:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise _wrong(f"{name} is a {type(given).__name__}", allowed="(images, labels)")
     images, labels = (_array(name, value) for value in given)
-    if images.ndim != 4 or images.dtype != np.uint8 or 0 in images.shape:
+    if images.ndim != 4 or images.dtype.kind not in "uif" or 0 in images.shape:
         raise _wrong(
-            f"{name} images are {images.dtype} of the shape {list(images.shape)}", allowed="uint8 of the shape n,C,H,W"
+            f"{name} images are {images.dtype} of the shape {list(images.shape)}",
+            allowed="uint8 or float32 of the shape n,C,H,W",
         )
+    if images.dtype != np.uint8:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            images = images.astype(np.float32)
+        if not np.isfinite(images).all():
+            raise _wrong(f"{name} images hold what is no finite number")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise _wrong(
             f"{name} labels are {labels.dtype} of the shape {list(labels.shape)}",

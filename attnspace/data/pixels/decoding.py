@@ -64,6 +64,11 @@ class Wanted:
     span: tuple[float, float] | None = None
     deep: bool = False
 
+    @property
+    def ground(self) -> float | None:
+        """The value of the background in images with more than 8 bits; None where it is not known."""
+        return None if self.span is None else self.span[0] + self.background / 255 * (self.span[1] - self.span[0])
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -123,7 +128,7 @@ def _opened(data: bytes, wanted: Wanted) -> tuple[list[Image.Image], tuple[float
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Damaged(f"is {image.width:,} x {image.height:,} pixels large, more than {MAX_PIXELS:,} in all")
-        deep = deep_bands(image, data, FORMATS)
+        deep = deep_bands(image, data, FORMATS, wanted.ground)
         image.load()
         turn = _turn(image)
         if deep is not None:

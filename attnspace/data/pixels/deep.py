@@ -21,12 +21,17 @@ __all__ = ["deep_bands"]
 WORDS = re.compile(r"(?P<bands>[A-Za-z]+);16(?P<order>[BLN])")
 """Raw modes of colours of 16 bits, such as `RGB;16B`; `BGR;16` is another: 16 bits for all three."""
 
+TRANSPARENT = "has transparent pixels of more than 8 bits"
 READ = ("RGB", "RGBA", "RGBX", "RGBa")
 OTHER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
 
-def deep_bands(image: ImageFile.ImageFile, data: bytes, formats: tuple[str, ...]) -> list[np.ndarray] | None:
+def deep_bands(
+    image: ImageFile.ImageFile, data: bytes, formats: tuple[str, ...], ground: float | None
+) -> list[np.ndarray] | None:
     """The channels of an opened image that has more than 8 bits, one for grey and three for colour; None if it has not.
+
+    Where it is transparent it is laid on a grey of the value `ground`, if that is known.
 
     Shape:
         -> (H, W) float32 each
@@ -48,13 +53,16 @@ def deep_bands(image: ImageFile.ImageFile, data: bytes, formats: tuple[str, ...]
         low = np.asarray(again)
     bands = np.moveaxis(256 * high + low, 2, 0)
     if len(bands) == 4 and bands[3].min() < 65_535:
-        raise Damaged("has transparent pixels of more than 8 bits, which are not read")
+        if ground is None:
+            raise Damaged(f"{TRANSPARENT}: state the values of black and white as depth or range")
+        opaque = bands[3] / np.float32(65_535)
+        return [band * opaque + np.float32(ground) * (1 - opaque) for band in bands[:3]]
     return list(bands[:3])
 
 
 def _grey(image: ImageFile.ImageFile) -> np.ndarray:
     if "transparency" in image.info:
-        raise Damaged("has transparent pixels of more than 8 bits, which are not read")
+        raise Damaged(f"{TRANSPARENT} of one colour, which are not read")
     most = _largest(image) or 65_535
     values = np.asarray(image).astype(np.float32)
     if not np.isfinite(values).all():

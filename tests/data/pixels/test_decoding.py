@@ -185,7 +185,14 @@ def ramp_of(width: int, height: int) -> np.ndarray:
     ("data", "cause"),
     [
         (png(DEEP[..., :2]), "has more than 8 bits in a form that is not read (LA)"),
-        (png(np.dstack((DEEP, GREY))), "has transparent pixels of more than 8 bits, which are not read"),
+        (
+            png(np.dstack((DEEP, GREY))),
+            "has transparent pixels of more than 8 bits: state the values of black and white as depth or range",
+        ),
+        (
+            saved(Image.fromarray(GREY), transparency=5),
+            "has transparent pixels of more than 8 bits of one colour, which are not read",
+        ),
         (b"P6 2 1 4095\n" + bytes(12), "has colours of more than 8 bits in a form that is not read (PPM)"),
         (
             saved(Image.fromarray(np.array([[0, np.nan]], dtype=np.float32)), "TIFF"),
@@ -215,6 +222,12 @@ def test_transparent_pixels_show_the_background(mode):
 def test_half_transparent_pixels_are_mixed_with_the_background():
     image = Image.new("RGBA", (1, 1), (200, 100, 0, 51))
     assert decode(saved(image), None, 3, background=255)[:, 0, 0].tolist() == [244, 224, 204]
+
+
+def test_transparent_pixels_of_more_than_eight_bits_show_the_background_of_a_stated_range():
+    values = np.array([[[4_095, 0, 0, 65_535], [4_095, 0, 0, 0]]], dtype=np.uint16)
+    found = decode(png(values), None, 3, span=(0, 4_095), background=51)
+    assert found[:, 0].T.tolist() == [pytest.approx([1, 0, 0]), pytest.approx([0.2, 0.2, 0.2])]
 
 
 def with_exif(tag: int, kind: int, value: bytes, orientation: int = 6) -> bytes:
