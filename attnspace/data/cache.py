@@ -45,6 +45,7 @@ class Decoded:
         values: the lowest and the highest value in files of more than 8 bits; None where there are none.
         cut: how many of these have values outside of those that were stated.
         blended: how many images are transparent, and were laid on a background.
+        several: how many files hold further images, of an animation or a stack.
     """
 
     key: str
@@ -57,6 +58,7 @@ class Decoded:
     values: tuple[float, float] | None
     cut: int
     blended: int
+    several: int
 
     @property
     def faulty(self) -> int:
@@ -137,6 +139,7 @@ def _opened(folder: Path, parts: list[Any], look: list[Any]) -> Decoded:
         values=about["values"] and (about["values"][0], about["values"][1]),
         cut=about["cut"],
         blended=about["blended"],
+        several=about["several"],
     )
 
 

@@ -53,12 +53,13 @@ class Listing:
         return tuple(notes)
 
     def inner_folders(self) -> dict[str, set[str]]:
-        """Class name -> the folders in its folder that its images lie in; of those that hold no image by itself."""
+        """Class name -> the folders in its folder that its images lie in; of classes that have most of them there."""
         found = {}
         for name, files in self.images.items():
             paths = [Path(file).parts for file, _ in files]
-            if paths and all(len(parts) > 2 for parts in paths):
-                found[name] = {parts[1] for parts in paths}
+            inner = [parts[1] for parts in paths if len(parts) > 2]
+            if len(inner) > len(paths) / 2:
+                found[name] = set(inner)
         return found
 
 

@@ -41,6 +41,7 @@ class Writing:
         values: the lowest and the highest value in the files of images that have more than 8 bits.
         cut: how many images have values outside of the stated ones.
         blended: how many images are transparent.
+        several: how many files hold further images.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Writing:
     values: tuple[float, float] | None = None
     cut: int = 0
     blended: int = 0
+    several: int = 0
 
     @property
     def faulty(self) -> int:
@@ -79,6 +81,7 @@ class Writing:
             self.values = min(low, chunk.values[0]), max(high, chunk.values[1])
         self.cut += chunk.cut
         self.blended += chunk.blended
+        self.several += chunk.several
         sizes = Counter({self.shape: self.count} if self.shape else {}) + Counter(chunk.shapes)
         if len(sizes) > 1:
             raise _many_sizes(sizes)
@@ -113,7 +116,7 @@ class Writing:
 class Chunk:
     """Some decoded images, with the sums of each channel of each, and the faults among them: which, where, what.
 
-    For `values`, `cut` and `blended` see `Writing`.
+    For `values`, `cut`, `blended` and `several` see `Writing`.
     """
 
     shapes: list[tuple[int, ...]]
@@ -125,6 +128,7 @@ class Chunk:
     values: tuple[float, float] | None
     cut: int
     blended: int
+    several: int
 
 
 class _FoundDeep(Exception):
@@ -178,6 +182,7 @@ def _write(source: Source, wanted: Wanted, writing: Writing, watch: Watch | None
         "values": writing.values,
         "cut": writing.cut,
         "blended": writing.blended,
+        "several": writing.several,
     }
     (writing.folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
@@ -234,6 +239,7 @@ def _decode_chunk(items: list[Encoded], wanted: Wanted) -> Chunk:
         values=(min(low for low, _ in values), max(high for _, high in values)) if values else None,
         cut=sum(lowest < low or highest > high for lowest, highest in values),
         blended=sum(picture.blended for picture in pictures),
+        several=sum(picture.several for picture in pictures),
     )
 
 

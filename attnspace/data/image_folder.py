@@ -37,7 +37,10 @@ class ImageFolderConfig(DecodingOptions, FileData):
 
     kind: Literal["image_folder"]
     path: Annotated[str, Field(min_length=1, max_length=4_000, description="The folder.")]
-    train: Annotated[Name, Field(description="The folder in it with the training images, if there is one.")] = "train"
+    train: Annotated[
+        Name | None,
+        Field(description="The folder in it with the training images, if there is one; null: all folders are classes."),
+    ] = "train"
     val: Annotated[
         Name | None,
         Field(description="The folder in it with the validation images, if there is one; null: they are drawn."),
@@ -58,28 +61,30 @@ def load_image_folder(config: ImageFolderConfig, watch: Watch | None = None) -> 
     """
     root = Path(config.path).expanduser()
     if not root.is_dir():
-        holds = f"CLASS/*.jpg, or {config.train}/CLASS/*.jpg and {config.test or 'test'}/CLASS/*.jpg"
+        train, test = config.train or USUAL["train"], config.test or USUAL["test"]
+        holds = f"CLASS/*.jpg, or {train}/CLASS/*.jpg and {test}/CLASS/*.jpg"
         raise absent("there is no folder", config.path, holds, hub=False)
-    parts, notes = _parts(config, root)
-    train = listed(parts.get("train", root))
+    parts, notes = _parts(config, root) if config.train else ({}, ())
+    listing = listed(parts.get("train", root))
     if "train" not in parts:
-        _check_no_splits(train, config.path)
-    classes = train.classes
+        _check_no_splits(listing, config.path)
+    classes = listing.classes
     if len(classes) < 2:
-        found = f"images of one class, {classes[0]}" if classes else "no images in folders of classes"
+        held = f"images of one class, {classes[0]}" if classes else "no images in folders of classes"
         raise DataError(
-            f"{config.path} holds {found}",
+            f"{config.path} holds {held}",
             at=("path",),
             allowed=f"two folders or more, each named for a class and holding images ({', '.join(sorted(SUFFIXES))})",
+            remedy=f"if {parts['train'].name} is a class: train: null" if parts and not classes else None,
         )
-    listings = {"training": train}
+    listings = {"training": listing}
     further: dict[Split, str] = {"val": "validation", "test": "test"}
     for split, part in further.items():
         if split in parts:
             listings[part] = listed(parts[split])
             _check_classes(listings[part], classes, split)
-    notes = (*(note for listing in listings.values() for note in listing.notes), *notes)
-    made = {part: ClassFolders.of(part, config.path, listing, classes) for part, listing in listings.items()}
+    notes = (*(note for found in listings.values() for note in found.notes), *notes)
+    made = {part: ClassFolders.of(part, config.path, found, classes) for part, found in listings.items()}
     sources = Sources(made["training"], made.get("validation"), made.get("test"))
     return assemble(config, sources, notes, watch)
 
@@ -113,6 +118,7 @@ def _parts(config: ImageFolderConfig, root: Path) -> tuple[dict[Split, Path], tu
             f"there is a folder {name} but no folder {config.train} in {config.path}",
             at=("train",),
             allowed=", ".join(folders),
+            remedy=f"rename one to {config.train}, or, if {name} is a class: train: null",
         )
     return found, _part_notes(config, folders, found)
 

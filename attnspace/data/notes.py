@@ -40,7 +40,7 @@ def drawn_note(drawn: int, count: int) -> str:
 
 
 def pixel_notes(kept: Decoded, part: str, config: DecodingOptions) -> tuple[str, ...]:
-    """Notes on what was done to images of more than 8 bits, and to transparent ones; nothing if there are none."""
+    """Notes on what was done to images of more than 8 bits, transparent ones and several in a file; none if nothing."""
     notes = []
     span = config.wanted.span
     if kept.values is not None:
@@ -52,6 +52,8 @@ def pixel_notes(kept: Decoded, part: str, config: DecodingOptions) -> tuple[str,
         notes.append(f"{part} images with values outside of the stated ones, which are cut: {kept.cut:,}")
     if kept.blended:
         notes.append(f"transparent {part} images, which are laid on background {config.background}: {kept.blended:,}")
+    if kept.several:
+        notes.append(f"{part} files with several images, of which the first is taken: {kept.several:,}")
     return tuple(notes)
 
 

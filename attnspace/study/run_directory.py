@@ -103,7 +103,8 @@ class RunDirectory:
             raise RunError(
                 f"{what}: {join_path(at)} is {shown(before)} there and {shown(now)} here{others}",
                 file=str(self.path),
-                allowed="the same study; search.trials, search.workers, confirm, doc and places of files may change",
+                allowed="the same study; search.trials, search.workers, confirm, doc, data.faulty and places of files "
+                "may change",
                 remedy="give the changed study a name of its own, choose another directory with --run, "
                 "or take the run's results over with: attnspace migrate RUN STUDY",
             )
@@ -164,9 +165,13 @@ def comparable(study: Any) -> Any:
         return study
 
 
+FREE = (("search", "trials"), ("search", "workers"), ("doc",), ("confirm",), ("data", "faulty"))
+"""What may change in a run. A study that `faulty` refused has no run, so that no result depends on it."""
+
+
 def differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """Find where two studies differ, as plain data: the path, what the earlier one says, and what is said now."""
-    if at in (("search", "trials"), ("search", "workers"), *ELSEWHERE, ("doc",), ("confirm",)):
+    if at in (*FREE, *ELSEWHERE):
         return
     if isinstance(earlier, list | tuple) and isinstance(now, list | tuple) and len(earlier) == len(now):
         for i, (before, after) in enumerate(zip(earlier, now, strict=True)):

@@ -12,7 +12,7 @@ from attnspace.errors import AttnspaceError, StudyError
 from attnspace.study.config import load_config
 from attnspace.study.loading import prepare
 from tests.cli.test_cli import call  # noqa: F401  # a fixture
-from tests.data.made_images import write_parquet, write_set
+from tests.data.made_images import encoded, write_parquet, write_set
 
 BLOCK = {
     "kind": "gate",
@@ -257,3 +257,19 @@ def test_a_batch_of_more_images_than_train_is_refused_at_once(call, images, writ
             "allowed: 2 to 24; make it smaller, or train on more images\n"
         )
     assert call("check", write(study(train={"epochs": 1, "batch_size": 24})))[0] == 0
+
+
+def test_a_damaged_test_image_that_a_confirmation_finds_may_be_left_out(call, write, tmp_path):  # noqa: F811
+    write_set(tmp_path / "there", train=40)
+    write_parquet(tmp_path / "there" / "test.parquet", [b"damaged", *(encoded(900 + i) for i in range(7))], [0, 1] * 4)
+    config = study(data={"kind": "parquet", "path": "there", "validation": 8}, confirm={"top": 1, "seeds": 2})
+    path, run = write(config), tmp_path / "run"
+    assert call("search", path, "--run", run)[0] == 0
+    status, _, err = call("confirm", run)
+    assert status == 2
+    assert "test.parquet row 0 is no image" in err
+    config["data"]["faulty"] = "skip"
+    status, out, _ = call("search", write(config), "--run", run)
+    assert (status, "resuming after 7 of 7 designs" in out) == (0, True)
+    status, out, _ = call("confirm", run)
+    assert (status, "row 0 is no image" in out) == (0, True)

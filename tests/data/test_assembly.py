@@ -273,3 +273,14 @@ def test_images_of_eight_bits_have_the_fingerprint_of_earlier_versions(tmp_path,
             (tmp_path / "set" / name / f"{i}.ppm").write_bytes(portable(100 * number + i))
     chosen = config(kind="image_folder", path=str(tmp_path / "set"), validation=4, test_images=4, **given)
     assert chosen.load().fingerprint == earlier
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("TIFF", "tif"), ("GIF", "gif"), ("WEBP", "webp"), ("PNG", "png")])
+def test_of_several_images_in_a_file_the_first_is_taken_and_this_is_said(tmp_path, form, suffix):
+    write_folder(tmp_path / "set")
+    frames = [Image.open(io.BytesIO(encoded(seed))) for seed in (70, 71, 72)]
+    frames[0].save(
+        tmp_path / "set" / "cat" / f"x.{suffix}", form, save_all=True, append_images=frames[1:], lossless=True
+    )
+    data = config(kind="image_folder", path=str(tmp_path / "set"), validation=4, test_images=4).load()
+    assert "training files with several images, of which the first is taken: 1" in data.notes

@@ -139,7 +139,11 @@ def test_a_decompression_bomb_is_a_fault_not_a_wait(tmp_path):
             "path: {path} holds images of one class, cat; allowed: two folders or more, each named for a class "
             "and holding images (.avif, .bmp, .gif, .jfif, .jpe, .jpeg, .jpg, .pgm, .png, .ppm, .tif, .tiff, .webp)",
         ),
-        (("test", "other"), "train: there is a folder test but no folder train in {path}; allowed: other, test"),
+        (
+            ("test", "other"),
+            "train: there is a folder test but no folder train in {path}; allowed: other, test; "
+            "rename one to train, or, if test is a class: train: null",
+        ),
     ],
 )
 def test_a_folder_without_images_is_explained(tmp_path, made, message):
@@ -222,6 +226,23 @@ def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path, names):
         "if they are splits, rename them to train, val and test, or name them (train: ..., test: ...); "
         "if they are classes, put their images right into them"
     )
+
+
+def test_classes_that_are_called_like_splits_are_told_from_them(tmp_path):
+    write_folder(tmp_path / "set", ("bus", "train"))
+    with pytest.raises(
+        DataError, match=r"holds no images in folders of classes; .*; if train is a class: train: null$"
+    ):
+        folder(tmp_path / "set").load()
+    assert folder(tmp_path / "set", train=None).load().classes == ("bus", "train")
+
+
+def test_folders_with_a_stray_image_are_no_classes_either(tmp_path):
+    for name in ("good", "bad"):
+        write_folder(tmp_path / name, ("cat", "dog"), count=2)
+        (tmp_path / name / "overview.png").write_bytes(encoded(5))
+    with pytest.raises(DataError, match="both hold the folders cat, dog"):
+        folder(tmp_path).load()
 
 
 def test_splits_inside_of_classes_are_refused_with_what_to_do(tmp_path):

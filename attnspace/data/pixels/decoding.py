@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import psutil
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from attnspace.data.pixels.damaged import Damaged
 from attnspace.data.pixels.deep import deep_bands
@@ -78,11 +78,13 @@ class Picture:
         pixels: (C, H, W) uint8; float32 where the image, or the set that it stands in, has more than 8 bits.
         values: the lowest and the highest value in the file of an image that has more than 8 bits.
         blended: whether it was laid on the background.
+        several: whether the file holds further images, of an animation or a stack: this is the first.
     """
 
     pixels: np.ndarray
     values: tuple[float, float] | None = None
     blended: bool = False
+    several: bool = False
 
 
 @contextmanager
@@ -104,7 +106,7 @@ def decode(data: bytes, wanted: Wanted) -> Picture:
     if not data:
         raise Damaged("is empty")
     with _faults():
-        bands, values, blended = _opened(data, wanted)
+        bands, values, blended, several = _opened(data, wanted)
     if wanted.size is not None:
         bands = [_resized(band, wanted.size) for band in bands]
     pixels = np.concatenate([np.atleast_3d(np.asarray(band)) for band in bands], axis=2).transpose(2, 0, 1)
@@ -117,13 +119,14 @@ def decode(data: bytes, wanted: Wanted) -> Picture:
         if wanted.span is None:
             raise Damaged("has 8 bits, and others have more: state the values of those as depth or range")
         pixels = pixels / np.float32(255)
-    return Picture(np.ascontiguousarray(pixels), values, blended)
+    return Picture(np.ascontiguousarray(pixels), values, blended, several)
 
 
-def _opened(data: bytes, wanted: Wanted) -> tuple[list[Image.Image], tuple[float, float] | None, bool]:
+def _opened(data: bytes, wanted: Wanted) -> tuple[list[Image.Image], tuple[float, float] | None, bool, bool]:
     """What Pillow reads of an image, upright: colour or grey of 8 bits, or a band for each channel of more bits.
 
-    Of these, the lowest and the highest value is given, too; of the others, whether they were transparent.
+    Of these, the lowest and the highest value is given, too; of the others, whether they were transparent; of all,
+    whether there are further images in the file.
     """
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
@@ -134,10 +137,10 @@ def _opened(data: bytes, wanted: Wanted) -> tuple[list[Image.Image], tuple[float
         if deep is not None:
             bands = [Image.fromarray(band) for band in deep]
             values = min(float(band.min()) for band in deep), max(float(band.max()) for band in deep)
-            return [band.transpose(turn) if turn is not None else band for band in bands], values, False
+            return [band.transpose(turn) if turn is not None else band for band in bands], values, False, _more(image)
         opaque = _on_background(image, wanted.background)
         flat = (opaque or image).convert("RGB" if wanted.channels == 3 else "L")
-        return [flat.transpose(turn) if turn is not None else flat], None, opaque is not None
+        return [flat.transpose(turn) if turn is not None else flat], None, opaque is not None, _more(image)
 
 
 @contextmanager
@@ -165,6 +168,14 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # of what Pillow may raise at broken EXIF there is no list
         return None
+
+
+def _more(image: ImageFile.ImageFile) -> bool:
+    """Whether a file holds further images; those of a camera's JPEG are previews and the like."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # they are broken, and none of them is read
+        return False
 
 
 def _on_background(image: Image.Image, background: int) -> Image.Image | None:
