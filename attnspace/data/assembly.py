@@ -142,14 +142,19 @@ def _marked(
 ) -> dict[str, Marked]:
     """Digests and labels of every split; a digest of an image's bytes is no look at it."""
 
-    def digests(source: Source, decoded: Decoded | None = None) -> np.ndarray:
-        every = source.digests(content(source.files, watch), watch)
-        return every if decoded is None else np.delete(every, decoded.left_out)
+    def usable(source: Source, decoded: Decoded) -> np.ndarray:
+        return np.delete(source.digests(decoded.content, watch), decoded.left_out)
 
-    own = digests(sources.train, kept)
+    own = usable(sources.train, kept)
     found = {"training": own[rows.train]}
-    found["validation"] = digests(sources.validation, given) if sources.validation else own[_there(rows.validation)]
-    found["test"] = digests(sources.test) if sources.test else own[_there(rows.test)]
+    if sources.validation and given:
+        found["validation"] = usable(sources.validation, given)
+    else:
+        found["validation"] = own[_there(rows.validation)]
+    if sources.test:
+        found["test"] = sources.test.digests(content(sources.test.files, watch), watch)
+    else:
+        found["test"] = own[_there(rows.test)]
     return {name: Marked(marks, labels[name]) for name, marks in found.items()}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from attnspace.data.decoder import Writing, decode_source
-from attnspace.data.digests import content, state
+from attnspace.data.digests import Content, content, state
 from attnspace.data.folders import appearing, cache_folder, discard, unwritable
 from attnspace.data.pixels.decoding import Wanted
 from attnspace.data.progress import Watch
@@ -37,6 +37,7 @@ class Decoded:
 
     Attributes:
         key: a digest that is the same for the same bytes decoded in the same way.
+        content: the digests of the source's files.
         labels: (n,) int64.
         sums, squares: (n, C) int64, sums of the pixels and of their squares, in each channel of each image; float64
             where images have more than 8 bits.
@@ -50,6 +51,7 @@ class Decoded:
 
     key: str
     folder: Path
+    content: Content
     labels: np.ndarray
     sums: np.ndarray
     squares: np.ndarray
@@ -86,35 +88,36 @@ def decoded(source: Source, wanted: Wanted, watch: Watch | None = None) -> Decod
     Raises:
         DataError: the source cannot be read, no image is usable, sizes differ, or the cache cannot be written.
     """
-    before = state(source.files)
-    parts = [content(source.files, watch).whole, wanted.size, wanted.channels, source.classes]
+    found = content(source.files, watch)
+    parts = [found.whole, wanted.size, wanted.channels, source.classes]
     look = [wanted.background, wanted.span, wanted.deep]
     folder = cache_folder() / "images" / _digest(FORMAT, *parts, *look)
     writing = Writing(folder, len(source))
     try:
         if folder.is_dir():
             try:
-                return _opened(folder, parts, look)
+                return _opened(folder, found, parts, look)
             except DAMAGE:
                 discard(folder)
         with appearing(folder) as writing.folder:
             decode_source(source, wanted, writing, watch)
-            if state(source.files) != before:
+            if state(source.files) != found.state:
                 raise DataError(f"{source.where} changed while it was read", at=("path",), remedy="start again")
     except OSError as cause:
         raise unwritable(cause, writing.needed) from None
-    return _opened(folder, parts, look)
+    return _opened(folder, found, parts, look)
 
 
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def _opened(folder: Path, parts: list[Any], look: list[Any]) -> Decoded:
+def _opened(folder: Path, content: Content, parts: list[Any], look: list[Any]) -> Decoded:
     """Read what a folder of the cache keeps.
 
     Args:
         folder: the folder.
+        content: the digests of the files that it was decoded from.
         parts: what the key of any images is made of.
         look: what that of transparent images, and of those of more than 8 bits, is made of besides.
 
@@ -131,6 +134,7 @@ def _opened(folder: Path, parts: list[Any], look: list[Any]) -> Decoded:
     return Decoded(
         key=_digest(FORMAT, *parts, *look) if is_new else _digest(OPAQUE_BYTES, *parts),
         folder=folder,
+        content=content,
         labels=labels,
         sums=sums,
         squares=squares,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnspace.data.files.listing import file_fault
+from attnspace.data.files.listing import file_facts, file_fault
 from attnspace.data.folders import cache_folder, unwritable, write_whole
 from attnspace.data.progress import Watch
 
@@ -30,10 +29,12 @@ class Content:
     Attributes:
         whole: of every file's name and bytes, in order.
         each: of every file's bytes, in order; empty where a file cannot be read.
+        state: see `state`; what it was when they were read, or known.
     """
 
     whole: str
     each: tuple[str, ...]
+    state: str
 
 
 def content(files: Files, watch: Watch | None = None) -> Content:
@@ -44,11 +45,12 @@ def content(files: Files, watch: Watch | None = None) -> Content:
     Raises:
         DataError: the cache cannot be written.
     """
-    each = kept_digests(state(files), len(files), lambda: _read(files, watch))
+    now = state(files)
+    each = kept_digests(now, len(files), lambda: _read(files, watch))
     whole = hashlib.sha256()
     for (name, path), digest in zip(files, each, strict=True):
         whole.update(repr((name, digest if digest != UNREADABLE else file_fault(path))).encode())
-    return Content(whole.hexdigest(), each)
+    return Content(whole.hexdigest(), each, now)
 
 
 def kept_digests(key: str, count: int, make: Callable[[], Iterable[str]]) -> tuple[str, ...]:
@@ -73,14 +75,15 @@ def state(files: Files) -> str:
     whole = hashlib.sha256()
     for name, path in files:
         # ctime too: copying with `cp -p` over a file of the same size leaves mtime alone
-        found = _stat(path)
-        facts = (found.st_size, found.st_mtime_ns, found.st_ctime_ns) if found else (file_fault(path),)
+        found = file_facts(path)
+        facts = (found,) if isinstance(found, str) else (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         whole.update(repr((name, str(path.absolute()), *facts)).encode())
     return whole.hexdigest()
 
 
 def _read(files: Files, watch: Watch | None) -> list[str]:
-    sizes = [found.st_size if (found := _stat(path)) else 0 for _, path in files]
+    known = [file_facts(path) for _, path in files]
+    sizes = [0 if isinstance(found, str) else found.st_size for found in known]
     done, total, digests = 0, sum(sizes), list[str]()
     for (_, path), size in zip(files, sizes, strict=True):
         digests.append(_digest(path))
@@ -98,14 +101,6 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:  # what it is, is said of the image when it is read
         return UNREADABLE
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    """What is known of a file; None if it cannot be read."""
-    try:
-        return None if file_fault(path) else path.stat()
-    except OSError:  # removed just now
-        return None
 
 
 def _whole_lines(kept: bytes) -> tuple[str, ...]:

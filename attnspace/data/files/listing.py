@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from pathlib import Path
 
 from attnspace.errors import DataError
 
-__all__ = ["file_fault", "files_below", "files_in", "folders_in"]
+__all__ = ["file_facts", "file_fault", "files_below", "files_in", "folders_in"]
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -23,8 +24,8 @@ def files_below(folder: Path) -> list[Path]:
     waiting = [(folder, frozenset((_place(folder),)))]
     while waiting:
         here, above = waiting.pop()
-        for path in _entries(here):
-            if not path.is_dir():
+        for path, is_folder in _entries(here):
+            if not is_folder:
                 found.append(path)
             elif (place := _place(path)) not in above:
                 waiting.append((path, above | {place}))
@@ -37,7 +38,7 @@ def folders_in(folder: Path) -> list[Path]:
     Raises:
         DataError: the folder cannot be read.
     """
-    return sorted(path for path in _entries(folder) if path.is_dir())
+    return sorted(path for path, is_folder in _entries(folder) if is_folder)
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -46,22 +47,33 @@ def files_in(folder: Path) -> list[Path]:
     Raises:
         DataError: the folder cannot be read.
     """
-    return sorted(path for path in _entries(folder) if not path.is_dir())
+    return sorted(path for path, is_folder in _entries(folder) if not is_folder)
 
 
 def file_fault(path: Path) -> str | None:
-    """Why a file cannot be read, in words; None if it looks as if it could. A pipe would be waited for without end."""
+    """Why a file cannot be read, in words; None if it looks as if it could."""
+    found = file_facts(path)
+    return found if isinstance(found, str) else None
+
+
+def file_facts(path: Path) -> os.stat_result | str:
+    """What is known of a file that looks as if it could be read; else why it cannot, in words.
+
+    A pipe cannot: it would be waited for without end.
+    """
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except OSError as cause:
         nothing = path.is_symlink() and cause.errno == errno.ENOENT
         return "is a link to nothing" if nothing else f"cannot be read: {cause.strerror}"
-    return None if stat.S_ISREG(mode) else "is no file of bytes, but a pipe, a socket or a device"
+    return found if stat.S_ISREG(found.st_mode) else "is no file of bytes, but a pipe, a socket or a device"
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[tuple[Path, bool]]:
+    """What is in a folder, and whether it is a folder, which the system says of most without a further question."""
     try:
-        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+        with os.scandir(folder) as entries:
+            return [(folder / each.name, each.is_dir()) for each in entries if not each.name.startswith(".")]
     except OSError as cause:
         raise _unreadable(folder, cause) from None
 
