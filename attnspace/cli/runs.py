@@ -24,6 +24,7 @@ from attnspace.errors import RunError, RunFailed
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from attnspace.data import Dataset
     from attnspace.study.study import Study
     from attnspace.workflow import Searched
 
@@ -52,7 +53,7 @@ def search(
     with stoppable(command_line("search", (study,), ("--run", run_), ("--data", data), ("--settings", settings))):
         with progress_bar() as watch:
             prepared = prepare(study, settings=settings, data_folder=data, watch=watch)
-        _print_notes(console, prepared.notes)
+        _print_images(console, prepared.data, prepared.notes)
         with watcher_for(console) as watcher:
             found = run_study(prepared, run_, watcher)
     console.print(summary_table(found.results))
@@ -115,7 +116,7 @@ def confirm(
         with progress_bar() as watch:
             prepared = prepare_run(run_, data, watch)
             test = prepared.data.sealed_test()  # decoded here, with the bar
-        _print_notes(console, (*prepared.notes, *test.notes))
+        _print_images(console, prepared.data, (*prepared.notes, *test.notes))
         with watcher_for(console) as watcher:
             found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds)
     console.print(confirmation_table(found))
@@ -169,10 +170,12 @@ def migrate(
         )
 
 
-def _print_notes(console: Console, notes: Iterable[str]) -> None:
-    """Print what the user should know of the images."""
-    for note in notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+def _print_images(console: Console, data: Dataset, notes: Iterable[str]) -> None:
+    """Print how many images there are, and what the user should know of them."""
+    from attnspace.data import summary
+
+    for line in (*summary(data), *(f"note: {note}" for note in notes)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_report(console: Console, run: Path) -> None:

@@ -165,7 +165,7 @@ def check(
 def _check_study(document: Document, data: Path | None, settings: Path | None) -> None:
     import_torch()
     from attnspace.cli.tables import fillings, slots_table, terminal
-    from attnspace.data import progress_bar
+    from attnspace.data import progress_bar, summary
     from attnspace.study.loading import prepare
     from attnspace.workflow import check_ready
 
@@ -179,8 +179,10 @@ def _check_study(document: Document, data: Path | None, settings: Path | None) -
     print(f"{document.file}: a study: {len(study.baselines)} baselines, {study.config.search.trials} trials")
     print(f"a space of {fillings(study.space.size())}, a backbone with {len(study.slots)} slots:")
     terminal().print(slots_table(study.slots))
-    if (summary := study.method.summary()) is not None:
-        print(summary)
+    if (trained := study.method.summary()) is not None:
+        print(trained)
+    for line in summary(study.data):
+        print(line)
     if study.space.size() < study.config.search.trials:
         notes += (f"{study.config.search.trials} trials are asked for; the search will end earlier",)
     for note in notes:

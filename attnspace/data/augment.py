@@ -65,7 +65,7 @@ def augment(images: Tensor, how: Augment, drawn: Mapping[str, Tensor]) -> Tensor
     """Shift, mirror and cut each image by itself; pixels that come in from outside are 0.
 
     Shape:
-        (N, C, H, W) uint8, and one step of `draws` -> the same
+        (N, C, H, W) of any type, and one step of `draws` -> the same
     """
     n, channels, height, width = images.shape
     device = images.device

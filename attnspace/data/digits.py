@@ -67,6 +67,7 @@ def load_digits(config: DigitsConfig) -> Dataset:
         mean=pixels.mean((0, 2, 3)),
         std=pixels.std((0, 2, 3)),
         fingerprint=f"digits/{config.train_images}/{config.canvas}",
+        test_counts=tuple(np.bincount(labels[test]).tolist()),
         _test=lambda: split(test),
     )
 

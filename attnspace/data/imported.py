@@ -10,11 +10,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 
-from attnspace.data.assembly import absent_classes, drawn_note, fingerprint
 from attnspace.data.drawing import draw_rows
-from attnspace.data.moments import mean_and_std, moments
-from attnspace.data.options import SplitOptions
+from attnspace.data.notes import absent_classes, drawn_note, fingerprint
+from attnspace.data.options import SplitOptions, drawn_instead
+from attnspace.data.pixels.moments import mean_and_std, moments
 from attnspace.data.progress import Watch
+from attnspace.data.same_images import Marked, same_image_notes
 from attnspace.data.section import Data
 from attnspace.data.split import Dataset, DataSplit
 from attnspace.documents.imports import Imported
@@ -30,8 +31,9 @@ MAX_CLASSES = 1_000_000
 class ImportedConfig(Imported, SplitOptions, Data):
     """A function that returns `{train: (images, labels), validation: ..., test: ..., classes: names}`.
 
-    Images are (n, C, H, W) uint8, tensors or arrays, labels whole numbers from 0 on. Validation and test images that
-    are missing or None are drawn from the training images; without `classes` they are numbers.
+    Images are (n, C, H, W), tensors or arrays: uint8, or numbers of more bits, which become float32. Labels are whole
+    numbers from 0 on. Validation and test images that are missing or None are drawn from the training images; without
+    `classes` they are numbers.
     """
 
     kind: Literal["import"] = "import"
@@ -62,6 +64,8 @@ def load_imported(config: ImportedConfig) -> Dataset:
             raise _wrong(
                 f"{name} images have the shape {list(part[0].shape[1:])}, training images {list(train[0].shape[1:])}"
             )
+        if part is not None and part[0].dtype != train[0].dtype:
+            raise _wrong(f"{name} images are {part[0].dtype}, training images {train[0].dtype}", allowed="one type")
     classes = _classes(returned.get("classes"), train[1])
     for name, part in (("train", train), ("validation", validation), ("test", test)):
         if part is not None:
@@ -72,6 +76,8 @@ def load_imported(config: ImportedConfig) -> Dataset:
 def _dataset(
     config: ImportedConfig, train: Arrays, validation: Arrays | None, test: Arrays | None, classes: tuple[str, ...]
 ) -> Dataset:
+    if len(np.unique(train[1])) < 2:
+        raise _wrong("all training images are of one class", allowed="images of two classes or more")
     rows = draw_rows(train[1], classes, config, validation=validation is None, test=test is None)
     parts = {"train": _split(train, rows.train)}
     for name, given, drawn in (("validation", validation, rows.validation), ("test", test, rows.test)):
@@ -80,16 +86,23 @@ def _dataset(
     assert isinstance(images, torch.Tensor)
     sums, squares = zip(*(moments(block.numpy()) for block in images.split(BLOCK)), strict=True)
     mean, std = mean_and_std(np.concatenate(sums), np.concatenate(squares), images[0, 0].numel())
-    content = _digest([train, *([validation] if validation else [])], classes)
-    notes = () if rows.test is None else (drawn_note(len(rows.test), len(train[1])),)
+    notes: tuple[str, ...] = () if rows.test is None else (drawn_note(len(rows.test), len(train[1])),)
+    notes += () if validation is None else (drawn_instead(config, "images of the function"),)
+    splits = {"training": parts["train"], "validation": parts["validation"], "test": parts["test"]}
+    labels = {name: split.labels.numpy() for name, split in splits.items()}
     return Dataset(
         train=parts["train"],
         validation=parts["validation"],
         classes=classes,
         mean=mean,
         std=std,
-        fingerprint=fingerprint(content, config, test_drawn=test is None),
-        notes=(*notes, *absent_classes(train[1], classes)),
+        fingerprint=fingerprint(config, rows, _digest([train, *([validation] if validation else [])], classes)),
+        notes=(
+            *notes,
+            *absent_classes(np.concatenate((train[1], labels["validation"])), labels, classes),
+            *same_image_notes({name: _marked(split) for name, split in splits.items()}, classes),
+        ),
+        test_counts=tuple(np.bincount(labels["test"], minlength=len(classes)).tolist()),
         _test=lambda: parts["test"],
     )
 
@@ -115,10 +128,16 @@ def _arrays(returned: Mapping[str, Any], name: str) -> Arrays | None:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise _wrong(f"{name} is a {type(given).__name__}", allowed="(images, labels)")
     images, labels = (_array(name, value) for value in given)
-    if images.ndim != 4 or images.dtype != np.uint8 or 0 in images.shape:
+    if images.ndim != 4 or images.dtype.kind not in "uif" or 0 in images.shape:
         raise _wrong(
-            f"{name} images are {images.dtype} of the shape {list(images.shape)}", allowed="uint8 of the shape n,C,H,W"
+            f"{name} images are {images.dtype} of the shape {list(images.shape)}",
+            allowed="uint8 or float32 of the shape n,C,H,W",
         )
+    if images.dtype != np.uint8:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            images = images.astype(np.float32)
+        if not np.isfinite(images).all():
+            raise _wrong(f"{name} images hold what is no finite number")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise _wrong(
             f"{name} labels are {labels.dtype} of the shape {list(labels.shape)}",
@@ -167,6 +186,13 @@ def _split(arrays: Arrays, rows: np.ndarray | None = None) -> DataSplit:
         return DataSplit(images, labels)
     chosen = torch.from_numpy(rows)
     return DataSplit(images[chosen], labels[chosen])
+
+
+def _marked(split: DataSplit) -> Marked:
+    """A digest and the label of every image."""
+    assert isinstance(split.images, torch.Tensor)
+    digests = [hashlib.blake2b(image.data, digest_size=16).hexdigest() for image in split.images.numpy()]
+    return Marked(np.array(digests, dtype=np.bytes_), split.labels.numpy())
 
 
 def _digest(parts: list[Arrays], classes: tuple[str, ...]) -> str:

@@ -1,7 +1,7 @@
 """Batches of a dataset on a device, without worker processes.
 
-Where a split fits, it lies on the device as uint8 and a batch is a selection of rows; where it does not, batches are
-read from the file ahead of time. Both give the same batches.
+Where a split fits, it lies on the device as uint8, or as float32 if its images have more than 8 bits, and a batch is a
+selection of rows; where it does not, batches are read from the file ahead of time. Both give the same batches.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Batches:
         """The batches of an epoch: images and labels of each row of `order`.
 
         Shape:
-            (steps, N) int64 on the CPU -> steps times (N, C, H, W) uint8 and (N,) int64
+            (steps, N) int64 on the CPU -> steps times (N, C, H, W) uint8 or float32 and (N,) int64
         """
         chosen = order.to(self.device)
         if self.images is not None:
@@ -115,7 +115,7 @@ class DeviceData:
         """Scale pixels so that each channel has mean 0 and standard deviation 1 over the training images.
 
         Shape:
-            (N, C, H, W) uint8 -> the same, float32
+            (N, C, H, W) uint8 or float32 -> the same, float32
         """
         return (images.float() - self._mean) * self._scale
 

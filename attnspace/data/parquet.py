@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from attnspace.data.assembly import assemble
+from attnspace.data.assembly import Sources, assemble
+from attnspace.data.class_naming import class_naming
+from attnspace.data.columns import Columns
+from attnspace.data.files.names import Split
 from attnspace.data.hub import HUB, HubPath, absent
-from attnspace.data.options import Amount, DecodingOptions
+from attnspace.data.options import Amount, DecodingOptions, drawn_instead
+from attnspace.data.parquet_files import USUAL, split_files
 from attnspace.data.progress import Watch
 from attnspace.data.section import FileData
-from attnspace.data.shards import column_classes, shards
+from attnspace.data.shards import shards
 from attnspace.data.split import Dataset
 from attnspace.documents.families import fault
+from attnspace.documents.validation import some_of
 from attnspace.errors import DataError
 
 __all__ = ["ParquetConfig", "load_parquet"]
@@ -27,14 +31,25 @@ def _whole_hub_path(path: str) -> str:
     return path
 
 
-Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\\]+$")]
+def _below(pattern: str) -> str:
+    parts = PurePosixPath(pattern).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\\" in pattern:
+        raise fault("is no pattern of files below path", allowed="such as train*.parquet or fine/train*.parquet")
+    return pattern
+
+
+Pattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below)]
+
+PARTS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
 class ParquetConfig(DecodingOptions, FileData):
     """Images in parquet files: a column of structs {bytes, path} or of bytes, and a column of whole numbers.
 
-    `train` and `test` are patterns of file names, looked for in the folder and below; several files are read in the
-    order of their names. Class names are those of the files' metadata, else numbers.
+    `train`, `val` and `test` are patterns of file names, which may begin with folders, looked for in the folder and
+    below; several files are read in the order of their names. The usual ones also stand for `Training-0.parquet`,
+    `dev.parquet` or `test/0000.parquet`. Class names are those of the files' metadata, else numbers; files whose
+    metadata order them in other ways are brought into the order of the training files.
     """
 
     kind: Literal["parquet"]
@@ -43,10 +58,14 @@ class ParquetConfig(DecodingOptions, FileData):
         Field(min_length=1, max_length=4_000, description="A folder, a file, or hf://datasets/OWNER/NAME/SUBFOLDER."),
         AfterValidator(_whole_hub_path),
     ]
-    train: Annotated[Pattern, Field(description="Names of the training files.")] = "train*.parquet"
+    train: Annotated[Pattern, Field(description="Names of the training files.")] = USUAL["train"]
+    val: Annotated[
+        Pattern | None,
+        Field(description="Names of the validation files, if there are some; null: `validation` are drawn."),
+    ] = USUAL["val"]
     test: Annotated[
         Pattern | None, Field(description="Names of the test files; null: test_images are drawn from the others.")
-    ] = "test*.parquet"
+    ] = USUAL["test"]
     image: Annotated[str, Field(min_length=1, description="The column of encoded images.")] = "img"
     label: Annotated[str, Field(min_length=1, description="The column of labels.")] = "label"
     validation: Annotated[
@@ -64,16 +83,15 @@ def load_parquet(config: ParquetConfig, watch: Watch | None = None) -> Dataset:
         DataError: there are no such files, or they cannot be used.
     """
     root = _root(config)
-    if root.is_file():
-        train_files, test_files = [root], None
-    else:
-        train_files = _found(config, root, config.train, "train")
-        test_files = _found(config, root, config.test, "test") if config.test else None
-    columns = (config.image, config.label)
-    classes = column_classes(train_files, *columns)
-    train = shards("training", config.path, train_files, columns, classes)
-    test = shards("test", config.path, test_files, columns, classes) if test_files else None
-    return assemble(config, train, test, (), watch)
+    patterns: dict[Split, str | None] = {"train": config.train, "val": config.val, "test": config.test}
+    files, unused = split_files(config.path, root, patterns)
+    columns = Columns(config.image, config.label)
+    naming = class_naming(files, columns)
+    made = {split: shards(PARTS[split], config.path, paths, columns, naming) for split, paths in files.items()}
+    notes = (*naming.notes, *unused)
+    if "val" in files:
+        notes += (drawn_instead(config, f"the images of {some_of(path.name for path in files['val'])}"),)
+    return assemble(config, Sources(made["train"], made.get("val"), made.get("test")), notes, watch)
 
 
 def _root(config: ParquetConfig) -> Path:
@@ -82,11 +100,11 @@ def _root(config: ParquetConfig) -> Path:
     Raises:
         DataError: there is none, or it cannot be downloaded.
     """
-    patterns = [config.train, *([config.test] if config.test else [])]
+    patterns = [pattern for pattern in (config.train, config.test) if pattern]
     holds = " and ".join(patterns)
     if found := HubPath.parse(config.path):
         try:
-            return found.download(patterns)
+            return found.download([*patterns, *_validation_patterns(config)])
         except DataError as cause:
             raise absent(cause.what, config.path, holds, hub=True) from cause
     root = Path(config.path).expanduser()
@@ -95,47 +113,8 @@ def _root(config: ParquetConfig) -> Path:
     return root
 
 
-def _found(config: ParquetConfig, root: Path, pattern: str, field: Literal["train", "test"]) -> list[Path]:
-    """The files that match a pattern, in the order of their names.
-
-    Raises:
-        DataError: there are none, or one of a numbered series is missing.
-    """
-    files = sorted(
-        (path for path in root.rglob(pattern) if path.is_file() and not _is_hidden(path.relative_to(root))),
-        key=lambda path: path.relative_to(root).as_posix(),
-    )
-    if not files:
-        there = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.parquet"))
-        raise DataError(
-            f"no file in {config.path} or below fits {pattern}",
-            at=(field,),
-            allowed=f"patterns of what is there: {', '.join(there[:5])}" if there else None,
-            remedy=None if there else f"the folder is to hold parquet files such as {pattern}",
-        )
-    _complete(files)
-    return files
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _complete(files: list[Path]) -> None:
-    """Check that no file is missing in a series numbered `-00000-of-00005`.
-
-    Raises:
-        DataError: a file is missing.
-    """
-    series: dict[tuple[Path, str, int], set[int]] = {}
-    for path in files:
-        if found := re.match(r"(.*)-(\d{5})-of-(\d{5})(?!\d)", path.name):
-            series.setdefault((path.parent, found[1], int(found[3])), set()).add(int(found[2]))
-    for (folder, name, count), numbers in series.items():
-        if missing := sorted(set(range(count)) - numbers):
-            raise DataError(
-                f"{len(missing)} of {count} files are missing from {folder.name}, such as "
-                f"{name}-{missing[0]:05d}-of-{count:05d}",
-                at=("path",),
-                remedy="complete the copy of the data set",
-            )
+def _validation_patterns(config: ParquetConfig) -> list[str]:
+    """Patterns of the validation files, which need not be there."""
+    if config.val == USUAL["val"]:
+        return [config.val, "dev*.parquet"]
+    return [config.val] if config.val else []

@@ -7,7 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Encoded", "Source", "label_fault"]
+import numpy as np
+
+from attnspace.data.digests import Content
+from attnspace.data.progress import Watch
+
+__all__ = ["Encoded", "Labelled", "Source", "label_fault"]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What a source says of one image's class, known without a look at the image.
+
+    Attributes:
+        name: where the image stands, for messages.
+        label: the number of its class; -1 where it has none that is usable.
+        fault: what is wrong with the label, in words.
+    """
+
+    name: str
+    label: int
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +51,7 @@ class Source(Protocol):
     """The images of one split, in a fixed order.
 
     Attributes:
-        part: `training` or `test`, for messages.
+        part: `training`, `validation` or `test`, for messages.
         where: the folder or file that the user named.
         classes: class names, in the order of the labels.
         files: every file with a name that is the same wherever the files are kept.
@@ -53,6 +73,14 @@ class Source(Protocol):
 
     def images(self) -> Iterator[Encoded]:
         """Every image, faulty ones too."""
+        ...
+
+    def labels(self) -> Iterator[Labelled]:
+        """The label of every image; no image is read."""
+        ...
+
+    def digests(self, content: Content, watch: Watch | None = None) -> np.ndarray:
+        """A digest of every image's bytes, (n,) of bytes; empty where there are none. `content` is of its files."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What every data source gives: splits of uint8 images, and how to normalise them."""
+"""What every data source gives: splits of images, and how to normalise them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DataSplit:
     """Images and labels.
 
     Attributes:
-        images: (n, C, H, W) uint8, in memory or in a file.
+        images: (n, C, H, W) uint8, in memory or in a file; float32 where they have more than 8 bits.
         labels: (n,) int64.
         notes: what the user should know of them, in sentences.
     """
@@ -39,6 +39,7 @@ class Dataset:
         mean, std: mean and standard deviation of each channel over the training images, in units of the pixel values.
         fingerprint: a digest that is the same for the same images, labels and splits, wherever they are kept.
         notes: what the user should know of them, in sentences.
+        test_counts: how many test images each class has; empty where that is not known before the test.
     """
 
     train: DataSplit
@@ -48,6 +49,7 @@ class Dataset:
     std: Tensor
     fingerprint: str
     notes: tuple[str, ...] = ()
+    test_counts: tuple[int, ...] = ()
     _test: Callable[[], DataSplit] = field(kw_only=True, repr=False)
 
     @property
@@ -55,6 +57,13 @@ class Dataset:
         """The shape of an image, (C, H, W)."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+    @property
+    def counts(self) -> dict[str, tuple[int, ...]]:
+        """Name of a split -> how many images each class has; of the test split where it is known."""
+        known = {"train": self.train.labels, "validation": self.validation.labels}
+        found = {name: tuple(labels.bincount(minlength=len(self.classes)).tolist()) for name, labels in known.items()}
+        return found | ({"test": self.test_counts} if self.test_counts else {})
 
     def sealed_test(self) -> DataSplit:
         """The test split, which is loaded only now. A search never asks for it."""

@@ -15,8 +15,12 @@ from attnspace.errors import DataError
 __all__ = ["StoredImages", "npy_layout"]
 
 
-def npy_layout(path: Path) -> tuple[tuple[int, ...], int]:
-    """The shape of an .npy file of uint8 in C order, and where its values begin.
+TYPES = {np.dtype(np.uint8): torch.uint8, np.dtype("<f4"): torch.float32}
+"""What images are kept as: bytes, or floating point numbers where they have more than 8 bits."""
+
+
+def npy_layout(path: Path) -> tuple[tuple[int, ...], int, np.dtype]:
+    """The shape of an .npy file of images in C order, where its values begin, and their type.
 
     Raises:
         ValueError: it is no such file, or is cut off.
@@ -26,15 +30,15 @@ def npy_layout(path: Path) -> tuple[tuple[int, ...], int]:
             raise ValueError("is not of version 1.0")
         shape, in_columns, dtype = np.lib.format.read_array_header_1_0(stream)
         start = stream.tell()
-    if in_columns or dtype != np.uint8:
-        raise ValueError("does not hold bytes in C order")
-    if path.stat().st_size != start + int(np.prod(shape, dtype=np.int64)):
+    if in_columns or dtype not in TYPES:
+        raise ValueError("does not hold images in C order")
+    if path.stat().st_size != start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize:
         raise ValueError("is cut off")
-    return shape, start
+    return shape, start, dtype
 
 
 class StoredImages:
-    """Some rows of an .npy file of (n, C, H, W) uint8; nothing is read before it is asked for.
+    """Some rows of an .npy file of (n, C, H, W) uint8 or float32; nothing is read before it is asked for.
 
     The file is read, not mapped: memory holds no second copy of it, and a file that was cut off is an error, where
     a map would end the process. Several threads may read at once.
@@ -49,7 +53,7 @@ class StoredImages:
 
     def __init__(self, path: Path, rows: np.ndarray | None = None) -> None:
         self.path = path
-        (count, *shape), self._start = npy_layout(path)
+        (count, *shape), self._start, self._kept_as = npy_layout(path)
         self._image: tuple[int, int, int] = (shape[0], shape[1], shape[2])
         self._rows = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
         self._file = os.open(path, os.O_RDONLY)
@@ -61,9 +65,14 @@ class StoredImages:
         return len(self._rows), *self._image
 
     @property
+    def dtype(self) -> torch.dtype:
+        """The type of the pixels."""
+        return TYPES[self._kept_as]
+
+    @property
     def nbytes(self) -> int:
         """How many bytes all images take up in memory."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return int(np.prod(self.shape, dtype=np.int64)) * self._kept_as.itemsize
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -72,13 +81,13 @@ class StoredImages:
         """Read images into memory: those of these numbers, in this order; by default all of them.
 
         Shape:
-            (k,) int64 -> (k, C, H, W) uint8
+            (k,) int64 -> (k, C, H, W) uint8 or float32
 
         Raises:
             DataError: the file cannot be read any more.
         """
         rows = self._rows if chosen is None else self._rows[chosen.numpy()]
-        out = torch.empty((len(rows), *self._image), dtype=torch.uint8)
+        out = torch.empty((len(rows), *self._image), dtype=self.dtype)
         self._read_into(out, rows)
         return out
 
@@ -86,8 +95,8 @@ class StoredImages:
         """Read rows of the file into `out`, each run of neighbouring rows at once."""
         if not len(rows):
             return
-        size = int(np.prod(self._image))
-        target = out.numpy().reshape(-1).data
+        size = int(np.prod(self._image)) * self._kept_as.itemsize
+        target = out.numpy().reshape(-1).view(np.uint8).data
         ends = [*(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
         begin = 0
         for end in ends:

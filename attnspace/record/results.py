@@ -23,7 +23,7 @@ from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
 
-__all__ = ["Results", "frame", "load", "write_tables"]
+__all__ = ["DATA_FILE", "Results", "frame", "load", "write_tables"]
 
 _ADDED: dict[str, Any] = {"phase": Phase.SEARCH.value, "trial": None}
 """Columns that ledgers of earlier versions do not have, besides metrics and costs."""
@@ -31,6 +31,10 @@ _ADDED: dict[str, Any] = {"phase": Phase.SEARCH.value, "trial": None}
 
 PLAIN = "none"
 """The baseline without attention, which costs are compared with."""
+
+
+DATA_FILE = "data.json"
+"""The file of a run directory that says which images it was searched on."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,18 @@ class Results:
     def confirmed(self) -> pd.DataFrame:
         """The rows of the confirmation."""
         return self.frame[self.frame["phase"] == Phase.CONFIRM]
+
+    def images(self) -> Mapping[str, Any]:
+        """The `classes` of the images, `counts` of each class in each split, and `notes`; empty for earlier runs.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        file = self.path / DATA_FILE
+        found = read(file, RunError).data if file.is_file() else {}
+        if found and not (isinstance(found, Mapping) and {"classes", "counts", "notes"} <= found.keys()):
+            raise RunError("does not say which images there are", file=str(file), remedy="search again elsewhere")
+        return found
 
     def winner(self) -> pd.Series[Any] | None:
         """The best trial; None while there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,7 @@ def render(results: Results) -> str:
         front=_html(front_figure(results)) if len(board) else "",
         curves=_html(curves_figure(results)) if len(board) else "",
         edf=_html(edf_figure(results)) if facts.trials else "",
+        images=_images(results.images()),
         study_text=yaml.safe_dump(dict(results.study), sort_keys=False, allow_unicode=True),
         environment=results.frame["environment"].iloc[-1] if len(results.frame) else {},
         training_s=float(results.frame["train_s"].sum()),
@@ -101,6 +102,20 @@ def _listed_costs(results: Results, shown: pd.DataFrame) -> list[DesignCost]:
         for name, cost in declared().items()
         if name != "params" and (cost.listed or cost in asked) and shown[name].notna().any()
     ]
+
+
+def _images(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The table of classes and splits, and the notes; None where a run has kept none."""
+    if not found or not sum(map(sum, found["counts"].values())):
+        return None
+    counts = found["counts"]
+    shown = list(zip(found["classes"], *counts.values(), strict=True))
+    return {
+        "splits": list(counts),
+        "totals": [f"{sum(split):,}" for split in counts.values()],
+        "rows": [(name, [f"{count:,}" for count in row]) for name, *row in shown],
+        "notes": found["notes"],
+    }
 
 
 def _row(row: pd.Series[Any], metric: str, costs: Sequence[DesignCost]) -> dict[str, Any]:

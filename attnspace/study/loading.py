@@ -91,6 +91,8 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
     with within("data"):
         dataset = config.data.load(watch)
     method = _method(config, folder)
+    with within("train"):
+        method.check_images(dataset)
     with within("backbone"):
         network = network_of(config.backbone, dataset)
         inputs = inputs_for(network, dataset)

@@ -13,11 +13,13 @@ from typing import Any
 
 import yaml
 
+from attnspace.data import facts
 from attnspace.documents.reading import read
 from attnspace.documents.writing import write_text
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
 from attnspace.record.evaluation import RENAMED
 from attnspace.record.ledger import is_begun
+from attnspace.record.results import DATA_FILE
 from attnspace.study.config import written_out
 from attnspace.study.study import Study
 
@@ -39,6 +41,7 @@ class RunDirectory:
 
     study.yaml      the study, every default written out
     meaning.json    what its holes and baselines meant when it began
+    data.json       how many images each class had in each split, and the notes on them
     ledger.db       the ledger
     checkpoints/    trainings that wait on a rung, while the search goes on
     report.html, trials.parquet, winner.json    written from the ledger
@@ -48,6 +51,7 @@ class RunDirectory:
         self.path = path
         self.study_file = path / "study.yaml"
         self.meaning_file = path / "meaning.json"
+        self.data_file = path / DATA_FILE
         self.ledger_file = path / "ledger.db"
         self.checkpoint_folder = path / "checkpoints"
 
@@ -66,9 +70,14 @@ class RunDirectory:
                 raise RunError(
                     "is a file", file=str(self.path), allowed="a directory", remedy="choose another with --run"
                 )
-            held = {entry.name for entry in self.path.iterdir()} - {".lock", "study.partial", "meaning.partial"}
+            held = {entry.name for entry in self.path.iterdir()} - {
+                ".lock",
+                "study.partial",
+                "meaning.partial",
+                "data.partial",
+            }
         if not {"study.yaml", "meaning.json"} <= held:
-            if held - {"meaning.json"}:
+            if held - {"meaning.json", DATA_FILE}:
                 raise RunError(
                     "holds other files and no study",
                     file=str(self.path),
@@ -96,7 +105,8 @@ class RunDirectory:
             raise RunError(
                 f"{what}: {join_path(at)} is {shown(before)} there and {shown(now)} here{others}",
                 file=str(self.path),
-                allowed="the same study; search.trials, search.workers, confirm, doc and places of files may change",
+                allowed="the same study; search.trials, search.workers, confirm, doc, data.faulty and places of files "
+                "may change",
                 remedy="give the changed study a name of its own, choose another directory with --run, "
                 "or take the run's results over with: attnspace migrate RUN STUDY",
             )
@@ -129,6 +139,7 @@ class RunDirectory:
                 lock.write(str(os.getpid()))
                 lock.flush()
             # The study last: where it is, everything is.
+            write_text(self.data_file, json.dumps(facts(study.data), indent=1) + "\n")
             write_text(self.meaning_file, json.dumps(study.meaning(), indent=1) + "\n")
             write_text(self.study_file, yaml.safe_dump(study.config.plain(), sort_keys=False, allow_unicode=True))
             try:
@@ -139,7 +150,7 @@ class RunDirectory:
 
     def _forget(self) -> None:
         """Remove what was written of a search that came to nothing, so that a mended study may use the place."""
-        for file in (self.study_file, self.meaning_file, self.ledger_file):
+        for file in (self.study_file, self.meaning_file, self.data_file, self.ledger_file):
             file.unlink(missing_ok=True)
         if self.checkpoint_folder.exists():
             shutil.rmtree(self.checkpoint_folder)
@@ -167,9 +178,13 @@ def comparable(study: Any) -> Any:
         return study
 
 
+FREE = (("search", "trials"), ("search", "workers"), ("doc",), ("confirm",), ("data", "faulty"))
+"""What may change in a run. A study that `faulty` refused has no run, so that no result depends on it."""
+
+
 def differences(earlier: Any, now: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """Find where two studies differ, as plain data: the path, what the earlier one says, and what is said now."""
-    if at in (("search", "trials"), ("search", "workers"), *ELSEWHERE, ("doc",), ("confirm",)):
+    if at in (*FREE, *ELSEWHERE):
         return
     if isinstance(earlier, list | tuple) and isinstance(now, list | tuple) and len(earlier) == len(now):
         for i, (before, after) in enumerate(zip(earlier, now, strict=True)):

@@ -178,6 +178,14 @@ class Method(ABC):
         """Whether a study that asks for this cost cannot be searched by this method."""
         return False
 
+    def check_images(self, data: Dataset) -> None:
+        """Refuse images that cannot be trained on in this way.
+
+        Raises:
+            StudyError: saying why; the path begins in the section.
+        """
+        return
+
     def summary(self) -> str | None:
         """What `attnspace check` says of it, in a sentence."""
         return None

@@ -12,6 +12,7 @@ from torch import nn
 
 from attnspace.data.loader import DeviceData
 from attnspace.data.split import Dataset, DataSplit
+from attnspace.errors import StudyError
 from attnspace.training.epoch import Epoch
 from attnspace.training.method import Assignment, Method, Run, Setting, Workplace, method_for
 from attnspace.training.recipe import Recipe
@@ -57,6 +58,17 @@ class SgdMethod(Method):
 
     def protocol(self) -> Any:
         return self.recipe.model_dump(mode="json")
+
+    def check_images(self, data: Dataset) -> None:
+        size, images = self.recipe.batch_size, len(data.train)
+        if size > images:
+            raise StudyError(
+                f"is more than the {images:,} training images, so that no whole batch could be drawn",
+                at=("batch_size",),
+                got=size,
+                allowed=f"2 to {images:,}",
+                remedy="make it smaller, or train on more images",
+            )
 
     def begin(self, assignment: Assignment, place: Workplace, state: Mapping[str, Any] | None) -> Run:
         torch.manual_seed(assignment.seed)

@@ -1,5 +1,7 @@
 """Searches on images of the user's own, in networks of the user's own, by the command line."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from attnspace.errors import AttnspaceError, StudyError
 from attnspace.study.config import load_config
 from attnspace.study.loading import prepare
 from tests.cli.test_cli import call  # noqa: F401  # a fixture
-from tests.data.made_images import write_set
+from tests.data.made_images import encoded, write_parquet, write_set
 
 BLOCK = {
     "kind": "gate",
@@ -179,7 +181,7 @@ def test_faults_of_a_backbone_are_named_where_they_are(images, write, tmp_path, 
 
 
 def test_settings_of_another_kind_replace_the_whole_section(call, tiny, write, images, tmp_path):  # noqa: F811
-    other = write({"data": study()["data"], "train": {"epochs": 1}}, "other.yaml")
+    other = write({"data": study()["data"], "train": {"epochs": 1, "batch_size": 12}}, "other.yaml")
     status, out, err = call("check", write(tiny), "--settings", other)
     assert (status, err) == (0, "")
     assert "a study: 5 baselines" in out
@@ -198,3 +200,76 @@ def test_images_that_are_left_out_are_told(call, images, write, tmp_path):  # no
     assert status == 0
     assert "note: " in out
     assert "broken.jpg" in out
+
+
+def test_classes_counts_and_notes_are_told_by_check_and_search_and_stand_in_the_report(call, images, write, tmp_path):  # noqa: F811
+    (images / "dark" / "again.png").write_bytes((images / "bright" / "0.png").read_bytes())
+    path, run = write(study()), tmp_path / "run"
+    for command in (("check", path), ("search", path, "--run", run)):
+        status, out, _ = call(*command)
+        assert status == 0
+        assert "images: 25 train, 8 validation, 8 test; 3 x 32 x 32" in out
+        assert "2 classes (train/validation/test): bright 12/4/4, dark 13/4/4" in out
+        assert "note: 1 image stands under two labels, such as bright and dark" in out
+    page = (run / "report.html").read_text()
+    table = page.split('<table id="images">')[1].split("</table>")[0]
+    assert re.findall(r"<td[^>]*>(?:<b>)?([^<]*)", table) == [
+        "bright",
+        "12",
+        "4",
+        "4",
+        "dark",
+        "13",
+        "4",
+        "4",
+        "all",
+        "25",
+        "8",
+        "8",
+    ]
+    assert "1 image stands under two labels, such as bright and dark" in page
+    (run / "data.json").unlink()  # as in a run of an earlier version
+    assert call("report", run)[0] == 0
+    assert "<h2>Images</h2>" not in (run / "report.html").read_text()
+    (run / "data.json").write_text("[1]")
+    status, _, err = call("report", run)
+    assert (status, "data.json: does not say which images there are" in err) == (2, True)
+
+
+def test_test_labels_that_are_hidden_are_found_before_anything_is_trained(call, write, tmp_path):  # noqa: F811
+    write_set(tmp_path / "there", train=40)
+    write_parquet(tmp_path / "there" / "test.parquet", [b"sealed"] * 10, [-1] * 10)
+    path = write(study(data={"kind": "parquet", "path": "there", "validation": 8}))
+    for command in ("check", "search"):
+        status, _, err = call(command, path)
+        assert status == 2
+        assert "data.test: no test image has a label that can be used: test.parquet row 0 label -1" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_batch_of_more_images_than_train_is_refused_at_once(call, images, write, tmp_path):  # noqa: F811
+    path = write(study(train={"epochs": 1, "batch_size": 25}))
+    for command in ("check", "search"):
+        status, _, err = call(command, path)
+        assert status == 2
+        assert err.endswith(
+            "train.batch_size: is more than the 24 training images, so that no whole batch could be drawn; got 25; "
+            "allowed: 2 to 24; make it smaller, or train on more images\n"
+        )
+    assert call("check", write(study(train={"epochs": 1, "batch_size": 24})))[0] == 0
+
+
+def test_a_damaged_test_image_that_a_confirmation_finds_may_be_left_out(call, write, tmp_path):  # noqa: F811
+    write_set(tmp_path / "there", train=40)
+    write_parquet(tmp_path / "there" / "test.parquet", [b"damaged", *(encoded(900 + i) for i in range(7))], [0, 1] * 4)
+    config = study(data={"kind": "parquet", "path": "there", "validation": 8}, confirm={"top": 1, "seeds": 2})
+    path, run = write(config), tmp_path / "run"
+    assert call("search", path, "--run", run)[0] == 0
+    status, _, err = call("confirm", run)
+    assert status == 2
+    assert "test.parquet row 0 is no image" in err
+    config["data"]["faulty"] = "skip"
+    status, out, _ = call("search", write(config), "--run", run)
+    assert (status, "resuming after 7 of 7 designs" in out) == (0, True)
+    status, out, _ = call("confirm", run)
+    assert (status, "row 0 is no image" in out) == (0, True)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from attnspace.data.loader import DeviceData
 from attnspace.errors import DataError
 from tests.data.made_images import config
 
@@ -59,12 +60,22 @@ def test_the_fingerprint_is_of_the_images_not_of_the_function():
         (
             "replaced",
             {"images": [20, 4, 5]},
-            "train images are uint8 of the shape [20, 4, 5]; allowed: uint8 of the shape n,C,H,W",
+            "train images are uint8 of the shape [20, 4, 5]; allowed: uint8 or float32 of the shape n,C,H,W",
         ),
         (
             "replaced",
-            {"images": [20, 3, 4, 5], "dtype": "float32"},
-            "train images are float32 of the shape [20, 3, 4, 5]; allowed: uint8 of the shape n,C,H,W",
+            {"images": [20, 3, 4, 5], "dtype": "complex64"},
+            "train images are complex64 of the shape [20, 3, 4, 5]; allowed: uint8 or float32 of the shape n,C,H,W",
+        ),
+        (
+            "replaced",
+            {"images": [20, 3, 4, 5], "dtype": "float64", "fill": 1e300},
+            "train images hold what is no finite number",
+        ),
+        (
+            "replaced",
+            {"name": "test", "images": [20, 3, 4, 5], "dtype": "float32"},
+            "test images are float32, training images uint8; allowed: one type",
         ),
         (
             "replaced",
@@ -105,3 +116,24 @@ def test_a_file_beside_the_study_may_be_imported(tmp_path):
     (tmp_path / "mine.py").write_text("from tests.data.functions import made as images\n")
     chosen = config(**{"import": "mine.py:images", "validation": 4}).located(tmp_path)
     assert len(chosen.load().train) == 16
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "float64"])
+def test_images_of_more_than_eight_bits_keep_them(dtype):
+    data = imported("deep", {"dtype": dtype}).load()
+    assert data.train.images.dtype == data.sealed_test().images.dtype == torch.float32
+    assert len(data.train.images.unique()) > 500
+    normalised = DeviceData(data).normalise(data.train.images)
+    assert normalised.std((0, 2, 3)).tolist() == pytest.approx([1] * 3, abs=1e-5)
+    assert imported("deep", {"dtype": dtype}).load().fingerprint == imported("deep").load().fingerprint
+
+
+def test_classes_without_an_image_in_a_split_are_named():
+    data = imported("replaced", {"name": "test", "labels": [0] * 6}).load()
+    assert data.notes == ("1 of 2 classes have no test image: 1",)
+    assert data.test_counts == (6, 0)
+
+
+def test_images_of_one_class_are_refused():
+    with pytest.raises(DataError, match=r"^import: all training images are of one class; allowed: images of two"):
+        imported("replaced", {"labels": [0] * 20, "names": ["cat", "dog"]}).load()

@@ -64,7 +64,9 @@ def test_a_data_set_of_the_hub_is_downloaded_at_one_commit(tmp_path, monkeypatch
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert len(config(kind="parquet", path=HUB, validation=10).load().train) == 30
     patterns = [
-        f"plain_text/{name}" for name in ("train*.parquet", "*/train*.parquet", "test*.parquet", "*/test*.parquet")
+        f"plain_text/{name}"
+        for name in ("train*.parquet", "test*.parquet", "val*.parquet", "dev*.parquet")
+        for name in (name, f"*/{name}")
     ]
     assert asked == [
         ("uoft-cs/cifar10", {"revision": None, "timeout": 5}),

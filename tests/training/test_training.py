@@ -29,6 +29,20 @@ def test_same_seed_same_result():
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
+def test_images_of_more_than_eight_bits_train_like_the_same_ones_of_eight():
+    def deep(split: DataSplit) -> DataSplit:
+        return DataSplit(split.images.float() * 257 / 65_535, split.labels)
+
+    scaled = {"mean": DATA.mean * 257 / 65_535, "std": DATA.std * 257 / 65_535}
+    data = replace(DATA, train=deep(DATA.train), validation=deep(DATA.validation), **scaled)
+    recipe = Recipe(epochs=2, batch_size=25, augment=Augment(shift=1, flip=True, cutout=2, mixup=0.3))
+    histories = []
+    for images in (DATA, data):
+        torch.manual_seed(0)
+        histories.append(train(ResNet(8, 8, 1, 10), images, recipe, 0)[-1].metrics)
+    assert histories[1] == pytest.approx(histories[0], rel=1e-3)
+
+
 def test_another_seed_another_result():
     assert trained(0)[1] != trained(1)[1]
 
