@@ -139,7 +139,8 @@ class RunDirectory:
                 lock.write(str(os.getpid()))
                 lock.flush()
             # The study last: where it is, everything is.
-            write_text(self.data_file, json.dumps(facts(study.data), indent=1) + "\n")
+            told = facts(study.data) | {"notes": list(study.notes)}
+            write_text(self.data_file, json.dumps(told, indent=1) + "\n")
             write_text(self.meaning_file, json.dumps(study.meaning(), indent=1) + "\n")
             write_text(self.study_file, yaml.safe_dump(study.config.plain(), sort_keys=False, allow_unicode=True))
             try:
