@@ -49,7 +49,8 @@ class Opened(nn.Module):
 
     Its state dict has the names that the module's has, so that weights saved without the slot are loaded with it. What
     is asked of it, such as `stride`, the module answers; but its tensors are not given away: code that reads the
-    weights of a module in order to replace it, as fusing does, would drop the block.
+    weights of a module in order to replace it, as fusing does, would drop the block. On the meta device there is nothing
+    to fuse, and libraries that load weights into a model there ask for them.
 
     Args:
         host: the module.
@@ -73,20 +74,26 @@ class Opened(nn.Module):
             host = self.__dict__.get("_modules", {}).get(HOST)
             if host is None:
                 raise
-        if name in host._parameters or name in host._buffers:
+        found = getattr(host, name)
+        if (name in host._parameters or name in host._buffers) and not getattr(found, "is_meta", True):
             raise AttributeError(
                 f"{name!r} of a {type(host).__name__} with an attention slot is read from outside: whoever replaces "
                 f"the module by what it computes from its weights drops the block; do that before slots are opened, "
                 f"or read it from {HOST!r}"
             )
-        return getattr(host, name)
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         host = self.__dict__.get("_modules", {}).get(HOST)
         if host is None or name in self.__dict__ or name in self._modules or not hasattr(host, name):
             super().__setattr__(name, value)
-        else:
-            setattr(host, name, value)
+            return
+        if name in host._buffers and isinstance(value, nn.Parameter):
+            # A library that loads weights and sees no such buffer here takes it for a parameter; what it notes stays.
+            buffer = value.detach()
+            vars(buffer).update(vars(value))
+            value = buffer
+        setattr(host, name, value)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """The state with the names that it has without slots; the block's names begin with that of its slot."""

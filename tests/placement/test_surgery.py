@@ -188,3 +188,31 @@ def test_a_module_that_is_called_by_another_reference_is_refused():
     ):
         add_sites(model, {"residual": "conv"}, SHAPE)
     assert [name for name, _ in model.named_modules()] == before
+
+
+def test_weights_are_loaded_one_by_one_into_a_model_on_the_meta_device():
+    """As libraries do that find each weight's module by its name, and take what is no buffer there for a parameter."""
+    torch.manual_seed(1)
+    saved = plain().state_dict()
+    with torch.device("meta"):
+        model = attended_on_meta()
+    for name, value in saved.items():
+        path, _, last = name.rpartition(".")
+        module = model.get_submodule(path)
+        assert getattr(module, last).shape == value.shape
+        if last not in module._buffers:
+            value = nn.Parameter(value, requires_grad=value.is_floating_point())
+        value.noted = name
+        setattr(module, last, value)
+    found = model.state_dict(keep_vars=True)
+    assert all(torch.equal(found[name], saved[name]) and found[name].noted == name for name in saved)
+    assert {name for name, _ in model.named_buffers()} == {name for name, _ in attended().named_buffers()}
+    assert [name for name, weight in model.named_parameters() if not weight.is_meta] == [
+        name for name, _ in attended().named_parameters() if "attention" not in name
+    ]
+
+
+def attended_on_meta() -> nn.Sequential:
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4))
+    model = add_sites(nn.Sequential(unit(3, 16), unit(16, 16), *head), {"residual": "*.1"}, SHAPE)
+    return insert(model, {slot.name: "se-timm" for slot in slots(model, SHAPE)}, SHAPE)
