@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def insert(model: nn.Module, blocks: Mapping[str, SpecLike], input_shape: Inputs
         PlacementError: there is no such slot, it is taken, or the model is wrapped already.
         SpecError: a block is not possible at its slot's channels; the path begins with the slot's name.
     """
-    return insert_at(model, blocks, slots(model, input_shape))
+    insert_at(model, blocks, slots(model, input_shape))
+    _warn_of_meta(model, blocks)
+    return model
 
 
 def insert_at(model: nn.Module, blocks: Mapping[str, SpecLike], available: Sequence[Slot]) -> nn.Module:
@@ -136,4 +139,18 @@ def insert_design(model: nn.Module, design: str | Path, input_shape: InputsLike 
     with in_file(str(design)):
         document = DesignDocument.of_file(read_spec(design))
         available = slots(model, input_shape)
-        return insert_at(model, plan_blocks(available, document.placement, document.blocks), available)
+        planned = plan_blocks(available, document.placement, document.blocks)
+        insert_at(model, planned, available)
+    _warn_of_meta(model, planned)
+    return model
+
+
+def _warn_of_meta(model: nn.Module, blocks: Mapping[str, SpecLike]) -> None:
+    """Warn of blocks on the meta device: libraries that load weights into such a model leave others undefined."""
+    if any(weight.is_meta for name in blocks for weight in model.get_submodule(name).parameters()):
+        warnings.warn(
+            "blocks were inserted into a model on the meta device, where they have no values: what loads the model's "
+            "weights must load theirs too, or call reset_parameters of their modules, which from_pretrained of "
+            "transformers does not do; it is safest to insert blocks after weights are loaded",
+            stacklevel=3,
+        )

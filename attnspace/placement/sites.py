@@ -47,10 +47,10 @@ class Site(nn.Identity):
 class Opened(nn.Module):
     """A module of the user's network in whose place it stands, with a slot after it or before it, or both.
 
-    Its state dict has the names that the module's has, so that weights saved without the slot are loaded with it. What
-    is asked of it, such as `stride`, the module answers; but its tensors are not given away: code that reads the
-    weights of a module in order to replace it, as fusing does, would drop the block. On the meta device there is nothing
-    to fuse, and libraries that load weights into a model there ask for them.
+    Its state dict has the names that the module's has, so that weights saved without the slot are loaded with it.
+    What is asked of it, such as `stride`, the module answers, unless the name is private. Its tensors are not given
+    away: code that reads the weights of a module in order to replace it, as fusing does, would drop the block. On the
+    meta device there is nothing to fuse, and libraries that load weights into a model there ask for them.
 
     Args:
         host: the module.
@@ -72,7 +72,7 @@ class Opened(nn.Module):
             return super().__getattr__(name)
         except AttributeError:
             host = self.__dict__.get("_modules", {}).get(HOST)
-            if host is None:
+            if host is None or name.startswith("_"):
                 raise
         found = getattr(host, name)
         if (name in host._parameters or name in host._buffers) and not getattr(found, "is_meta", True):
@@ -85,7 +85,8 @@ class Opened(nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         host = self.__dict__.get("_modules", {}).get(HOST)
-        if host is None or name in self.__dict__ or name in self._modules or not hasattr(host, name):
+        is_own = host is None or name.startswith("_") or name in self.__dict__ or name in self._modules
+        if is_own or not hasattr(host, name):
             super().__setattr__(name, value)
             return
         if name in host._buffers and isinstance(value, nn.Parameter):

@@ -116,7 +116,8 @@ def test_names_of_weights_are_the_librarys(library):
     with torch.device("meta"):
         theirs = timm.create_model("resnet18") if library == "timm" else torchvision.models.resnet18()
         ours = config.make(3, 1000)
-        insert(ours, {s.name: "se" for s in slots(ours, (3, 224, 224))}, (3, 224, 224))
+        available = slots(ours, (3, 224, 224))
+        insert_at(ours, {s.name: "se" for s in available}, available)
     kept = theirs.state_dict()
     assert set(kept) < set(ours.state_dict())
     assert all(".attention" in name for name in set(ours.state_dict()) - set(kept))

@@ -194,7 +194,10 @@ def test_weights_are_loaded_one_by_one_into_a_model_on_the_meta_device():
     """As libraries do that find each weight's module by its name, and take what is no buffer there for a parameter."""
     torch.manual_seed(1)
     saved = plain().state_dict()
-    with torch.device("meta"):
+    with (
+        torch.device("meta"),
+        pytest.warns(UserWarning, match="inserted into a model on the meta device, where they have"),
+    ):
         model = attended_on_meta()
     for name, value in saved.items():
         path, _, last = name.rpartition(".")
