@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from attnspace.errors import PlacementError, SpecError
 
 __all__ = ["Inputs", "InputsLike", "check_shape", "inputs_of"]
 
-Examples = Tensor | Sequence[Any] | Mapping[str, Any]
+Examples = Tensor | list[Any] | tuple[Any, ...] | Mapping[str, Any]
 """Example inputs: a tensor, the positional arguments as a sequence, or the keyword arguments as a mapping; tensors have
 the batch as their first axis and may lie in lists and mappings."""
 

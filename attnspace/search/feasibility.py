@@ -289,9 +289,18 @@ def _of_backbone(study: Study, design: Design) -> Iterator[None]:
     except AttnspaceError as error:
         error.file = error.file or study.file
         error.at = ("backbone", *error.at)
-        if design.plan:
-            error.what += f" (with {design.label}, {design.place})"
+        error.what += _with(design)
         raise
+    except Exception as cause:  # whatever the code of a network raises
+        raise StudyError(
+            f"the network cannot be made or run: {type(cause).__name__}: {cause}{_with(design)}",
+            at=("backbone",),
+            file=study.file,
+        ) from cause
+
+
+def _with(design: Design) -> str:
+    return f" (with {design.label}, {design.place})" if design.plan else ""
 
 
 def _timed_names() -> set[str]:

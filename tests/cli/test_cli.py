@@ -133,16 +133,29 @@ def test_search_ends_in_a_table_a_report_and_files(call, tiny, write, tmp_path):
 
 
 def test_a_search_in_which_everything_fails_exits_with_1(call, tiny, write, monkeypatch):
+    from attnspace.workers.trainer import Trainer
+
+    def too_large(trainer, design):
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr(Trainer, "_network", too_large)
+    status, out, err = call("search", write(tiny))
+    assert status == 1
+    assert "failed: MemoryError: out of memory" in out
+    assert "every evaluation failed" in err
+
+
+def test_a_network_that_cannot_be_made_is_refused_before_a_search(call, tiny, write, monkeypatch):
     from attnspace.study.study import Study
 
     def too_large(study, design):
         raise MemoryError("out of memory")
 
     monkeypatch.setattr(Study, "network", too_large)
-    status, out, err = call("search", write(tiny))
-    assert status == 1
-    assert "failed: MemoryError: out of memory" in out
-    assert "every evaluation failed" in err
+    for command in ("check", "search"):
+        status, _, err = call(command, write(tiny))
+        assert status == 2
+        assert "backbone: the network cannot be made or run: MemoryError: out of memory" in err
 
 
 def test_report_writes_the_files_again(call, tmp_path):
