@@ -34,7 +34,7 @@ ran: Path = attnspace.run_study("study.yaml").path
 
 MISUSES = {
     'attnspace.build("se", "64")': 'Argument 2 to "build" has incompatible type "str"; expected "int"',
-    "attnspace.cost('se', (3, 32)).params": "incompatible type",
+    "attnspace.export_python('se', '64')": 'Argument 2 to "export_python" has incompatible type "str"',
     "attnspace.load_spec(3)": 'Argument 1 to "load_spec" has incompatible type "int"',
     "attnspace.identity('se').upper(1)": "Too many arguments",
     "attnspace.no_such_name": 'Module has no attribute "no_such_name"',

@@ -12,7 +12,7 @@ from attnspace.errors import PlacementError, SpecError
 
 __all__ = ["Inputs", "InputsLike", "check_shape", "inputs_of"]
 
-Examples = Tensor | list[Any] | tuple[Tensor | list[Any] | Mapping[str, Any], ...] | Mapping[str, Any]
+Examples = Tensor | list[Any] | tuple[Tensor | list[Any], ...] | Mapping[str, Any]
 """Example inputs: a tensor, the positional arguments as a sequence, or the keyword arguments as a mapping; tensors have
 the batch as their first axis and may lie in lists and mappings."""
 
