@@ -128,7 +128,7 @@ def test_a_loop_that_drops_blocks_fails_loudly(tmp_path):
     assert set(rows.loc[rows["name"] == "none", "outcome"]) == {"done"}
     others = rows[rows["name"] != "none"]
     assert set(others["outcome"]) == {"failed"}
-    assert others["reason"].str.contains("the block at 'norm.attention' did not run").all()
+    assert others["reason"].str.contains("the block at 'norm.attention' is not in the network any more").all()
 
 
 def test_check_prints_what_stands_where(tmp_path):

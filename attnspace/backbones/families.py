@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from attnspace.costs.inputs import Inputs
-from attnspace.costs.probe import copied
+from attnspace.costs.probe import Probe, copied, look
 from attnspace.errors import NOTHING, PlacementError
 from attnspace.placement.openings import add_sites
 from attnspace.placement.patterns import can_open, suggested
@@ -112,6 +112,7 @@ def open_known(model: nn.Module, name: str, inputs: Inputs) -> nn.Module:
             return add_sites(model, slots, inputs.given)
         except PlacementError:  # its modules are named so, and mean something else
             continue
+    look(model, inputs, Probe.run)  # whether it runs at all: its images may be too small
     remedy = "its blocks hand on no maps, such as those of a transformer of tokens: choose another model"
     for pattern in suggested(model):
         opening = {"after": pattern, "fitting": True}

@@ -130,5 +130,6 @@ def _mapped(value: Any, function: Callable[[Tensor], Any]) -> Any:
     if isinstance(value, Mapping):
         return {key: _mapped(item, function) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return type(value)(_mapped(item, function) for item in value)
+        items = [_mapped(item, function) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)  # a named tuple or not
     return value

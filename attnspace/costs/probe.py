@@ -7,10 +7,12 @@ or makes tensors on a device of its own, is copied with its numbers and run for 
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,11 +31,15 @@ class Probe:
     Args:
         model: the copy.
         inputs: what it is called with.
+
+    Attributes:
+        trains_alike: whether it computes the same in training as in evaluation, so that one run tells both.
     """
 
     def __init__(self, model: nn.Module, inputs: Inputs) -> None:
         self.model = model
         self.inputs = inputs
+        self.trains_alike = False
 
     @property
     def is_meta(self) -> bool:
@@ -67,12 +73,23 @@ class Probe:
         cuda = sorted({tensor.device.index for tensor in own if tensor.is_cuda})
         seeing = counting or (QuickShapes() if like.is_meta else nullcontext())
         # What a forward pass draws, such as dropout, must not change what a training draws later.
-        with torch.random.fork_rng(devices=cuda), torch.set_grad_enabled(training), seeing:
+        with _own_streams(), torch.random.fork_rng(devices=cuda), torch.set_grad_enabled(training), seeing:
             args, kwargs = self.inputs.make(batch, like, scale)
             for tensor in (*args, *kwargs.values()):
                 if gradient_of_input and isinstance(tensor, Tensor) and tensor.is_floating_point():
                     tensor.requires_grad_()
             return self.model(*args, **kwargs)
+
+
+@contextmanager
+def _own_streams() -> Iterator[None]:
+    """A context after which the random streams of Python and numpy stand where they stood before."""
+    python, array = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(array)
 
 
 @torch.inference_mode(False)
@@ -82,6 +99,19 @@ def look(model: nn.Module, inputs: Inputs, at: Callable[[Probe], Found]) -> Foun
     Raises:
         PlacementError: the function fails with both; the error names the cause.
     """
+    before = _versions(model)
+    try:
+        return _looked(model, inputs, at)
+    finally:
+        if _versions(model) != before:
+            raise PlacementError(
+                "a look at the model changed it: its forward, or a hook, is a function that refers to the model "
+                "itself, and copies of the model call it too",
+                remedy="make it a method of the module's class",
+            )
+
+
+def _looked(model: nn.Module, inputs: Inputs, at: Callable[[Probe], Found]) -> Found:
     is_meta = any(tensor.is_meta for tensor in _own(model))
     try:
         return at(Probe(copied(model, on_meta=True), inputs))
@@ -96,6 +126,11 @@ def look(model: nn.Module, inputs: Inputs, at: Callable[[Probe], Found]) -> Foun
         raise
     except Exception as cause:  # likewise
         raise _failed(cause, inputs) from cause
+
+
+def _versions(model: nn.Module) -> list[int]:
+    """How often each tensor of a model was changed in place."""
+    return [tensor._version for tensor in _own(model) if not (nn.parameter.is_lazy(tensor) or tensor.is_inference())]
 
 
 def _failed(cause: Exception, inputs: Inputs) -> PlacementError:

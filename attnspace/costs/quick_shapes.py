@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["QuickShapes"]
+__all__ = ["Operations", "QuickShapes"]
 
 
 class QuickShapes(TorchDispatchMode):
@@ -28,6 +28,22 @@ class QuickShapes(TorchDispatchMode):
         quick = _QUICK.get(func)
         out = quick(*args, **(kwargs or {})) if quick else None
         return func(*args, **(kwargs or {})) if out is None else out
+
+
+class Operations(QuickShapes):
+    """Notes the names of all operations, in order.
+
+    Attributes:
+        names: of those so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 def _is_plain(x: Any) -> bool:

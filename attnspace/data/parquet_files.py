@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from attnspace.data.files.listing import files_below
-from attnspace.data.files.names import Split, composed, folder_split, path_split, split_of
+from attnspace.data.files.names import Split, composed, folder_split, path_split, set_name, split_of
 from attnspace.documents.validation import some_of
 from attnspace.errors import DataError
 
@@ -113,8 +113,19 @@ def _check_one_set(where: str, found: Mapping[Split, Sequence[str]], patterns: M
     """Check that all files are of one data set, where patterns do not name the folders of several.
 
     Raises:
-        DataError: files lie in several folders, besides those of splits.
+        DataError: files lie in several folders, besides those of splits, or have names of several data sets.
     """
+    usual = [name for split, names in found.items() for name in names if patterns[split] == USUAL[split]]
+    sets = {set_name(name): name for name in usual}
+    if len(sets) > 1:
+        split = next(split for split in found if patterns[split] == USUAL[split])
+        words = next(words for words in sets if words)
+        raise DataError(
+            f"the names of the files say that they may be several data sets: {some_of(sorted(sets.values()))}",
+            at=("path",),
+            remedy=f"name those of one set, such as {split}: '*{words[0]}*{split}*.parquet', or to read all of them as "
+            f"one set {split}: '*{split}*.parquet'",
+        )
     folders = {
         "/".join(part for part in PurePosixPath(name).parts[:-1] if not split_of(part)): None
         for split, names in found.items()

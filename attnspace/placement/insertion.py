@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from attnspace.costs.inputs import InputsLike
@@ -71,8 +70,7 @@ def _follow_host(block: nn.Module, model: nn.Module, name: str) -> None:
         around = model.get_submodule(".".join(parts[:depth]))
         near = next((p for p in around.parameters() if p.is_floating_point()), None)
         if near is not None:
-            if not near.is_meta and (near.device.type != "cpu" or near.dtype != torch.float32):
-                block.to(near.device, near.dtype)
+            block.to(near.device, near.dtype)
             return
 
 

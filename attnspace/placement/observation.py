@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from attnspace.costs.inputs import Inputs
 from attnspace.costs.probe import Probe, look
+from attnspace.costs.quick_shapes import Operations
 from attnspace.errors import PlacementError
 from attnspace.placement.patterns import user_modules
 from attnspace.placement.sites import Layout
@@ -78,30 +79,39 @@ class Place:
         return self.shape[1:3] if self.layout == "nhwc" else self.shape[2:]  # type: ignore[return-value]  # of four
 
 
-def observe(model: nn.Module, places: Sequence[Place], inputs: Inputs) -> None:
+def observe(model: nn.Module, places: Sequence[Place], inputs: Inputs) -> list[list[str]]:
     """Run copies of the model, and note at each place when it is reached and what stands there.
+
+    Returns:
+        the operations in evaluation, and those in training; none for the latter where it cannot be trained so.
 
     Raises:
         PlacementError: the model cannot be run.
     """
 
-    def evaluated(probe: Probe) -> tuple[dict[str, Seen], dict[str, Seen]]:
+    def evaluated(probe: Probe) -> tuple[dict[str, Seen], dict[str, Seen], list[str]]:
         larger = {}
         if inputs.image is not None:
             try:
                 larger = _passing(probe, places, scale=2)
             except Exception:  # whatever a model raises that takes images of one size alone
                 larger = {}
-        return _passing(probe, places), larger
+        counting = Operations()
+        return _passing(probe, places, counting=counting), larger, counting.names
 
-    seen, larger = look(model, inputs, evaluated)
+    def trained(probe: Probe) -> tuple[dict[str, Seen], list[str]]:
+        counting = Operations()
+        return _passing(probe, places, batch=2, training=True, counting=counting), counting.names
+
+    seen, larger, operations = look(model, inputs, evaluated)
     try:
-        training = look(model, inputs, lambda probe: _passing(probe, places, batch=2, training=True))
+        training, more = look(model, inputs, trained)
     except PlacementError:  # it is trained with targets, such as a detector
-        training = {}
+        training, more = {}, []
     for place in places:
         key = _key(place)
         place.seen, place.seen_larger, place.seen_training = seen.get(key), larger.get(key), training.get(key)
+    return [operations, more]
 
 
 def _key(place: Place) -> str:

@@ -12,7 +12,7 @@ from attnspace.errors import NOTHING, PlacementError, within
 from attnspace.placement.layouts import layout_of
 from attnspace.placement.observation import Place, observe
 from attnspace.placement.patterns import appends, found_modules, is_container, parsed, user_modules
-from attnspace.placement.sites import AFTER, BEFORE, Opened, Site
+from attnspace.placement.sites import AFTER, BEFORE, HOST, Opened, Site
 from attnspace.placement.slots import named_sites, refuse_wrapped, slots_of
 from attnspace.placement.stages import numbered
 
@@ -48,22 +48,22 @@ def add_sites(
             for position, opening in openings.items()
             for name, (module, stars) in found_modules(model, position, opening).items()
         ]
-    observe(model, places, inputs)
+    operations = observe(model, places, inputs)
     with within("slots"):
         places = _possible(model, places, inputs)
     numbers = numbered(places, user_modules(model))
     sites = {
         place: Site(*numbers[place], place.position, opened=True, layout=place.layout or "nchw") for place in places
     }
-    _open(model, sites, inputs)
+    _open(model, sites, inputs, operations)
     return model
 
 
-def _open(model: nn.Module, sites: Mapping[Place, Site], inputs: Inputs) -> None:
-    """Put the sites in, and check that each runs; else take all of them out again.
+def _open(model: nn.Module, sites: Mapping[Place, Site], inputs: Inputs, operations: list[list[str]]) -> None:
+    """Put the sites in, and check that each runs, and that the model does what it did; else take all of them out again.
 
     Raises:
-        PlacementError: one does not run.
+        PlacementError: one does not run, or the model does something else.
     """
     undone = [_put(model, place, site) for place, site in sites.items()]
     try:
@@ -78,6 +78,13 @@ def _open(model: nn.Module, sites: Mapping[Place, Site], inputs: Inputs) -> None
                     got=type(place.module).__name__,
                     remedy="choose a module beside it, or hold the modules in an nn.ModuleList",
                 )
+        if observe(model, [], inputs) != operations:
+            raise PlacementError(
+                "with these slots the model does something else: its code asks for the types of its modules, or for "
+                "more than what they compute",
+                at=("slots",),
+                remedy="choose other modules, such as those around or inside of them",
+            )
     except BaseException:
         for undo in reversed(undone):
             undo()
@@ -87,6 +94,7 @@ def _open(model: nn.Module, sites: Mapping[Place, Site], inputs: Inputs) -> None
 def _put(model: nn.Module, place: Place, site: Site) -> partial[None]:
     """Put a site into the model; return what takes it out again."""
     child = _child(place)
+    site.train(place.module.training)
     opened = _opened(model, place.module)
     if opened is not None:
         opened.add_module(child, site)
@@ -128,7 +136,7 @@ def _possible(model: nn.Module, places: Sequence[Place], inputs: Inputs) -> list
     faults: dict[str, PlacementError] = {}
     for place in places:
         is_taken = (place.name, _child(place)) in possible or _is_open(model, place)
-        fault = _fault(place, is_taken) or _fault_of_map(place, inputs)
+        fault = _fault(model, place, is_taken) or _fault_of_map(place, inputs)
         if fault is None:
             possible[place.name, _child(place)] = place
         elif place.fitting:
@@ -149,20 +157,37 @@ def _is_open(model: nn.Module, place: Place) -> bool:
     return not place.before and appends(place.module) and AFTER in dict(place.module.named_children())
 
 
-def _fault(place: Place, is_taken: bool) -> PlacementError | None:
+_DEPLOYED_BY = ("fuse", "reparameterize", "switch_to_deploy")
+"""The methods by which modules of public libraries replace their parts by what these compute together."""
+
+
+def _replacing(model: nn.Module, name: str) -> str | None:
+    """The name of a module around another one that may replace it, the model itself left out; None if there is none."""
+    parts = name.split(".")
+    around = [".".join(parts[:depth]) for depth in range(1, len(parts))]
+    modules = user_modules(model)
+    return next((at for at in around if any(hasattr(type(modules[at]), method) for method in _DEPLOYED_BY)), None)
+
+
+def _fault(model: nn.Module, place: Place, is_taken: bool) -> PlacementError | None:
     """Why no slot can be opened at a module, whatever passes there."""
     name, module = place.name, place.module
     refused = partial(PlacementError, at=(place.position,))
     if is_taken:
         return refused(f"there is a slot {'before' if place.before else 'after'} {name!r} already")
-    if hasattr(module, _child(place)):
-        return refused(f"{name!r} has an {_child(place)!r} of its own", remedy="choose a module beside it")
+    for own in (_child(place), HOST):
+        if hasattr(module, own):
+            return refused(f"{name!r} has an {own!r} of its own", remedy="choose a module beside it")
     if is_container(module) and (place.before or not appends(module)):
         inner = next((child for child, _ in module.named_children()), "0")
         got = type(module).__name__
         return refused(
             f"{name!r} runs its children itself", got=got, remedy=f"choose one of them, such as {name}.{inner}"
         )
+    if (around := _replacing(model, name)) is not None:
+        got = type(user_modules(model)[around]).__name__
+        what = f"{name!r} is a part of {around!r}, which replaces its parts when it is deployed, and would drop a block"
+        return refused(what, got=got, remedy=f"choose {around} itself")
     if place.seen is None:
         return refused(f"{name!r} does not run in a forward pass")
     for seen, when in ((place.seen, "a forward pass"), (place.seen_training, "a forward pass of training")):
@@ -176,7 +201,8 @@ def _fault_of_map(place: Place, inputs: Inputs) -> PlacementError | None:
     """Why what passes at a place is no map that a block can see; where it is one, its layout is noted."""
     what = f"what {place.name!r} {'is given' if place.before else 'returns'}"
     shape = place.shape
-    if shape is None or len(shape) != 4 or shape[0] != 1:
+    trained = place.seen_training.shapes[0] if place.seen_training is not None else ()
+    if trained is None or shape is None or len(shape) != 4 or shape[0] != 1:
         return PlacementError(
             f"{what} is no map of (N, C, H, W) or (N, H, W, C)", at=(place.position,), got=shape or NOTHING
         )

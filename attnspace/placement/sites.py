@@ -4,7 +4,8 @@ what replaces modules by others, as fusing and conversions do, keeps the block o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -17,6 +18,9 @@ AFTER, BEFORE = "attention", "attention_before"
 """The names of a site after or before the module that a slot was opened at."""
 
 HOST = "host"
+
+_MARK = "_is_hf_initialized"
+"""What transformers notes on each module by itself while it loads weights."""
 
 Layout = Literal["nchw", "nhwc"]
 """How a map lies in a tensor: (N, C, H, W) or (N, H, W, C)."""
@@ -48,9 +52,10 @@ class Opened(nn.Module):
     """A module of the user's network in whose place it stands, with a slot after it or before it, or both.
 
     Its state dict has the names that the module's has, so that weights saved without the slot are loaded with it.
-    What is asked of it, such as `stride`, the module answers, unless the name is private. Its tensors are not given
-    away: code that reads the weights of a module in order to replace it, as fusing does, would drop the block. On the
-    meta device there is nothing to fuse, and libraries that load weights into a model there ask for them.
+    What is asked of it, such as `stride`, the module answers, and what is set on it is set on the module. But neither
+    tensors nor methods are given away: code that replaces a module by what it computes from its weights, or by what
+    its own `fuse` returns, would drop the block. On the meta device there is nothing to fuse, and libraries that load
+    weights into a model there ask for them.
 
     Args:
         host: the module.
@@ -72,21 +77,24 @@ class Opened(nn.Module):
             return super().__getattr__(name)
         except AttributeError:
             host = self.__dict__.get("_modules", {}).get(HOST)
-            if host is None or name.startswith("_"):
+            if host is None or name == _MARK:
                 raise
         found = getattr(host, name)
-        if (name in host._parameters or name in host._buffers) and not getattr(found, "is_meta", True):
+        is_tensor = name in host._parameters or name in host._buffers
+        if inspect.ismethod(found) or (is_tensor and found is not None and not found.is_meta):
             raise AttributeError(
-                f"{name!r} of a {type(host).__name__} with an attention slot is read from outside: whoever replaces "
-                f"the module by what it computes from its weights drops the block; do that before slots are opened, "
-                f"or read it from {HOST!r}"
+                f"{name!r} of a {type(host).__name__} with an attention slot is asked for from outside: whoever "
+                f"replaces the module by what it computes drops the block; do that before slots are opened, or ask "
+                f"{HOST!r}"
             )
         return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         host = self.__dict__.get("_modules", {}).get(HOST)
-        is_own = host is None or name.startswith("_") or name in self.__dict__ or name in self._modules
-        if is_own or not hasattr(host, name):
+        is_own = (
+            name in self.__dict__ or name in self._modules or hasattr(nn.Module, name) if host is not None else True
+        )
+        if is_own or name == _MARK:
             super().__setattr__(name, value)
             return
         if name in host._buffers and isinstance(value, nn.Parameter):
@@ -98,23 +106,37 @@ class Opened(nn.Module):
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """The state with the names that it has without slots; the block's names begin with that of its slot."""
-        prefix = kwargs.get("prefix", "")
+        prefix, before = kwargs.get("prefix", ""), set(kwargs.get("destination") or ())
         found = super().state_dict(*args, **kwargs)
-        for mapping in (found, found._metadata):
-            _renamed(mapping, prefix, {f"{prefix}{HOST}": prefix.removesuffix("."), f"{prefix}{HOST}.": prefix})
+        for mapping in (found, getattr(found, "_metadata", {})):
+            _renamed(mapping, before, {f"{prefix}{HOST}": prefix.removesuffix("."), f"{prefix}{HOST}.": prefix})
         return found
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
+    ) -> None:
         own = tuple(f"{prefix}{name}." for name in self._modules)
         for name in [name for name in state_dict if name.startswith(prefix) and not name.startswith(own)]:
             state_dict[f"{prefix}{HOST}.{name.removeprefix(prefix)}"] = state_dict.pop(name)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+        _load_as_if_not_opened(self.host, local_metadata)
 
 
-def _renamed(mapping: dict[str, Any], prefix: str, changes: Mapping[str, str]) -> None:
-    """Rename, in place and in order, the keys that begin with the prefix."""
+def _load_as_if_not_opened(host: nn.Module, metadata: dict[str, Any]) -> None:
+    """Have the module read, when it is loaded next, the version that its state was saved with under its own name."""
+    usual = host._load_from_state_dict
+
+    def once(state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any) -> None:
+        del vars(host)["_load_from_state_dict"]
+        usual(state_dict, prefix, metadata | local_metadata, *args)
+
+    vars(host)["_load_from_state_dict"] = once
+
+
+def _renamed(mapping: dict[str, Any], before: Collection[str], changes: Mapping[str, str]) -> None:
+    """Rename, in place and in order, the keys that were not there before."""
     exact, begins = changes
-    for key in [key for key in mapping if key.startswith(prefix)]:
+    for key in [key for key in mapping if key not in before]:
         value = mapping.pop(key)
         if key == exact:
             key = changes[exact]

@@ -68,9 +68,10 @@ def _parts(ordered: Sequence[Place], modules: Mapping[str, nn.Module]) -> dict[P
 
 def _part(place: Place, modules: Mapping[str, nn.Module]) -> str | None:
     names = place.name.split(".")
+    prefixes = [".".join(names[: i + 1]) for i in range(len(names))]
     if len(place.stars) > 1:
-        return ".".join(names[: place.stars[0] + 1])
-    prefixes = (".".join(names[: i + 1]) for i in range(len(names)))
+        numbered_parts = (prefixes[i] for i in place.stars if prefixes[i] != _stem(prefixes[i]))
+        return next(numbered_parts, prefixes[place.stars[0]])
     return next((name for name in prefixes if _is_worded(name) and len(_alike(name, modules)) > 1), None)
 
 
@@ -94,7 +95,7 @@ def _numbers(named: Sequence[str], modules: Mapping[str, nn.Module]) -> dict[str
     found = {name: _number(name) for name in named if _is_worded(name) or _is_listed(name, modules)}
     if len(set(found.values())) < len(named):
         return {name: i for i, name in enumerate(named, start=1)}
-    from_zero = any(number == 0 or not _is_worded(name) for name, number in found.items())
+    from_zero = any(_number(other) == 0 for name in named for other in _alike(name, modules))
     return {name: number + from_zero for name, number in found.items()}
 
 

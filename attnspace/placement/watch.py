@@ -10,7 +10,10 @@ from torch import nn
 
 from attnspace.errors import PlacementError
 
-__all__ = ["watch_blocks"]
+__all__ = ["check_blocks", "watch_blocks"]
+
+PATIENCE = 50
+"""Runs of the network within which each block has to run once: layers may be dropped at random in training."""
 
 
 class _Watch:
@@ -18,7 +21,7 @@ class _Watch:
 
     def __init__(self, names: Iterable[str]) -> None:
         self.waiting = set(names)
-        self.is_done = False
+        self.runs = 0
 
 
 class _Ran:
@@ -29,33 +32,30 @@ class _Ran:
         self.name = name
 
     def __call__(self, module: nn.Module, args: Any, out: Any) -> None:
-        if not (torch.compiler.is_compiling() or self.watch.is_done):
+        if self.watch.waiting and not torch.compiler.is_compiling():
             self.watch.waiting.discard(self.name)
 
 
 class _Complete:
-    """A hook of the network, which after its first run raises an error if a block was left out."""
+    """A hook of the network, which raises an error if a block is not in it any more, or does not run in it."""
 
     def __init__(self, watch: _Watch) -> None:
         self.watch = watch
 
     def __call__(self, module: nn.Module, args: Any, out: Any) -> None:
-        if torch.compiler.is_compiling() or self.watch.is_done:
+        if not self.watch.waiting or torch.compiler.is_compiling():
             return
-        if self.watch.waiting:
-            name = min(self.watch.waiting)
-            many = len(self.watch.waiting)
+        self.watch.runs += 1
+        check_blocks(module, self.watch.waiting)
+        if self.watch.runs == PATIENCE:
             raise PlacementError(
-                f"the block at {name!r} did not run"
-                + (f", nor did {many - 1} others" if many > 1 else "")
-                + ": what was done to the network after blocks were inserted dropped it",
-                remedy="do it before: in the function that makes the backbone",
+                f"the block at {min(self.watch.waiting)!r} did not run in the first {PATIENCE} runs of the network",
+                remedy="choose a position that is a part of every run",
             )
-        self.watch.is_done = True
 
 
 def watch_blocks(model: nn.Module, names: Iterable[str]) -> None:
-    """Have the first forward pass of a model fail if an inserted block does not run in it.
+    """Have a model fail when it runs, and an inserted block is not in it any more or does not run.
 
     Args:
         model: with blocks in it.
@@ -67,3 +67,27 @@ def watch_blocks(model: nn.Module, names: Iterable[str]) -> None:
     for name in sorted(watch.waiting):
         model.get_submodule(name).register_forward_hook(_Ran(watch, name))
     model.register_forward_hook(_Complete(watch))
+
+
+def check_blocks(model: nn.Module, names: Iterable[str]) -> None:
+    """Check that the blocks that are watched at some names are still in the model.
+
+    Raises:
+        PlacementError: one is not.
+    """
+    lost = sorted(name for name in names if not _is_watched(model, name))
+    if lost:
+        many = f", nor are {len(lost) - 1} others" if len(lost) > 1 else ""
+        raise PlacementError(
+            f"the block at {lost[0]!r} is not in the network any more{many}: what was done to it after blocks were "
+            "inserted dropped them",
+            remedy="do it before: in the function that makes the backbone",
+        )
+
+
+def _is_watched(model: nn.Module, name: str) -> bool:
+    try:
+        found = model.get_submodule(name)
+    except AttributeError:
+        return False
+    return any(isinstance(hook, _Ran) for hook in found._forward_hooks.values())

@@ -9,7 +9,8 @@ from attnspace.record.evaluation import Evaluation, Outcome
 
 __all__ = ["CommonFault"]
 
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"0x[0-9a-f]+|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
+"""Numbers and addresses, which differ from network to network."""
 _OF_ONE_DESIGN = re.compile(r"out of memory|can't allocate|became (nan|-?inf)|its process was ended", re.IGNORECASE)
 """Failures that say something of a design, even where several have them: it needs too much, or diverges."""
 

@@ -218,4 +218,6 @@ class Search:
 
 
 def _names_stages(spec: Mapping[str, Any]) -> bool:
-    return bool(spec["placement"].get("stages")) or "per_stage" in spec["block"]
+    """Whether a design depends on the numbers of stages, or on where each begins."""
+    placement = spec["placement"]
+    return bool(placement.get("stages")) or placement.get("every", 1) > 1 or "per_stage" in spec["block"]

@@ -10,7 +10,7 @@ from torch import nn
 
 from attnspace.data.loader import SHARE
 from attnspace.errors import RunFailed, TrainingFailed
-from attnspace.placement.watch import watch_blocks
+from attnspace.placement.watch import check_blocks, watch_blocks
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.evaluation import Evaluation, Phase
 from attnspace.study.design import Design
@@ -85,8 +85,9 @@ class Trainer:
     def _train(self, job: Job, result: Result) -> None:
         """Fill in what the training comes to, as far as it gets."""
         design, confirming = job.design, job.phase == Phase.CONFIRM
+        made: list[nn.Module] = []
         assignment = Assignment(
-            design.identity, lambda: self._network(design), job.seed, job.since, job.until, confirming
+            design.identity, lambda: self._network(design, made), job.seed, job.since, job.until, confirming
         )
         state = self._checkpoints.load(design.identity, job.seed, job.since) if job.since else None
         run = self._study.method.begin(assignment, self._place, state)
@@ -96,6 +97,8 @@ class Trainer:
         finally:
             result.train_s = time.perf_counter() - began
             result.history, result.environment = run.history, {"steps": run.how}
+        for network in made:
+            check_blocks(network, design.plan)
         self._check_reported(run.history)
         if job.until < self._study.epochs and (paused := run.state()) is not None:
             self._checkpoints.save(design.identity, job.seed, job.until, paused)
@@ -103,10 +106,11 @@ class Trainer:
             run.test()
             result.tested = run.tested
 
-    def _network(self, design: Design) -> nn.Module:
-        """A new network with the design, which fails at its first run if a block is not in it any more."""
+    def _network(self, design: Design, made: list[nn.Module]) -> nn.Module:
+        """A new network, which fails when it runs and a block of the design is not in it any more; it joins `made`."""
         network = self._study.network(design)
         watch_blocks(network, design.plan)
+        made.append(network)
         return network
 
     def _check_reported(self, history: Sequence[Epoch]) -> None:

@@ -135,7 +135,7 @@ def test_search_ends_in_a_table_a_report_and_files(call, tiny, write, tmp_path):
 def test_a_search_in_which_everything_fails_exits_with_1(call, tiny, write, monkeypatch):
     from attnspace.workers.trainer import Trainer
 
-    def too_large(trainer, design):
+    def too_large(trainer, design, made):
         raise MemoryError("out of memory")
 
     monkeypatch.setattr(Trainer, "_network", too_large)

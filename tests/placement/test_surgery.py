@@ -101,7 +101,7 @@ def test_fusing_that_goes_by_the_names_of_modules_fails():
     """As the `fuse()` of detectors does: it folds the weights of `bn` into `conv` and drops `bn`."""
     first = attended()[0]
     with pytest.raises(
-        AttributeError, match="'running_mean' of a BatchNorm2d with an attention slot is read from outside"
+        AttributeError, match="'running_mean' of a BatchNorm2d with an attention slot is asked for from outside"
     ):
         fuse_conv_bn_eval(first[0], first[1])
 

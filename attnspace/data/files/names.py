@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
-__all__ = ["SPLITS", "Split", "composed", "folder_split", "meant", "path_split", "split_of"]
+__all__ = ["SPLITS", "Split", "composed", "folder_split", "meant", "path_split", "set_name", "split_of"]
 
 Split = Literal["train", "val", "test"]
 
@@ -48,6 +48,13 @@ def path_split(path: str) -> Split | None:
     words = re.findall(r"[a-z]+", _folded(PurePosixPath(path).stem))
     said = {_WORD[word] for word in words if word in _WORD}
     return said.pop() if len(said) == 1 else folder_split(path)
+
+
+def set_name(path: str) -> tuple[str, ...]:
+    """The words of a file's name that are neither of a split nor of a series: those of its data set."""
+    stem = re.sub(r"-\d{5}-of-\d{5}(-[0-9a-f]+)?$", "", _folded(PurePosixPath(path).stem))
+    words = re.findall(r"[^\W\d_]+", stem)
+    return tuple(word for word in words if word not in _WORD and not re.fullmatch(_BESIDE, word))
 
 
 def meant(wanted: str, names: Iterable[str]) -> Sequence[str]:
