@@ -131,6 +131,14 @@ def test_a_loop_that_drops_blocks_fails_loudly(tmp_path):
     assert others["reason"].str.contains("the block at 'norm.attention' is not in the network any more").all()
 
 
+def test_a_loop_that_never_runs_the_whole_network_is_checked_too(tmp_path):
+    loop = DROPPING.replace("model(torch.randn(8, 1, 8, 8))", "model.conv(torch.randn(8, 1, 8, 8))")
+    run_study(study(tmp_path, READS_VALUES, loop), tmp_path / "run")
+    rows = load(tmp_path / "run").frame
+    assert set(rows.loc[rows["name"] == "none", "outcome"]) == {"done"}
+    assert rows.loc[rows["name"] != "none", "reason"].str.contains("is not in the network any more").all()
+
+
 def test_check_prints_what_stands_where(tmp_path):
     file = study(tmp_path, READS_VALUES)
     found = subprocess.run(

@@ -31,7 +31,7 @@ class QuickShapes(TorchDispatchMode):
 
 
 class Operations(QuickShapes):
-    """Notes the names of all operations, in order.
+    """Notes the names of all operations, in order, with the numbers that they are given.
 
     Attributes:
         names: of those so far.
@@ -42,7 +42,7 @@ class Operations(QuickShapes):
         self.names: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.names.append(str(func))
+        self.names.append(f"{func} {[value for value in args if isinstance(value, int | float)]}")
         return super().__torch_dispatch__(func, types, args, kwargs)
 
 

@@ -13,7 +13,7 @@ from attnspace.costs.probe import Probe, look
 from attnspace.costs.quick_shapes import Operations
 from attnspace.errors import PlacementError
 from attnspace.placement.patterns import user_modules
-from attnspace.placement.sites import Layout
+from attnspace.placement.sites import Layout, Opened
 
 __all__ = ["Place", "Seen", "observe"]
 
@@ -120,6 +120,9 @@ def _key(place: Place) -> str:
 
 def _passing(probe: Probe, places: Sequence[Place], **how: Any) -> dict[str, Seen]:
     """What passes at each place that is reached."""
+    for module in probe.model.modules():
+        if isinstance(module, Opened):
+            module.gives_meta = False
     modules = user_modules(probe.model)
     found: dict[str, Seen] = {}
 

@@ -59,10 +59,14 @@ class Opened(nn.Module):
 
     Args:
         host: the module.
+
+    Attributes:
+        gives_meta: whether tensors on the meta device are given away; not by a copy that stands for a real model.
     """
 
     def __init__(self, host: nn.Module) -> None:
         super().__init__()
+        self.gives_meta = True
         self.host = host
         self.training = host.training
 
@@ -80,8 +84,8 @@ class Opened(nn.Module):
             if host is None or name == _MARK:
                 raise
         found = getattr(host, name)
-        is_tensor = name in host._parameters or name in host._buffers
-        if inspect.ismethod(found) or (is_tensor and found is not None and not found.is_meta):
+        is_tensor = isinstance(found, Tensor) and (name in host._parameters or name in host._buffers)
+        if inspect.ismethod(found) or (is_tensor and not (found.is_meta and self.gives_meta)):
             raise AttributeError(
                 f"{name!r} of a {type(host).__name__} with an attention slot is asked for from outside: whoever "
                 f"replaces the module by what it computes drops the block; do that before slots are opened, or ask "

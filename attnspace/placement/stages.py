@@ -69,10 +69,10 @@ def _parts(ordered: Sequence[Place], modules: Mapping[str, nn.Module]) -> dict[P
 def _part(place: Place, modules: Mapping[str, nn.Module]) -> str | None:
     names = place.name.split(".")
     prefixes = [".".join(names[: i + 1]) for i in range(len(names))]
-    if len(place.stars) > 1:
-        numbered_parts = (prefixes[i] for i in place.stars if prefixes[i] != _stem(prefixes[i]))
-        return next(numbered_parts, prefixes[place.stars[0]])
-    return next((name for name in prefixes if _is_worded(name) and len(_alike(name, modules)) > 1), None)
+    said = prefixes[place.stars[0]] if len(place.stars) > 1 else None
+    if said is not None and said != _stem(said):
+        return said
+    return next((name for name in prefixes if _is_worded(name) and len(_alike(name, modules)) > 1), said)
 
 
 def _is_worded(name: str) -> bool:

@@ -59,6 +59,18 @@ def test_names_that_count_from_0_count_from_1(pattern):
     assert numbers(model, {"norm": pattern})["stages.2.0.1"] == (expected, 1)
 
 
+@pytest.mark.parametrize("pattern", ["*.layer*.*.1", "enc*.layer3.*.1", "**.layer[13].*.1"])
+def test_the_part_with_a_number_is_the_stage(pattern):
+    model = named(stem=conv(3, 8), encoder=named(layer1=stage(), layer2=stage(), layer3=stage()))
+    assert numbers(model, {"norm": pattern})["encoder.layer3.0.1"] == (3, 1)
+
+
+@pytest.mark.parametrize("pattern", ["layer*.*.1", "layer[12].*.1"])
+def test_whether_names_count_from_0_does_not_depend_on_what_is_opened(pattern):
+    model = named(stem=conv(3, 8), layer0=stage(), layer1=stage(), layer2=stage())
+    assert numbers(model, {"norm": pattern})["layer2.0.1"] == (3, 1)
+
+
 def test_a_list_that_begins_with_something_else_is_counted():
     model = named(features=nn.Sequential(conv(3, 8), stage(1), nn.MaxPool2d(2), stage(1)))
     assert numbers(model, {"norm": "features.*.*.1"}) == {
