@@ -149,8 +149,12 @@ FAULTS = {
         "slots: the blocks of selecsls42 are not known; say where its slots are, such as slots: {post_add: "
         "{after: features.*.conv*, fitting: true}}",
     ),
-    "a transformer of tokens": (
+    "images that are too small": (
         TimmConfig(model="deit_tiny_patch16_224"),
+        "the model cannot be run for its shapes: AssertionError: Input height (32) doesn't match model (224).; got [3, 32, 32]",
+    ),
+    "a transformer of tokens": (
+        TimmConfig(model="deit_tiny_patch16_224", args={"img_size": 32}),
         "slots: the blocks of deit_tiny_patch16_224 are not known; its blocks hand on no maps, such as those of a "
         "transformer of tokens: choose another model",
     ),

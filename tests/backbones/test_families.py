@@ -26,7 +26,7 @@ FAMILIES = {
     ),
     "a hrnet": (TimmConfig(model="hrnet_w18_small"), 64, AROUND, {2: 4, 3: 6, 4: 8}, "nchw"),
     "a dla": (TimmConfig(model="dla46_c"), 64, {"residual"}, {3: 2, 4: 4, 5: 4, 6: 2}, "nchw"),
-    "a repvgg": (TimmConfig(model="repvgg_a0"), 64, AROUND, {1: 1, 2: 3, 3: 13}, "nchw"),
+    "a repvgg": (TimmConfig(model="repvgg_a0"), 64, {"pre", "post_add"}, {1: 2, 2: 4, 3: 14, 4: 1}, "nchw"),
     "a swin": (TimmConfig(model="swin_tiny_patch4_window7_224"), 224, AROUND, {1: 2, 2: 2, 3: 6, 4: 2}, "nhwc"),
     "a vgg": (TorchvisionConfig(model="vgg11"), 64, {"post_add"}, {1: 1, 2: 1, 3: 2, 4: 2, 5: 2}, "nchw"),
     "a shufflenet": (TorchvisionConfig(model="shufflenet_v2_x0_5"), 64, AROUND, {2: 4, 3: 8, 4: 4}, "nchw"),

@@ -11,9 +11,10 @@ import timm
 import torch
 import torchvision
 
-from attnspace import add_sites, cost, insert, load_spec, slots
+from attnspace import add_sites, cost, load_spec, slots
 from attnspace.backbones import MobileNetV2Config
 from attnspace.language.specs import dump_spec
+from attnspace.placement.insertion import insert_at
 
 SHAPE = (3, 224, 224)
 
@@ -36,8 +37,9 @@ def mobilenet(library):
 
 
 def with_block(model, block, positions):
+    available = slots(model, SHAPE)
     with torch.device("meta"):
-        return insert(model, {s.name: block for s in slots(model, SHAPE) if s.position in positions}, SHAPE)
+        return insert_at(model, {s.name: block for s in available if s.position in positions}, available)
 
 
 def reduced(name, ratio):
