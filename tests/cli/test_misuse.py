@@ -10,6 +10,7 @@ from tests.made_run import made_run
 
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what it runs in the background
 from attnspace.__main__ import main
 
 class Interrupt:
