@@ -22,7 +22,7 @@ def widened(x: Tensor) -> Tensor:
 def may_widen(*modules: nn.Module) -> bool:
     """Whether one of these modules, or of those in them, may return float32 for a map of fewer bits."""
     parts = (part for module in modules for part in module.modules())
-    return any(isinstance(part, _WIDE_UNDER_AUTOCAST) or getattr(part, "stays_wide", False) for part in parts)
+    return any(isinstance(part, _WIDE_UNDER_AUTOCAST) or getattr(type(part), "stays_wide", False) for part in parts)
 
 
 def _promoted(dtype: Any) -> Any:
