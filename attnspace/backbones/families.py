@@ -7,7 +7,7 @@ counts; so entries that say more come first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -16,7 +16,7 @@ from attnspace.costs.inputs import Inputs
 from attnspace.costs.probe import Probe, copied, look
 from attnspace.errors import NOTHING, PlacementError
 from attnspace.placement.openings import add_sites
-from attnspace.placement.patterns import can_open, suggested
+from attnspace.placement.patterns import can_open, suggested, user_modules
 
 __all__ = ["FAMILIES", "open_known"]
 
@@ -107,28 +107,23 @@ def open_known(model: nn.Module, name: str, inputs: Inputs) -> nn.Module:
     Raises:
         PlacementError: it is of no known family; the remedy names a pattern that this model has.
     """
-    for slots in _matching(model):
-        try:
-            return add_sites(model, slots, inputs.given)
-        except PlacementError:  # its modules are named so, and mean something else
-            continue
+    modules = user_modules(model)
+    for slots in FAMILIES:
+        if can_open(modules, slots) and _opens(model, slots, inputs):  # or its modules are named so, and mean another
+            return model
     look(model, inputs, Probe.run)  # whether it runs at all: its images may be too small
     remedy = "its blocks hand on no maps, such as those of a transformer of tokens: choose another model"
-    for pattern in suggested(model):
-        opening = {"after": pattern, "fitting": True}
-        if _opens(model, {"post_add": opening}, inputs):
+    for pattern in suggested(modules):
+        if _opens(copied(model), {"post_add": _fitting(pattern)}, inputs):
             remedy = f"say where its slots are, such as slots: {{post_add: {{after: {pattern}, fitting: true}}}}"
             break
     raise PlacementError(f"the blocks of {name} are not known", at=("slots",), got=NOTHING, remedy=remedy)
 
 
 def _opens(model: nn.Module, slots: Slots, inputs: Inputs) -> bool:
+    """Open slots in a model if they can be; say whether they were."""
     try:
-        add_sites(copied(model), slots, inputs.given)
+        add_sites(model, slots, inputs.given)
     except PlacementError:
         return False
     return True
-
-
-def _matching(model: nn.Module) -> Iterator[Slots]:
-    return (slots for slots in FAMILIES if can_open(model, slots))

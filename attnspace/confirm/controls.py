@@ -36,8 +36,7 @@ def matched(study: Study, winner: Design) -> Design | None:
         None if the winner adds fewer parameters than one channel costs: then the plain backbone is its match.
     """
     plain = study.plain
-    with torch.random.fork_rng(devices=[]):  # drawing weights here must not change those of a training
-        have, base = (trainable(study.network(design)) for design in (winner, plain))
+    have, base = (trainable(study.spare_network(design)) for design in (winner, plain))
     config = study.config.backbone.widened(max(0, have - base))
     if config == study.config.backbone:
         return None

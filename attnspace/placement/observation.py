@@ -91,7 +91,7 @@ def observe(model: nn.Module, places: Sequence[Place], inputs: Inputs) -> list[l
 
     def evaluated(probe: Probe) -> tuple[dict[str, Seen], dict[str, Seen], list[str]]:
         larger = {}
-        if inputs.image is not None:
+        if places and inputs.image is not None:
             try:
                 larger = _passing(probe, places, scale=2)
             except Exception:  # whatever a model raises that takes images of one size alone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from torch import nn
@@ -11,8 +11,8 @@ from attnspace.costs.inputs import Inputs, InputsLike, inputs_of
 from attnspace.errors import NOTHING, PlacementError, within
 from attnspace.placement.layouts import layout_of
 from attnspace.placement.observation import Place, observe
-from attnspace.placement.patterns import appends, found_modules, is_container, parsed, user_modules
-from attnspace.placement.sites import AFTER, BEFORE, HOST, Opened, Site
+from attnspace.placement.patterns import Modules, found_modules, is_container, parsed, user_modules
+from attnspace.placement.sites import AFTER, BEFORE, HOST, Opened, Site, appends
 from attnspace.placement.slots import named_sites, refuse_wrapped, slots_of
 from attnspace.placement.stages import numbered
 
@@ -42,16 +42,17 @@ def add_sites(
     refuse_wrapped(model)
     openings = parsed(slots)
     inputs = inputs_of(model, input_shape)
+    modules = user_modules(model)
     with within("slots"):
         places = [
-            Place(position, name, module, opening.before is not None, stars, opening.fitting, opening.layout)
+            Place(position, name, modules[name], opening.before is not None, stars, opening.fitting, opening.layout)
             for position, opening in openings.items()
-            for name, (module, stars) in found_modules(model, position, opening).items()
+            for name, stars in found_modules(modules, position, opening).items()
         ]
     operations = observe(model, places, inputs)
     with within("slots"):
-        places = _possible(model, places, inputs)
-    numbers = numbered(places, user_modules(model))
+        places = _possible(places, modules, _opened(model), inputs)
+    numbers = numbered(places, modules)
     sites = {
         place: Site(*numbers[place], place.position, opened=True, layout=place.layout or "nchw") for place in places
     }
@@ -65,10 +66,11 @@ def _open(model: nn.Module, sites: Mapping[Place, Site], inputs: Inputs, operati
     Raises:
         PlacementError: one does not run, or the model does something else.
     """
-    undone = [_put(model, place, site) for place, site in sites.items()]
+    opened, holders = _opened(model), _holders(model)
+    undone = [_put(place, site, opened, holders) for place, site in sites.items()]
     try:
         ran = {slot.name for slot in slots_of(model, inputs)}
-        names = {site: name for name, site in named_sites(model).items()}
+        names = named_sites(model)
         for place, site in sites.items():
             if names[site] not in ran:
                 raise PlacementError(
@@ -91,42 +93,62 @@ def _open(model: nn.Module, sites: Mapping[Place, Site], inputs: Inputs, operati
         raise
 
 
-def _put(model: nn.Module, place: Place, site: Site) -> partial[None]:
-    """Put a site into the model; return what takes it out again."""
-    child = _child(place)
-    site.train(place.module.training)
-    opened = _opened(model, place.module)
-    if opened is not None:
-        opened.add_module(child, site)
-        return partial(opened._modules.__delitem__, child)
-    if appends(place.module) and not place.before:
-        place.module.add_module(child, site)
-        return partial(place.module._modules.__delitem__, child)
-    wrapper = Opened(place.module)
+def _put(
+    place: Place, site: Site, opened: dict[nn.Module, Opened], holders: Mapping[nn.Module, Sequence[Holder]]
+) -> Callable[[], None]:
+    """Put a site into the model; return what takes it out again.
+
+    Args:
+        place: where.
+        site: what.
+        opened: host -> the `Opened` in its place; a new one is added.
+        holders: module -> where it is registered, before any is opened.
+    """
+    child, host = _child(place), place.module
+    site.train(host.training)
+    if host not in opened and appends(host) and not place.before:
+        host.add_module(child, site)
+        return partial(host._modules.__delitem__, child)
+    if host in opened:
+        opened[host].add_module(child, site)
+        return partial(opened[host]._modules.__delitem__, child)
+    opened[host] = wrapper = Opened(host)
     wrapper.add_module(child, site)
-    _swap(model, place.module, wrapper)
-    return partial(_swap, model, wrapper, place.module)
+    _register(holders[host], wrapper)
+    return partial(_register, holders[host], host)
 
 
-def _swap(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Put a module in the place of another, under every name that it is registered by."""
-    holders = [module for module in model.modules() if module not in (old, new)]
-    for holder in holders:
+Holder = tuple[nn.Module, str]
+"""A module, and the name by which another one is registered in it."""
+
+
+def _holders(model: nn.Module) -> dict[nn.Module, list[Holder]]:
+    """Where each module is registered: one may be under several names."""
+    found: dict[nn.Module, list[Holder]] = {}
+    for holder in model.modules():
         for name, child in holder._modules.items():
-            if child is old:
-                holder._modules[name] = new
+            if child is not None:
+                found.setdefault(child, []).append((holder, name))
+    return found
 
 
-def _opened(model: nn.Module, module: nn.Module) -> Opened | None:
-    """The `Opened` that stands in the place of a module already."""
-    return next((found for found in model.modules() if isinstance(found, Opened) and found.host is module), None)
+def _register(holders: Sequence[Holder], module: nn.Module) -> None:
+    for holder, name in holders:
+        holder._modules[name] = module
+
+
+def _opened(model: nn.Module) -> dict[nn.Module, Opened]:
+    """Host -> the `Opened` that stands in its place."""
+    return {found.host: found for found in model.modules() if isinstance(found, Opened)}
 
 
 def _child(place: Place) -> str:
     return BEFORE if place.before else AFTER
 
 
-def _possible(model: nn.Module, places: Sequence[Place], inputs: Inputs) -> list[Place]:
+def _possible(
+    places: Sequence[Place], modules: Modules, opened: Mapping[nn.Module, Opened], inputs: Inputs
+) -> list[Place]:
     """The places where slots can be, with the layout of the maps there.
 
     Raises:
@@ -135,8 +157,8 @@ def _possible(model: nn.Module, places: Sequence[Place], inputs: Inputs) -> list
     possible: dict[tuple[str, str], Place] = {}
     faults: dict[str, PlacementError] = {}
     for place in places:
-        is_taken = (place.name, _child(place)) in possible or _is_open(model, place)
-        fault = _fault(model, place, is_taken) or _fault_of_map(place, inputs)
+        is_taken = (place.name, _child(place)) in possible or _is_open(place, opened)
+        fault = _fault(place, modules, is_taken) or _fault_of_map(place, inputs)
         if fault is None:
             possible[place.name, _child(place)] = place
         elif place.fitting:
@@ -150,9 +172,8 @@ def _possible(model: nn.Module, places: Sequence[Place], inputs: Inputs) -> list
     return list(possible.values())
 
 
-def _is_open(model: nn.Module, place: Place) -> bool:
-    opened = _opened(model, place.module)
-    if opened is not None and _child(place) in opened._modules:
+def _is_open(place: Place, opened: Mapping[nn.Module, Opened]) -> bool:
+    if place.module in opened and _child(place) in opened[place.module]._modules:
         return True
     return not place.before and appends(place.module) and AFTER in dict(place.module.named_children())
 
@@ -161,15 +182,14 @@ _DEPLOYED_BY = ("fuse", "reparameterize", "switch_to_deploy")
 """The methods by which modules of public libraries replace their parts by what these compute together."""
 
 
-def _replacing(model: nn.Module, name: str) -> str | None:
+def _replacing(modules: Modules, name: str) -> str | None:
     """The name of a module around another one that may replace it, the model itself left out; None if there is none."""
     parts = name.split(".")
     around = [".".join(parts[:depth]) for depth in range(1, len(parts))]
-    modules = user_modules(model)
     return next((at for at in around if any(hasattr(type(modules[at]), method) for method in _DEPLOYED_BY)), None)
 
 
-def _fault(model: nn.Module, place: Place, is_taken: bool) -> PlacementError | None:
+def _fault(place: Place, modules: Modules, is_taken: bool) -> PlacementError | None:
     """Why no slot can be opened at a module, whatever passes there."""
     name, module = place.name, place.module
     refused = partial(PlacementError, at=(place.position,))
@@ -184,8 +204,8 @@ def _fault(model: nn.Module, place: Place, is_taken: bool) -> PlacementError | N
         return refused(
             f"{name!r} runs its children itself", got=got, remedy=f"choose one of them, such as {name}.{inner}"
         )
-    if (around := _replacing(model, name)) is not None:
-        got = type(user_modules(model)[around]).__name__
+    if (around := _replacing(modules, name)) is not None:
+        got = type(modules[around]).__name__
         what = f"{name!r} is a part of {around!r}, which replaces its parts when it is deployed, and would drop a block"
         return refused(what, got=got, remedy=f"choose {around} itself")
     if place.seen is None:

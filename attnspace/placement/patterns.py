@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
@@ -16,12 +16,12 @@ from attnspace.documents.sections import Section
 from attnspace.documents.validation import did_you_mean, some_of, validate
 from attnspace.errors import PlacementError
 from attnspace.placement.position import Position
-from attnspace.placement.sites import AFTER, Layout, Opened, Site
+from attnspace.placement.sites import Layout, walked
 
 __all__ = [
+    "Modules",
     "Opening",
     "Openings",
-    "appends",
     "can_open",
     "found_modules",
     "is_container",
@@ -29,6 +29,9 @@ __all__ = [
     "suggested",
     "user_modules",
 ]
+
+Modules = Mapping[str, nn.Module]
+"""The modules of a network, by name."""
 
 Pattern = Annotated[str, Field(min_length=1, max_length=400)]
 
@@ -44,7 +47,6 @@ class Opening(Section):
     type: Annotated[
         Pattern | None, Field(description="Only modules of this class, or of one that inherits from it.")
     ] = None
-
     fitting: Annotated[
         bool, Field(description="Only where a slot can be; else a place where none can be is a fault.")
     ] = False
@@ -102,32 +104,9 @@ def parsed(slots: Mapping[str, Any]) -> dict[str, Opening]:
     }
 
 
-def user_modules(model: nn.Module) -> dict[str, nn.Module]:
+def user_modules(model: nn.Module) -> Modules:
     """The modules of a network by name, each once, as if no slot were open: without sites and blocks."""
-    found: dict[str, nn.Module] = {}
-    seen: set[nn.Module] = set()
-
-    def walk(module: nn.Module, prefix: str) -> None:
-        for name, child in _children(module):
-            host = child.host if isinstance(child, Opened) else child
-            if host not in seen:
-                seen.add(host)
-                found[prefix + name] = host
-                walk(host, f"{prefix}{name}.")
-
-    walk(model.host if isinstance(model, Opened) else model, "")
-    return found
-
-
-def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    for name, child in module.named_children():
-        if not (isinstance(child, Site) or (name == AFTER and appends(module))):
-            yield name, child
-
-
-def appends(module: nn.Module) -> bool:
-    """Whether a module runs its children one after another, so that a child that is added runs with them."""
-    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+    return {name: module for name, module, is_ours in walked(model) if not is_ours}
 
 
 def is_container(module: nn.Module) -> bool:
@@ -136,18 +115,21 @@ def is_container(module: nn.Module) -> bool:
     return isinstance(module, kinds) and any(type(module).forward is kind.forward for kind in kinds)
 
 
-def found_modules(model: nn.Module, position: str, opening: Opening) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
+def found_modules(modules: Modules, position: str, opening: Opening) -> dict[str, tuple[int, ...]]:
     """The modules that an opening names.
 
+    Args:
+        modules: those of the network, as `user_modules` gives them.
+        position: whose opening it is.
+        opening: what is looked for.
+
     Returns:
-        name -> the module, and which parts of its name the wildcards of the pattern stand for, those of `**` left out.
+        name -> which parts of it the wildcards of the pattern stand for, those of `**` left out.
 
     Raises:
         PlacementError: there are none; its path is the position.
     """
-    modules = user_modules(model)
-    matches = {name: _match(opening.pattern.split("."), name.split(".")) for name in modules}
-    named = {name: stars for name, stars in matches.items() if stars is not None}
+    named = _named_so(modules, opening)
     if not named:
         common = dict.fromkeys(re.sub(r"\d+", "*", name) for name in modules)
         raise PlacementError(
@@ -157,32 +139,37 @@ def found_modules(model: nn.Module, position: str, opening: Opening) -> dict[str
             allowed=some_of(common),
             remedy=did_you_mean(opening.pattern, [*common, *modules]),
         )
-    found = {
-        name: stars for name, stars in named.items() if opening.type is None or opening.type in _types(modules[name])
-    }
+    found = _of_type(modules, named, opening)
     if not found:
         types = sorted({type(modules[name]).__name__ for name in named})
         remedy = did_you_mean(str(opening.type), types)
         raise PlacementError(
             "is the type of no such module", at=(position,), got=opening.type, allowed=some_of(types), remedy=remedy
         )
-    return {name: (modules[name], stars) for name, stars in found.items()}
+    return found
 
 
-def can_open(model: nn.Module, slots: Mapping[str, Any]) -> bool:
-    """Whether every position has a module in the model."""
-    try:
-        for position, opening in parsed(slots).items():
-            found_modules(model, position, opening)
-    except PlacementError:
-        return False
-    return True
+def can_open(modules: Modules, slots: Mapping[str, Any]) -> bool:
+    """Whether every position has a module in a network."""
+    return all(_of_type(modules, _named_so(modules, opening), opening) for opening in parsed(slots).values())
 
 
-def suggested(model: nn.Module) -> list[str]:
+def _named_so(modules: Modules, opening: Opening) -> dict[str, tuple[int, ...]]:
+    pattern = opening.pattern.split(".")
+    matches = {name: _match(pattern, name.split(".")) for name in modules}
+    return {name: stars for name, stars in matches.items() if stars is not None}
+
+
+def _of_type(modules: Modules, named: dict[str, tuple[int, ...]], opening: Opening) -> dict[str, tuple[int, ...]]:
+    return {
+        name: stars for name, stars in named.items() if opening.type is None or opening.type in _types(modules[name])
+    }
+
+
+def suggested(modules: Modules) -> list[str]:
     """Patterns of modules that hold others and are named alike but for numbers; blocks of stages first."""
     alike: dict[str, int] = {}
-    for name, module in user_modules(model).items():
+    for name, module in modules.items():
         if any(module.children()):
             pattern = re.sub(r"\d+", "*", name)
             alike[pattern] = alike.get(pattern, 0) + 1

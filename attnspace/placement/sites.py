@@ -5,14 +5,14 @@ what replaces modules by others, as fusing and conversions do, keeps the block o
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from attnspace.placement.position import Position
 
-__all__ = ["AFTER", "BEFORE", "ChannelsFirst", "Layout", "Opened", "Site"]
+__all__ = ["AFTER", "BEFORE", "ChannelsFirst", "Layout", "Opened", "Site", "appends", "walked"]
 
 AFTER, BEFORE = "attention", "attention_before"
 """The names of a site after or before the module that a slot was opened at."""
@@ -95,9 +95,7 @@ class Opened(nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         host = self.__dict__.get("_modules", {}).get(HOST)
-        is_own = (
-            name in self.__dict__ or name in self._modules or hasattr(nn.Module, name) if host is not None else True
-        )
+        is_own = host is None or name in self.__dict__ or name in self._modules or hasattr(nn.Module, name)
         if is_own or name == _MARK:
             super().__setattr__(name, value)
             return
@@ -147,6 +145,37 @@ def _renamed(mapping: dict[str, Any], before: Collection[str], changes: Mapping[
         elif key.startswith(begins):
             key = changes[begins] + key.removeprefix(begins)
         mapping[key] = value
+
+
+def appends(module: nn.Module) -> bool:
+    """Whether a module runs its children one after another, so that a child that is added runs with them."""
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+
+
+def walked(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
+    """Every module of a network but itself, once, by the name that it has without slots.
+
+    In the place of an `Opened` its host comes. With each module comes whether it is a site, stands where one was
+    opened, or is a part of what stands there.
+    """
+    seen: set[nn.Module] = set()
+
+    def enter(module: nn.Module, name: str, is_ours: bool) -> Iterator[tuple[str, nn.Module, bool]]:
+        inner = module.host if isinstance(module, Opened) else module
+        if inner in seen:
+            return
+        seen.add(inner)
+        if name:
+            yield name, inner, is_ours
+        at = f"{name}." if name else ""
+        for last, child in inner.named_children():
+            stands = isinstance(child, Site) or (last == AFTER and appends(inner))
+            yield from enter(child, at + last, is_ours or stands)
+        for side in (AFTER, BEFORE) if isinstance(module, Opened) else ():
+            if side in module._modules:
+                yield from enter(module.get_submodule(side), at + side, True)
+
+    return enter(model, "", False)
 
 
 class ChannelsFirst(nn.Module):

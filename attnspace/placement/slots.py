@@ -11,7 +11,7 @@ from attnspace.costs.inputs import Inputs, InputsLike, inputs_of
 from attnspace.costs.probe import Probe, look
 from attnspace.errors import PlacementError
 from attnspace.placement.position import Position
-from attnspace.placement.sites import Layout, Opened, Site
+from attnspace.placement.sites import Layout, Site, walked
 
 __all__ = ["Slot", "named_sites", "refuse_wrapped", "slots", "slots_of"]
 
@@ -69,7 +69,7 @@ def slots_of(model: nn.Module, inputs: Inputs) -> list[Slot]:
 
 
 def _slots(probe: Probe) -> list[Slot]:
-    sites = {site: name for name, site in named_sites(probe.model).items()}
+    sites = named_sites(probe.model)
     found: dict[str, Slot] = {}
     last: tuple[Slot, Tensor] | None = None
 
@@ -96,22 +96,9 @@ def _slots(probe: Probe) -> list[Slot]:
     return list(found.values())
 
 
-def named_sites(model: nn.Module) -> dict[str, Site]:
-    """The free sites of a model by name, each once; modules have the names there that they have without slots."""
-    found: dict[str, Site] = {}
-    seen: set[nn.Module] = set()
-
-    def walk(module: nn.Module, prefix: str) -> None:
-        for name, child in module.named_children():
-            at = prefix.removesuffix(".") if isinstance(module, Opened) and child is module.host else prefix + name
-            if child not in seen:
-                seen.add(child)
-                if isinstance(child, Site):
-                    found[at] = child
-                walk(child, f"{at}." if at else "")
-
-    walk(model, "")
-    return found
+def named_sites(model: nn.Module) -> dict[Site, str]:
+    """The free sites of a model, and their names; modules have the names there that they have without slots."""
+    return {module: name for name, module, _ in walked(model) if isinstance(module, Site)}
 
 
 def _is_doubtful(site: Site, slot: Slot) -> bool:

@@ -126,8 +126,7 @@ class Feasibility:
 
     def _runnable(self, design: Design) -> Probe:
         """A copy of a network with a design: on the meta device if it can be trained there, else with real numbers."""
-        with torch.random.fork_rng(devices=[]):  # drawing weights here must not change those of a training
-            network = self._study.network(design)
+        network = self._study.spare_network(design)
 
         def trained(probe: Probe) -> Probe:
             network_cost(probe)
@@ -138,7 +137,7 @@ class Feasibility:
     def _timed(self, design: Design) -> Latency:
         kept = self._ledger.timing(design.identity) if self._ledger else None
         if kept is None:
-            with torch.random.fork_rng(devices=[]):  # likewise
+            with torch.random.fork_rng(devices=[]):  # nothing here may change what a training draws
                 device = devices(self._study.config.search.device)[0]
                 network = self._study.network(design).to(device)
                 kept = latency(network, inputs_for(network, self._study.data).given)
@@ -160,11 +159,11 @@ class Feasibility:
             return ()
         drawn = self._one_of_the_space()
         for design in (*study.baselines, *drawn):
-            with _of_backbone(self._study, design):
+            with _of_backbone(study, design):
                 self.costs(design)
         notes: dict[str, None] = {}
         for design in (study.plain, *drawn):
-            with _of_backbone(self._study, design), torch.random.fork_rng(devices=[]):
+            with _of_backbone(study, design), torch.random.fork_rng(devices=[]):
                 network = study.network(design)
                 watch_blocks(network, design.plan)
                 notes |= dict.fromkeys(study.method.rehearse(network, study.data))

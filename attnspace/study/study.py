@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import nn
 
 from attnspace.backbones import Backbone
@@ -101,6 +102,11 @@ class Study:
         """A new backbone with the design inserted, its weights drawn from torch's global stream."""
         model = network_of(design.backbone or self.config.backbone, self.data)
         return insert_at(model, design.plan, self.slots)
+
+    def spare_network(self, design: Design) -> nn.Module:
+        """The same, for a look at it: what is drawn for it changes nothing that a training draws later."""
+        with torch.random.fork_rng(devices=[]):
+            return self.network(design)
 
     def design(self, filling: Filling) -> Design:
         """The design of one filling of the space.

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from attnspace import Placement, cost, insert, plan, slots
 from tests.benchmarks.machine import machine
 from tests.benchmarks.network_zoo import NETWORKS, Network
+from tests.surgery import frozen_norms
 
 BLOCKS = ("cbam", "ca", "eca")
 HOLDS, NOT_BY_ITSELF, WRONG = "holds", "not by itself", "SILENTLY WRONG"
@@ -214,7 +215,7 @@ def survives_fusing(case: Case) -> None:
     """By the network's own method, by torch.fx, and by freezing every batch norm: kept, or refused with an error."""
     model = case.with_blocks("se-timm")
     expected = output(model, case.x)
-    ways: dict[str, Callable[[nn.Module], nn.Module]] = {"frozen norms": _frozen}
+    ways: dict[str, Callable[[nn.Module], nn.Module]] = {"frozen norms": frozen_norms}
     if callable(getattr(model, "fuse", None)):
         ways["its own fuse()"] = lambda model: model.fuse(verbose=False)
     with contextlib.suppress(Exception):  # whatever tracing raises
@@ -232,28 +233,6 @@ def _fused(model: nn.Module) -> nn.Module:
     from torch.fx.experimental.optimization import fuse
 
     return fuse(model.eval())
-
-
-class Frozen(nn.Module):
-    """A batch norm that is not trained."""
-
-    def __init__(self, norm: nn.BatchNorm2d) -> None:
-        super().__init__()
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        self.register_buffer("scale", scale.detach().view(-1, 1, 1))
-        self.register_buffer("shift", (norm.bias - norm.running_mean * scale).detach().view(-1, 1, 1))
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return x_nchw * self.scale + self.shift
-
-
-def _frozen(model: nn.Module) -> nn.Module:
-    for name, child in model.named_children():
-        if type(child) is nn.BatchNorm2d and child.affine and child.running_mean is not None:
-            setattr(model, name, Frozen(child))
-        else:
-            _frozen(child)
-    return model
 
 
 CHECKS: dict[str, Callable[[Case], None]] = {

@@ -11,6 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from attnspace import add_sites, insert, slots
 from attnspace.placement.sites import Opened
+from tests.surgery import frozen_norms
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what it imports is deprecated
@@ -40,32 +41,9 @@ def attended(where: dict[str, str] | str = "*.1") -> nn.Sequential:
     return model.eval()
 
 
-class Frozen(nn.Module):
-    """A normalisation that is not trained, as detectors have it in the place of batch normalisation."""
-
-    def __init__(self, norm: nn.BatchNorm2d) -> None:
-        super().__init__()
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        self.register_buffer("scale", scale.detach().view(-1, 1, 1))
-        self.register_buffer("shift", (norm.bias - norm.running_mean * scale).detach().view(-1, 1, 1))
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return x_nchw * self.scale + self.shift
-
-
-def replaced(model: nn.Module) -> nn.Module:
-    """Walk over the modules, as most conversions do, and put others into their places."""
-    for name, child in model.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            setattr(model, name, Frozen(child))
-        else:
-            replaced(child)
-    return model
-
-
 SURVIVES: dict[str, Callable[[nn.Module], nn.Module]] = {
     "synchronised norms": nn.SyncBatchNorm.convert_sync_batchnorm,
-    "frozen norms": replaced,
+    "frozen norms": frozen_norms,
     "fused by fx": fuse,
     "traced by fx": torch.fx.symbolic_trace,
     "exported": lambda model: torch.export.export(model, (torch.randn(2, *SHAPE),)).module(),
