@@ -27,7 +27,7 @@ TINY = {
         "placement": {"stages": {"$subset": [1, 2, 3]}},
     },
     "train": {"epochs": 1, "batch_size": 30, "lr": 0.02},
-    "search": {"trials": 3, "threads": 1},
+    "search": {"trials": 3, "threads": 1, "rungs": {"seeds": 1}},
 }
 
 

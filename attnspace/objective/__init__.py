@@ -1,7 +1,8 @@
 """The objective: what is better, and what a design may cost.
 
 metrics     what a metric is: a number that comes out of a training
-forecast   what a design on a rung would reach at the end
+forecast    what a design on a rung would reach at the end
+estimate    the mean of a design over seeds, estimated from few
 limits     upper limits of costs
 goals      metrics and costs, and which way is better
 """

@@ -3,6 +3,7 @@
 evaluation    one row of the record
 checkpoints   trainings that wait on a rung
 ledger        one row for each evaluation, the record from which everything else is derived
+estimated     what is estimated of each design's mean over seeds
 results       a run as tables, read without its study
 """
 

@@ -21,6 +21,7 @@ from attnspace.documents.reading import read
 from attnspace.documents.writing import write_bytes, write_text
 from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
+from attnspace.record.estimated import estimated
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
 
 __all__ = ["DATA_FILE", "Results", "frame", "load", "write_tables"]
@@ -91,17 +92,23 @@ class Results:
     def ranked(self) -> pd.DataFrame:
         """Designs that the search trained to the end, the best first; ties go to the smaller network, then the earlier.
 
-        One row each: metrics are means over its `seeds`, `train_s` is the time of all its rows.
+        One row each: metrics are means over its `seeds`, `train_s` is the time of all its rows. The best is the one with
+        the best `estimate` of the metric's mean over seeds, with its 95% interval from `low` to `high` (NaN while no
+        design has several seeds): trials are drawn together by as much as luck drove them apart, baselines are not.
+        Designs that failed under one of their seeds are left out.
         """
-        done = self.searched[self.searched["outcome"] == Outcome.DONE]
+        rows = self.searched
+        failed = rows.loc[rows["outcome"] == Outcome.FAILED, "design"]
+        done = rows[(rows["outcome"] == Outcome.DONE) & ~rows["design"].isin(failed)]
         by_design = done.groupby("design", sort=False)
         table = by_design.head(1).set_index("design", drop=False)
         for column in metrics_of("val", "train"):
             table[column] = by_design[column].mean()
         table["seeds"] = by_design.size()
-        table["train_s"] = self.searched.groupby("design")["train_s"].sum().reindex(table.index)
+        table["train_s"] = rows.groupby("design")["train_s"].sum().reindex(table.index)
+        table = table.join(estimated(done, self.metric, self.direction))
         ascending = [self.direction == "minimize", True, True]
-        table = table.sort_values([self.metric, "params", "number"], ascending=ascending, kind="stable")
+        table = table.sort_values(["estimate", "params", "number"], ascending=ascending, kind="stable")
         return table.reset_index(drop=True)
 
     def confirmed(self) -> pd.DataFrame:

@@ -10,22 +10,38 @@ from collections.abc import Iterator
 
 import numpy as np
 
-__all__ = ["crowding", "dominance_counts", "fronts", "ranked"]
+__all__ = ["crowding", "dominance_counts", "fronts", "in_reach", "ranked"]
 
 
-def ranked(points: np.ndarray, count: int) -> list[int]:
-    """The indices of the best `count` points, the best first: by front, and in a front the least crowded first.
+def in_reach(points: np.ndarray, primary: int) -> np.ndarray:
+    """Which points are in reach of the best: the better half by the primary objective, (n); all where it is the only one.
+
+    A design is worth nothing for being cheap alone: it competes on costs if it is any good at what it is for.
+
+    Shape:
+        points: (n, objectives), more is better
+    """
+    if points.shape[1] == 1 or not len(points):
+        return np.ones(len(points), dtype=bool)
+    return np.asarray(points[:, primary] >= np.median(points[:, primary]))
+
+
+def ranked(points: np.ndarray, count: int, primary: int = 0) -> list[int]:
+    """The indices of the best `count` points, the best first: those in reach of the best, by front, and in a front the
+    least crowded first; then the others likewise.
 
     Shape:
         points: (n, objectives), more is better
     """
     order: list[int] = []
-    for front in fronts(points):
-        distances = crowding(points[front])
-        order += [int(i) for i in front[np.argsort(-distances, kind="stable")]]
-        if len(order) >= count:
-            break
-    return order[:count]
+    near = in_reach(points, primary)
+    for group in (np.flatnonzero(near), np.flatnonzero(~near)):
+        for front in fronts(points[group]):
+            members = group[front]
+            order += [int(i) for i in members[np.argsort(-crowding(points[members]), kind="stable")]]
+            if len(order) >= count:
+                return order[:count]
+    return order
 
 
 def fronts(points: np.ndarray) -> Iterator[np.ndarray]:

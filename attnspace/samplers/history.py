@@ -22,9 +22,11 @@ class History:
 
     Args:
         directions: of the objectives.
+        primary: the index of the objective that designs are for; others are costs.
     """
 
-    def __init__(self, directions: Sequence[StudyDirection]) -> None:
+    def __init__(self, directions: Sequence[StudyDirection], primary: int = 0) -> None:
+        self._primary = primary
         self._signs = np.array([1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in directions])
         self._trials: list[FrozenTrial] = []
         self._values = GrowingArray(len(directions))
@@ -56,10 +58,10 @@ class History:
         return (self._values.rows * self._signs)[~self._has_failed.columns[0]]
 
     def best(self, count: int) -> list[FrozenTrial]:
-        """The best trials, the best first: by front, and in a front the least crowded first."""
+        """The best trials, the best first: those in reach of the best, by front, in a front the least crowded first."""
         if self._best is None or self._best[0] != count:  # one trial may be asked for many times
             trials = self.trials
-            self._best = count, [trials[index] for index in ranked(self.points, count)]
+            self._best = count, [trials[index] for index in ranked(self.points, count, self._primary)]
         return self._best[1]
 
     def add(self, trial: FrozenTrial) -> int:

@@ -2,6 +2,7 @@
 
 halving       who goes on from rung to rung
 suggester     Optuna as the suggestion service
+scores        what designs reached under each seed, and what is estimated of them
 state         what is known, what waits on which rung, what the sampler has heard
 feasibility   what designs cost, and whether that is within the limits
 common_fault  failures of all designs are told from those of one

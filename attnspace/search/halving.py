@@ -2,11 +2,12 @@
 
 Every design is trained to the first rung. Whenever there is room, the best design of a rung that belongs to its best
 1/factor and has not gone on is trained from where it stands to the next rung; only if there is none a new design
-begins. Nothing waits for a rung to fill.
+begins. Nothing waits for a rung to fill. What a rung takes, more epochs or more seeds, is not decided here.
 
 Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, arXiv 1810.05934, algorithm 2. There a
 design is ranked by one value. Here several are ranked by how many others dominate them (Fonseca and Fleming, Genetic
-Algorithms for Multiobjective Optimization, ICGA 1993, section 3), the lonelier first among equals.
+Algorithms for Multiobjective Optimization, ICGA 1993, section 3), the lonelier first among equals; the better half by
+the primary objective comes before the other half, so that nothing is promoted for being cheap alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from attnspace.samplers.dominance import crowding
+from attnspace.samplers.dominance import crowding, in_reach
 from attnspace.samplers.growing import GrowingArray
 
 __all__ = ["Halving"]
@@ -28,15 +29,15 @@ class Halving(Generic[Key]):
     """Decides which designs go on from rung to rung.
 
     Args:
-        rungs: epochs of each rung, the last one being all.
+        rungs: how many rungs there are.
         factor: one in so many goes on.
         objectives: how many values rank a design.
+        primary: the index of the value that designs are for; others are costs.
     """
 
-    def __init__(self, rungs: Sequence[int], factor: int, objectives: int) -> None:
-        self.rungs = tuple(rungs)
+    def __init__(self, rungs: int, factor: int, objectives: int, primary: int = 0) -> None:
         self.factor = factor
-        self._reached: tuple[_Rung[Key], ...] = tuple(_Rung(objectives) for _ in self.rungs)
+        self._reached: tuple[_Rung[Key], ...] = tuple(_Rung(objectives, primary) for _ in range(rungs))
 
     def begin(self, key: Key, rung: int) -> None:
         """Note that a design, which waits on a rung, is on its way to the next."""
@@ -50,7 +51,7 @@ class Halving(Generic[Key]):
 
     def promotion(self) -> tuple[Key, int] | None:
         """The design that goes on next, and to which rung, the highest rung first; None while none may."""
-        for rung in reversed(range(len(self.rungs) - 1)):
+        for rung in reversed(range(len(self._reached) - 1)):
             reached = self._reached[rung]
             key = reached.first_waiting(len(reached) // self.factor)
             if key is not None:
@@ -61,7 +62,7 @@ class Halving(Generic[Key]):
         """The best of those that came furthest, and the rung above; None if one has come to the end, or none waits."""
         if self._reached[-1].best(1):
             return None
-        for rung in reversed(range(len(self.rungs) - 1)):
+        for rung in reversed(range(len(self._reached) - 1)):
             reached = self._reached[rung]
             key = reached.first_waiting(len(reached))
             if key is not None:
@@ -75,11 +76,12 @@ class Halving(Generic[Key]):
 
 
 class _Rung(Generic[Key]):
-    """The designs that reached one rung, in order of their ranks: of fewer dominating ones first, among equals the
-    lonelier first, then the earlier.
+    """The designs that reached one rung, in order of their ranks: those in reach of the best first, of fewer dominating
+    ones first, among equals the lonelier first, then the earlier.
     """
 
-    def __init__(self, objectives: int) -> None:
+    def __init__(self, objectives: int, primary: int) -> None:
+        self._primary = primary
         self._keys: list[Key] = []
         self._numbers: dict[Key, list[int]] = {}
         self._failed = 0
@@ -120,11 +122,11 @@ class _Rung(Generic[Key]):
 
     def first_waiting(self, count: int) -> Key | None:
         """The best design among the best `count` that has not gone on; None if all have."""
-        dominated_by, has_gone = self._dominated_by.columns[0], self._has_gone.columns[0]
+        has_gone = self._has_gone.columns[0]
         if has_gone.all():
             return None
-        least = dominated_by[~has_gone].min()
-        if np.count_nonzero(dominated_by < least) >= count:  # mostly so, and thousands need not be ranked
+        places = self._places()
+        if np.count_nonzero(places < places[~has_gone].min()) >= count:  # mostly so, and thousands need not be ranked
             return None
         ranked = self._ranked()[:count]
         waiting = ranked[~has_gone[ranked]]
@@ -133,8 +135,13 @@ class _Rung(Generic[Key]):
     def _ranked(self) -> np.ndarray:
         """The numbers of all designs that reached the rung, the best first."""
         if self._order is None:
-            points, dominated_by = self._values.rows, self._dominated_by.columns[0]
+            points = self._values.rows
             # With one objective only equals are dominated by as many, and none of them is lonelier than another.
             lonely = crowding(points) if points.shape[1] > 1 else np.zeros(len(points))
-            self._order = np.lexsort((np.arange(len(points)), -lonely, dominated_by))
+            self._order = np.lexsort((np.arange(len(points)), -lonely, self._places()))
         return self._order
+
+    def _places(self) -> np.ndarray:
+        """By how many each design is dominated; those out of reach of the best come after all others."""
+        points, dominated_by = self._values.rows, self._dominated_by.columns[0]
+        return np.where(in_reach(points, self._primary), dominated_by, dominated_by + len(points))

@@ -83,7 +83,7 @@ def migrate(study: Study, earlier: Path, place: RunDirectory) -> Migration:
 def _fitting(study: Study, rows: list[Evaluation], feasibility: Feasibility) -> tuple[list[Evaluation], Counter[str]]:
     kept: list[Evaluation] = []
     left: Counter[str] = Counter()
-    numbers: dict[tuple[str, int], int] = {}
+    numbers: dict[str, int] = {}
     baselines = {design.identity: design for design in study.baselines}
     for row in rows:
         if row.phase != Phase.SEARCH:
@@ -101,12 +101,12 @@ def _fitting(study: Study, rows: list[Evaluation], feasibility: Feasibility) -> 
         design = None if row.design in baselines else _member(study, row)
         if design is None:
             left["not in the study's space"] += 1
-        elif row.epochs not in study.rungs:
-            left["stopped where the study has no rung"] += 1
+        elif row.epochs not in {rung.epochs for rung in study.rungs} or row.seed not in study.seeds:
+            left["where the study has no rung"] += 1
         elif feasibility.excesses(design):
             left["beyond the study's limits"] += 1
         else:
-            number = numbers.setdefault((row.design, row.seed), len(numbers))
+            number = numbers.setdefault(row.design, len(numbers))
             row = replace(row, trial=number, choices=dict(design.choices))
             kept.append(_costed(row, design, study, feasibility))
     return kept, left

@@ -54,11 +54,12 @@ class Watcher:
         for row in done:
             self._compare(row)
         self.resumed = len(self.begun)
-        name, rungs = study.config.name, ", ".join(map(str, study.rungs))
+        name, rungs = study.config.name, ", ".join(str(epochs) for epochs, seeds in study.rungs if seeds == 1)
         if done:
             self.console.print(f"{name}: resuming after {self.resumed} of {self.total} designs")
         else:
-            how = f"trained to epoch {rungs}"
+            further = ", the best under up to {} seeds".format(len(study.seeds)) if len(study.seeds) > 1 else ""
+            how = f"trained to epoch {rungs}{further}"
             trials = study.config.search.trials
             self.console.print(f"{name}: {len(study.baselines)} baselines and {trials} trials, {how}")
 

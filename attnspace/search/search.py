@@ -78,26 +78,33 @@ class Search:
         config = study.config
         goals = config.objective.goals
         self._suggester = Suggester(
-            study.space, config.search.sampler, config.search.seed, [goal.direction for goal in goals]
+            study.space,
+            config.search.sampler,
+            config.search.seed,
+            [goal.direction for goal in goals],
+            goals.index(config.objective.primary),
         )
         self._state = SearchState(study, self._suggester)
         self._exhausted = False
 
     def run(self) -> Sitting:
         """Hand out job after job, and take in their rows, until nothing is left to do."""
+        study = self._study
         earlier = [
-            row for row in self._ledger.rows() if (row.protocol, row.phase) == (self._study.protocol, Phase.SEARCH)
+            row
+            for row in self._ledger.rows()
+            if (row.protocol, row.phase) == (study.protocol, Phase.SEARCH) and row.seed in study.seeds
         ]
         for row in earlier:
             self._state.add(row)
         self._check_same(earlier)
-        self._common_fault = CommonFault(self._study.plain.identity, self._study.file, begun=bool(earlier))
+        self._common_fault = CommonFault(study.plain.identity, study.file, begun=bool(earlier))
         self._feasibility.recall(earlier)
-        self._watcher.begin(self._study, earlier)
+        self._watcher.begin(study, earlier)
         job = self._next(busy=False)
         if job is None:  # no worker is needed
             return Sitting(0, 0, 0.0, self._exhausted)
-        with open_pool(self._study, self._checkpoints, self._watcher.epoch_ends, self._watcher.note) as pool:
+        with open_pool(study, self._checkpoints, self._watcher.epoch_ends, self._watcher.note) as pool:
             sitting = self._with(pool, job)
         self._checkpoints.clear()
         return sitting
@@ -134,21 +141,36 @@ class Search:
         study, state = self._study, self._state
         for baseline in study.baselines:
             if baseline.identity not in state.seen:
-                return Job(baseline, study.seed(), 0, study.epochs)
-        promotion = state.halving.promotion()
-        if promotion is None and state.trials < study.config.search.trials and not self._exhausted:
+                return Job(baseline, study.seeds[0], 0, study.epochs)
+        job = self._further_seed() or self._promoted(state.halving.promotion())
+        if job is None and state.trials < study.config.search.trials and not self._exhausted:
             job = self._new()
             self._exhausted = job is None
-            if job is not None:
-                return job
-        # A small search may end before its rungs let anyone through: one design is trained to the end all the same.
-        if promotion is None and not busy:
-            promotion = state.halving.leader()
+        # A small search may end before its rungs let anyone through: one design climbs them all the same.
+        if job is None and not busy:
+            job = self._promoted(state.halving.leader())
+        return job
+
+    def _promoted(self, promotion: tuple[str, int] | None) -> Job | None:
+        """What takes a design to the rung that it may go on to."""
         if promotion is None:
             return None
-        key, rung = promotion
+        identity, rung = promotion
+        study, state = self._study, self._state
         since, until = study.rungs[rung - 1], study.rungs[rung]
-        return Job(state.design(key), key.seed, since, until, state.number(key))
+        if until.seeds == 1:
+            design = state.design(identity)
+            return Job(design, study.seeds[0], since.epochs, until.epochs, state.number(identity))
+        state.climb(identity, rung)
+        return self._further_seed()
+
+    def _further_seed(self) -> Job | None:
+        """The next training of a design that goes on in seeds."""
+        found = self._state.next_seed()
+        if found is None:
+            return None
+        identity, seed = found
+        return Job(self._state.design(identity), seed, 0, self._study.epochs, self._state.number(identity))
 
     def _take_in(self, job: Job, row: Evaluation) -> None:
         self._record(self._common_fault.sift(row))
@@ -164,19 +186,20 @@ class Search:
 
     def _drop_hopeless(self) -> None:
         """Keep the disk small: those far from a promotion would train from the start, should it come to that."""
-        rungs, factor = self._study.rungs, self._state.halving.factor
-        if self._checkpoints.count() > WAITING * len(rungs):
+        rungs, factor, seed = self._study.rungs, self._state.halving.factor, self._study.seeds[0]
+        waits = [(number, rung.epochs) for number, rung in enumerate(rungs) if rung.epochs < self._study.epochs]
+        if self._checkpoints.count() > WAITING * len(waits):
             self._checkpoints.keep(
                 {
-                    Checkpoints.name(key.design, key.seed, epochs)
-                    for rung, epochs in enumerate(rungs)
-                    for key in (*self._state.halving.waiting(rung, 1.5 / factor), *self._state.under_way())
+                    Checkpoints.name(design, seed, epochs)
+                    for number, epochs in waits
+                    for design in (*self._state.halving.waiting(number, 1.5 / factor), *self._state.under_way())
                 }
             )
 
     def _new(self) -> Job | None:
-        """The next trial: a suggested design that is new, or a further seed of one that is promising; else one within
-        the limits near to what was suggested; else one drawn at random, or the next one in order.
+        """The next trial: a suggested design that is new; else one within the limits near to what was suggested; else
+        one drawn at random, or the next one in order.
 
         Returns:
             None if the space holds no further design, or none that 2,000 draws from a large one found.
@@ -188,7 +211,7 @@ class Search:
         state.refresh()
         for attempt in range(suggester.attempts):
             filling = suggester.ask(number, attempt)
-            job = self._job(filling, number, repeat=not suggester.is_exhaustive)
+            job = self._job(filling, number)
             if job is not None:
                 return job
             if heavy is None and self._feasibility.excesses_of(filling):
@@ -201,20 +224,17 @@ class Search:
         fillings = map(study.space.at, order) if order else (study.space.sample(rng) for _ in range(DRAWS))
         return next((job for filling in fillings if (job := self._job(filling, number)) is not None), None)
 
-    def _job(self, filling: Filling, number: int, *, repeat: bool = False) -> Job | None:
+    def _job(self, filling: Filling, number: int) -> Job | None:
         study, state = self._study, self._state
         try:
             design = study.design(filling)
         except (SpecError, PlacementError):
             return None  # holes are filled independently, and not every combination is a valid block
-        if design.identity in state.seen:
-            seed = state.further_seed(design.identity) if repeat else None
-            return None if seed is None else Job(design, seed, 0, study.epochs, number)
-        if not study.method.holds(design.identity, study.seed()):
+        if design.identity in state.seen or not study.method.holds(design.identity, study.seeds[0]):
             return None
         if not self._feasibility.allows(design):
             return None
-        return Job(design, study.seed(), 0, study.rungs[0], number)
+        return Job(design, study.seeds[0], 0, study.rungs[0].epochs, number)
 
 
 def _names_stages(spec: Mapping[str, Any]) -> bool:

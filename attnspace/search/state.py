@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Sequence
-from statistics import fmean
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,19 +11,13 @@ from attnspace.objective.forecast import Forecast
 from attnspace.record.evaluation import Evaluation, Outcome, Role
 from attnspace.samplers.growing import GrowingArray
 from attnspace.search.halving import Halving
+from attnspace.search.scores import Scores
 from attnspace.search.suggester import Suggester
 from attnspace.study.design import Design
 from attnspace.study.study import Study
 from attnspace.workers.job import Job
 
-__all__ = ["SearchState", "TrialKey"]
-
-
-class TrialKey(NamedTuple):
-    """What identifies a trial: a design and the seed that it is trained under."""
-
-    design: str
-    seed: int
+__all__ = ["SearchState"]
 
 
 class _Waiting:
@@ -60,7 +51,6 @@ class SearchState:
 
     Attributes:
         seen: identities of all designs that were begun.
-        trials: how many trials were begun.
         halving: who goes on next.
     """
 
@@ -68,27 +58,34 @@ class SearchState:
         self._study = study
         self._suggester = suggester
         self._goals = study.config.objective.goals
-        rungs = study.config.search.rungs
+        rungs, primary = study.config.search.rungs, self._goals.index(study.config.objective.primary)
         self.seen: set[str] = set()
-        self.halving: Halving[TrialKey] = Halving(study.rungs, rungs.factor if rungs else 2, len(self._goals))
-        self._rows: dict[TrialKey, Evaluation] = {}
-        self._under_way: set[TrialKey] = set()
+        self.halving: Halving[str] = Halving(len(study.rungs), rungs.factor if rungs else 2, len(self._goals), primary)
+        self._rows: dict[str, Evaluation] = {}
+        self._under_way: set[tuple[str, int]] = set()
         self._numbers: set[int | None] = set()
         self._next_number = 0
         self._waiting = _Waiting(len(self._goals))
         self._stale = False
-        self._designs: dict[TrialKey, Design] = {}
-        self._seeds: dict[str, list[float | None]] = {}
-        self._means: dict[str, float] = {}
-        self._promising: set[str] | None = None
+        self._designs: dict[str, Design] = {}
+        self._scores = Scores(self._goals, len(study.seeds))
+        self._indices: dict[str, int] = {}
+        self._climbing: dict[str, int] = {}
+        self._failed: set[str] = set()
+        self._shifts = np.zeros(len(self._goals))
         self._forecasts = {
-            (goal.metric, epochs): Forecast() for goal in self._goals if goal.is_learnt for epochs in study.rungs
+            (goal.metric, epochs): Forecast() for goal in self._goals if goal.is_learnt for epochs in self._epochs
         }
+
+    @property
+    def _epochs(self) -> tuple[int, ...]:
+        """The epochs of the rungs that are climbed under the first seed, the last one being all."""
+        return tuple(rung.epochs for rung in self._study.rungs if rung.seeds == 1)
 
     @property
     def trials(self) -> int:
         """How many trials were begun."""
-        return len(self._rows) + len(self._under_way - self._rows.keys())
+        return len(self._rows) + len({design for design, _ in self._under_way} - self._rows.keys())
 
     def next_number(self) -> int:
         """The smallest number that no trial has: one that was lost on the way leaves its number to another."""
@@ -96,83 +93,123 @@ class SearchState:
             self._next_number += 1
         return self._next_number
 
-    def under_way(self) -> set[TrialKey]:
-        """Trials that are being trained."""
-        return set(self._under_way)
+    def under_way(self) -> list[str]:
+        """Designs that are being trained."""
+        return [design for design, _ in self._under_way]
 
     def begin(self, job: Job) -> None:
         """Take note that a job is handed over, so that nothing else trains the same."""
-        key = TrialKey(job.design.identity, job.seed)
-        self.seen.add(job.design.identity)
+        design = job.design.identity
+        self.seen.add(design)
         if job.design.role != Role.TRIAL:
             return
-        self._under_way.add(key)
+        self._under_way.add((design, job.seed))
         self._numbers.add(job.trial)
         if job.since:
-            self.halving.begin(key, self._study.rungs.index(job.since))
+            self.halving.begin(design, self._epochs.index(job.since))
 
-    def number(self, key: TrialKey) -> int | None:
-        """The number of the trial that began with a design and seed."""
-        return self._rows[key].trial
+    def climb(self, design: str, rung: int) -> None:
+        """Take note that a design goes on to a rung of several seeds."""
+        if design not in self._failed:
+            self.halving.begin(design, rung - 1)
+            self._climbing[design] = rung
 
-    def design(self, key: TrialKey) -> Design:
+    def next_seed(self) -> tuple[str, int] | None:
+        """The design and seed of the next training of a design that goes on in seeds; None if all are begun."""
+        for design, rung in self._climbing.items():
+            for number in range(self._study.rungs[rung].seeds):
+                seed = self._study.seeds[number]
+                if not self._scores.known(design, number) and (design, seed) not in self._under_way:
+                    return design, seed
+        return None
+
+    def number(self, design: str) -> int | None:
+        """The number of the trial that began with a design."""
+        return self._rows[design].trial
+
+    def design(self, identity: str) -> Design:
         """A design that was begun, in this sitting or an earlier one."""
-        if key not in self._designs:
-            row = self._rows[key]
-            self._designs[key] = self._study.recorded_design(row.spec, row.choices, row.design)
-        return self._designs[key]
-
-    def further_seed(self, design: str) -> int | None:
-        """The next seed of a known design, if it is promising: one of the best that reached the end."""
-        search = self._study.config.search
-        if self._promising is None:  # sought when it is needed, as one trial may be suggested many known designs
-            self._promising = set(heapq.nlargest(search.promising, self._means, key=self._means.__getitem__))
-        tried = len(self._seeds.get(design, ()))
-        seed = self._study.seed(tried)
-        key = TrialKey(design, seed)
-        is_new = key not in self._rows and key not in self._under_way  # a table may hold fewer seeds than are asked for
-        return seed if is_new and design in self._promising and tried < search.seeds else None
+        if identity not in self._designs:
+            row = self._rows[identity]
+            self._designs[identity] = self._study.recorded_design(row.spec, row.choices, row.design)
+        return self._designs[identity]
 
     def add(self, row: Evaluation, design: Design | None = None) -> None:
         """Take in a row of the ledger."""
-        if row.role == Role.TRIAL and TrialKey(row.design, row.seed) not in self._rows:
+        if row.role == Role.TRIAL and row.design not in self._rows:
             self.refresh()  # as before the sampler was asked for this trial
         self.seen.add(row.design)
-        self._stale |= self._learn(row)
+        if row.seed == self._study.seeds[0]:
+            self._stale |= self._learn(row)
         if row.role != Role.TRIAL:
             return
-        key = TrialKey(row.design, row.seed)
-        self._under_way.discard(key)
+        self._under_way.discard((row.design, row.seed))
         self._numbers.add(row.trial)
-        self._rows[key] = row
+        self._rows[row.design] = row
         if design is not None:
-            self._designs[key] = design
-        if row.outcome != Outcome.PAUSED:
-            value = row.metric(self._study.config.objective.primary.metric)
-            self._seeds.setdefault(row.design, []).append(value)
-            self._take_mean(row.design)
-            self._designs.pop(key, None)
-        found = [row.metric(goal.metric) for goal in self._goals]
-        values = [value for value in found if value is not None]
-        complete = row.outcome != Outcome.FAILED and len(values) == len(self._goals)
-        if row.seed == self._study.seed():
-            ranked = [goal.sign * value for goal, value in zip(self._goals, values, strict=True)] if complete else None
-            self.halving.report(key, self._study.rungs.index(row.epochs), ranked)
-        if not complete:
-            if (index := self._suggester.forget(key)) is not None:
-                self._waiting.put(index, -1, [math.nan] * len(self._goals))
+            self._designs[row.design] = design
+        found = {goal.metric: row.metric(goal.metric) for goal in self._goals}
+        values = {metric: value for metric, value in found.items() if value is not None}
+        is_complete = row.outcome != Outcome.FAILED and len(values) == len(self._goals)
+        number = self._study.seeds.index(row.seed)
+        if number:
+            self.climb(row.design, self._rung_of(number))
+        if not is_complete:
+            self._fail(row.design, self._rung_of(number) if number else self._epochs.index(row.epochs))
         elif row.outcome == Outcome.PAUSED:
-            index = self._suggester.tell(key, row.choices, self._expected(row.epochs, values).tolist())
-            self._waiting.put(index, self._study.rungs.index(row.epochs), values)
+            self._pause(row, [values[goal.metric] for goal in self._goals])
         else:
-            self._waiting.put(self._suggester.tell(key, row.choices, values), -1, values)
+            self._finish(row, number, values)
+
+    def _rung_of(self, number: int) -> int:
+        """The rung for which a design is trained under its n-th seed."""
+        return next(rung for rung, (_, seeds) in enumerate(self._study.rungs) if seeds > number)
+
+    def _pause(self, row: Evaluation, values: list[float]) -> None:
+        rung = self._epochs.index(row.epochs)
+        self.halving.report(row.design, rung, [g.sign * value for g, value in zip(self._goals, values, strict=True)])
+        index = self._suggester.tell(row.design, row.choices, self._expected(row.epochs, values).tolist())
+        self._waiting.put(index, rung, values)
+
+    def _finish(self, row: Evaluation, number: int, values: dict[str, float]) -> None:
+        design = row.design
+        self._scores.add(design, number, values)
+        if design in self._failed:
+            return
+        rung = self._climbing.get(design, len(self._epochs) - 1)
+        seeds = self._study.rungs[rung].seeds
+        if all(self._scores.known(design, earlier) for earlier in range(seeds)):
+            self._climbing.pop(design, None)
+            self.halving.report(design, rung, self._scores.means(design, seeds))
+        self._stale = True
+        if number == 0:
+            index = self._suggester.tell(design, row.choices, [values[goal.metric] for goal in self._goals])
+            self._waiting.put(index, -1, [math.nan] * len(self._goals))
+            self._indices[design] = index
+
+    def _fail(self, design: str, rung: int) -> None:
+        if design in self._failed:
+            return
+        self._failed.add(design)
+        self._climbing.pop(design, None)
+        self._scores.fail(design)
+        self.halving.report(design, rung, None)
+        if (index := self._suggester.forget(design)) is not None:
+            self._waiting.put(index, -1, [math.nan] * len(self._goals))
 
     def refresh(self) -> None:
-        """Tell the sampler what is expected by now of designs that wait on a rung. To be called before it is asked."""
+        """Tell the sampler what is expected by now of every design. To be called before it is asked.
+
+        Of those that wait on a rung it is told what they would reach at the end; of those that reached it, the estimate
+        of their mean over seeds.
+        """
         if not self._stale:
             return
         self._stale = False
-        for rung, epochs in enumerate(self._study.rungs):
+        if designs := self._scores.designs():
+            estimates, self._shifts = self._scores.estimates()
+            self._suggester.change([self._indices[design] for design in designs], estimates)
+        for rung, epochs in enumerate(self._epochs):
             indices, found = self._waiting.on(rung)
             self._suggester.change(indices, self._expected(epochs, found))  # thousands of them, for each new trial
 
@@ -185,7 +222,7 @@ class SearchState:
         forecasts = self._forecasts
         lines = [forecasts[g.metric, epochs].line() if g.is_learnt else (0.0, 1.0) for g in self._goals]
         intercepts, slopes = np.array(lines).T
-        return np.asarray(intercepts + slopes * np.asarray(found))
+        return np.asarray(self._shifts + intercepts + slopes * np.asarray(found))
 
     def _learn(self, row: Evaluation) -> bool:
         """Take in how values at the rungs went on; whether any forecast has changed."""
@@ -200,11 +237,4 @@ class SearchState:
             at_end = row.metric(metric)
             if row.outcome == Outcome.DONE and epochs < row.epochs and at_end is not None:
                 forecast.learn(at_rung, at_end)
-        return row.outcome == Outcome.DONE and len(self._study.rungs) > 1
-
-    def _take_mean(self, design: str) -> None:
-        """Note the mean of a design that reached the end over its seeds, signed so that more is better."""
-        values = [value for value in self._seeds[design] if value is not None]
-        if values:
-            self._means[design] = self._study.config.objective.primary.sign * fmean(values)
-            self._promising = None
+        return row.outcome == Outcome.DONE and len(self._epochs) > 1

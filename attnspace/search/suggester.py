@@ -35,6 +35,7 @@ class Suggester:
         sampler: what suggests.
         seed: of all questions.
         directions: of the objectives.
+        primary: the index of the objective that designs are for; others are costs.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Suggester:
         sampler: str,
         seed: int,
         directions: Sequence[Literal["maximize", "minimize"]],
+        primary: int = 0,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
@@ -60,7 +62,7 @@ class Suggester:
             directions=list(directions),
         )
         self._study_number = self._storage.get_study_id_from_name(self._study.study_name)
-        self._history = History(self._study.directions)
+        self._history = History(self._study.directions, primary)
 
     @property
     def is_exhaustive(self) -> bool:
@@ -73,7 +75,7 @@ class Suggester:
         return self._space.template.count if self.is_exhaustive else ATTEMPTS
 
     def tell(self, key: Hashable, choices: Mapping[str, Any], values: Sequence[float]) -> int:
-        """Report the values of a trial, or better ones of a trial that was reported before; return its index."""
+        """Report the values of a trial, or others of a trial that was reported before; return its index."""
         if key in self._reported:
             self.change([self._reported[key]], values)
             return self._reported[key]

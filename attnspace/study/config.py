@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -23,7 +23,7 @@ from attnspace.samplers import SamplerName
 from attnspace.training.recipe import Recipe
 from attnspace.training.train import Train
 
-__all__ = ["BASELINES", "Rungs", "StudyConfig", "load_config"]
+__all__ = ["BASELINES", "Rung", "Rungs", "StudyConfig", "load_config"]
 
 BASELINES = ("none", "se", "cbam", "eca", "ca")
 """Evaluated in every study: no attention, and the four blocks."""
@@ -49,30 +49,47 @@ class Baselines(Section):
     extra: Annotated[tuple[str, ...], Field(max_length=64, description="Published names or spec files.")] = ()
 
 
-class Rungs(Section):
-    """Successive halving: every design trains to the first rung, the best 1/`factor` of each rung go on to the next,
-    which is `factor` times as far.
+class Rung(NamedTuple):
+    """How far a design has been trained: so many epochs, under so many seeds."""
 
-    `first` is in epochs; null is about a ninth of all with the default factor of 3: two rungs before the end.
+    epochs: int
+    seeds: int
+
+
+class Rungs(Section):
+    """Successive halving, in epochs and then in seeds: every design trains to the first rung, the best 1/`factor` of each
+    rung go on to the next.
+
+    A rung is `factor` times as far as the one before it. `first` is in epochs; null is about a ninth of all with the
+    default factor of 3: two rungs before the end. Beyond the last epoch the rungs are 2, 4, ... up to `seeds` seeds.
     """
 
     first: Annotated[int | None, Field(ge=1, le=10_000, description="Epochs to the first rung.")] = None
     factor: Annotated[int, Field(ge=2, le=16, description="One in so many goes on, to so many times the epochs.")] = 3
+    seeds: Annotated[int, Field(ge=1, le=64, description="Seeds of the best designs, which the last rungs train.")] = 4
 
-    def budgets(self, epochs: int) -> tuple[int, ...]:
-        """The epochs of each rung, the last one being all."""
-        rung, rungs = self.first or max(1, round(epochs / self.factor**2)), []
-        while rung <= epochs / self.factor**0.5:  # a rung nearer to the end than that would hardly save anything
-            rungs.append(rung)
+    def budgets(self, epochs: int, *, pauses: bool = True, seeds: int | None = None) -> tuple[Rung, ...]:
+        """The rungs of a study, the last one being all epochs under all seeds.
+
+        Args:
+            epochs: of a whole training.
+            pauses: whether a training can wait on a rung; otherwise each goes to the end at once.
+            seeds: how many there are; None for any number.
+        """
+        found: list[Rung] = []
+        rung = self.first or max(1, round(epochs / self.factor**2))
+        while pauses and rung <= epochs / self.factor**0.5:  # a rung nearer to the end would hardly save anything
+            found.append(Rung(rung, 1))
             rung *= self.factor
-        return (*rungs, epochs)
+        found.append(Rung(epochs, 1))
+        most = self.seeds if seeds is None else min(self.seeds, seeds)
+        while found[-1].seeds < most:
+            found.append(Rung(epochs, min(most, 2 * found[-1].seeds)))
+        return tuple(found)
 
 
 class SearchConfig(Section):
     """How many designs, suggested by what. `seed` draws suggestions, weights, order and augmentation.
-
-    A trial is a design, or a further seed of a promising one: when a suggestion is a design that is known and among the
-    best `promising` that reached the last rung, it is trained with its next seed, up to `seeds` of them.
 
     `device` is where networks are trained: `auto` takes a GPU if there is one. `workers` is how many are trained at
     once, each by a process of its own; null measures on a GPU how many bring most, and is 1 on a CPU. With several,
@@ -83,11 +100,9 @@ class SearchConfig(Section):
 
     trials: Annotated[int, Field(ge=1, le=1_000_000, description="New designs, besides the baselines.")] = 30
     sampler: Annotated[SamplerName, Field(description="What suggests designs.")] = "nsga2"
-    rungs: Annotated[Rungs | None, Field(description="Successive halving; null trains every design to the end.")] = (
-        Rungs()
-    )
-    seeds: Annotated[int, Field(ge=1, le=64, description="Seeds, at most, of a promising design.")] = 1
-    promising: Annotated[int, Field(ge=1, le=1_000, description="How many of the best may have further seeds.")] = 5
+    rungs: Annotated[
+        Rungs | None, Field(description="Successive halving; null trains every design to the end, under one seed.")
+    ] = Rungs()
     seed: Annotated[int, Field(ge=0, lt=2**31, description="Of suggestions, weights, order and augmentation.")] = 0
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda, or cuda:N.")] = (
         "auto"
@@ -96,6 +111,16 @@ class SearchConfig(Section):
         int | None, Field(ge=1, le=256, description="Trainings at once; null measures on a GPU, and is 1 on a CPU.")
     ] = None
     threads: Annotated[int | None, Field(ge=1, le=1024, description="CPU threads; null leaves it to torch.")] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds_are_rungs(cls, data: Any) -> Any:
+        """Earlier versions wrote `seeds: 1` and `promising: 5` where nothing was said of them."""
+        if not isinstance(data, Mapping) or not {"seeds", "promising"} & data.keys():
+            return data
+        if data.get("seeds", 1) != 1:
+            raise fault("is a part of the rungs", at=("seeds",), remedy=f"write rungs: {{seeds: {data['seeds']}}}")
+        return {key: value for key, value in data.items() if key not in ("seeds", "promising")}
 
 
 class ConfirmConfig(Section):
@@ -136,8 +161,10 @@ class StudyConfig(Section):
 
     @model_validator(mode="after")
     def _no_rungs_without_pauses(self) -> Self:
-        if not self.train.pauses and self.search.rungs and "rungs" in self.search.model_fields_set:
-            raise fault("needs a training that can pause", at=("search", "rungs"), remedy="leave rungs out")
+        if not self.train.pauses and self.search.rungs and self.search.rungs.first:
+            raise fault(
+                "needs a training that can pause", at=("search", "rungs", "first"), remedy="leave first out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -152,13 +179,11 @@ class StudyConfig(Section):
         return self
 
     def plain(self) -> dict[str, Any]:
-        """Write the study as plain data, with every default; without rungs where the training cannot pause.
+        """Write the study as plain data, with every default.
 
         Limits that are not set, of costs that a user declared, are left out: the run is read without their module.
         """
         data = self.model_dump(mode="json")
-        if not self.train.pauses:
-            data["search"]["rungs"] = None
         for name in self.objective.subject_to.unset():
             data["objective"]["subject_to"].pop(name, None)
         return data

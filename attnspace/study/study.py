@@ -19,7 +19,7 @@ from attnspace.errors import RunError
 from attnspace.placement.insertion import insert_at
 from attnspace.placement.slots import Slot
 from attnspace.space.space import Filling, Space
-from attnspace.study.config import StudyConfig
+from attnspace.study.config import Rung, StudyConfig
 from attnspace.study.design import Design, same_slots, trial_of
 from attnspace.training.method import Method
 
@@ -89,10 +89,17 @@ class Study:
         return self.method.epochs
 
     @cached_property
-    def rungs(self) -> tuple[int, ...]:
-        """The epochs of each rung; the end alone if there is no halving."""
+    def rungs(self) -> tuple[Rung, ...]:
+        """The rungs that designs climb, in epochs and then in seeds; the end alone if there is no halving."""
         halving = self.config.search.rungs
-        return halving.budgets(self.epochs) if halving and self.config.train.pauses else (self.epochs,)
+        if halving is None:
+            return (Rung(self.epochs, 1),)
+        return halving.budgets(self.epochs, pauses=self.config.train.pauses, seeds=self.method.seeds)
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that the best designs are trained under; others by the first of them alone."""
+        return tuple(self.seed(number) for number in range(self.rungs[-1].seeds))
 
     def seed(self, further: int = 0) -> int:
         """The seed of a design's training, or of its n-th further one."""

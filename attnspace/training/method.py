@@ -144,12 +144,14 @@ class Method(ABC):
         is_lookup: whether results are there without training, so that further processes bring nothing.
         is_measurable: whether `probe` tells how fast several trainings at once are.
         reports: the metrics that it comes to; None if that is not known beforehand.
+        seeds: under how many seeds there can be results; None for any number.
     """
 
     epochs: int
     is_lookup: bool = False
     is_measurable: bool = False
     reports: Sequence[str] | None = None
+    seeds: int | None = None
 
     @abstractmethod
     def __init__(self, section: Any, setting: Setting) -> None: ...

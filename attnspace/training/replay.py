@@ -136,7 +136,7 @@ class ReplayMethod(Method):
         with within("table"):
             self.table = Table(setting.folder / section.table)
             _check_same(self.table, setting)
-        self.epochs = self.table.epochs
+        self.epochs, self.seeds = self.table.epochs, len(self.table.seeds)
 
     def protocol(self) -> Any:
         return self.table.study["train"]

@@ -517,7 +517,7 @@ def test_show_prints_a_space_with_the_sizes_of_its_parts(call, tiny, write):
 def test_kill_9_in_the_middle_of_a_promotion_loses_nothing(tiny, write, tmp_path):
     """Killed while a design trains from one rung to the next: the same final table."""
     tiny["train"]["epochs"] = 40
-    tiny["search"] |= {"trials": 6, "rungs": {"first": 2, "factor": 2}}
+    tiny["search"] |= {"trials": 6, "rungs": {"first": 2, "factor": 2, "seeds": 1}}
     study = write(tiny)
     (tmp_path / "whole").mkdir()
     assert Search(study, tmp_path / "whole").end()[0] == 0

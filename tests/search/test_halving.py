@@ -25,11 +25,21 @@ from attnspace.study.config import Rungs
     ],
 )
 def test_rungs_go_down_from_all_epochs_by_the_factor(rungs, epochs, budgets):
-    assert Rungs(**rungs).budgets(epochs) == budgets
+    assert Rungs(**rungs, seeds=1).budgets(epochs) == tuple((budget, 1) for budget in budgets)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "there_are", "counts"),
+    [(1, None, [1]), (2, None, [1, 2]), (4, None, [1, 2, 4]), (5, None, [1, 2, 4, 5]), (4, 3, [1, 2, 3]), (4, 1, [1])],
+)
+def test_beyond_the_last_epoch_rungs_double_the_seeds(seeds, there_are, counts):
+    rungs = Rungs(first=3, seeds=seeds).budgets(9, seeds=there_are)
+    assert rungs == ((3, 1), *((9, count) for count in counts))
+    assert Rungs(seeds=seeds).budgets(9, pauses=False, seeds=there_are) == tuple((9, count) for count in counts)
 
 
 def test_the_best_third_goes_on_and_nobody_twice():
-    halving: Halving[str] = Halving((1, 3, 9), 3, 1)
+    halving: Halving[str] = Halving(3, 3, 1)
     for name, value in zip("abcdef", (0.1, 0.5, 0.3, 0.2, 0.4, 0.0), strict=True):
         halving.report(name, 0, [value])
     assert halving.promotion() == ("b", 1)
@@ -40,7 +50,7 @@ def test_the_best_third_goes_on_and_nobody_twice():
 
 
 def test_the_highest_rung_comes_first():
-    halving: Halving[int] = Halving((1, 3, 9), 2, 1)
+    halving: Halving[int] = Halving(3, 2, 1)
     for key in range(4):
         halving.report(key, 0, [float(key)])
     halving.report(3, 1, [1.0])
@@ -49,7 +59,7 @@ def test_the_highest_rung_comes_first():
 
 
 def test_one_that_fails_counts_and_does_not_go_on():
-    halving: Halving[str] = Halving((1, 2), 2, 1)
+    halving: Halving[str] = Halving(2, 2, 1)
     halving.report("a", 0, None)
     assert halving.promotion() is None
     halving.report("b", 0, [0.0])
@@ -59,38 +69,47 @@ def test_one_that_fails_counts_and_does_not_go_on():
 
 
 def test_a_tie_goes_to_the_earlier():
-    halving: Halving[str] = Halving((1, 2), 2, 1)
+    halving: Halving[str] = Halving(2, 2, 1)
     for name in "abcd":
         halving.report(name, 0, [1.0])
     assert halving.promotion() == ("a", 1)
 
 
 def test_with_several_objectives_those_that_fewest_dominate_go_on():
-    halving: Halving[str] = Halving((1, 2), 2, 2)
-    points = {"best": (1.0, 1.0), "dominated": (0.5, 0.5), "twice": (0.4, 0.4), "cheap": (0.0, 2.0)}
+    halving: Halving[str] = Halving(2, 3, 2)
+    points = {"best": (1.0, 1.0), "dominated": (0.5, 0.5), "light": (0.6, 2.0), "cheap": (0.0, 3.0), "twice": (0.4, 0.4)}
+    points |= {"bad": (0.1, 0.1)}
     for name, values in points.items():
         halving.report(name, 0, values)
     went = []
     while (found := halving.promotion()) is not None:
         went.append(found[0])
         halving.report(found[0], 1, points[found[0]])
-    assert sorted(went) == ["best", "cheap"]
+    assert sorted(went) == ["best", "light"]  # what is cheap and no good is no candidate, though nothing dominates it
+
+
+def test_which_value_designs_are_for_is_told():
+    halving: Halving[str] = Halving(2, 2, 2, primary=1)
+    for name, values in {"light": (3.0, 0.1), "fair": (2.0, 0.6), "good": (1.0, 0.9), "bad": (0.0, 0.0)}.items():
+        halving.report(name, 0, values)
+    assert sorted(halving.waiting(0, 0.5)) == ["fair", "good"]
 
 
 def test_ranks_kept_step_by_step_are_those_of_all_at_once():
     rng = random.Random(0)
-    halving: Halving[int] = Halving((1, 2), 2, 3)
+    halving: Halving[int] = Halving(2, 2, 3)
     points = [[rng.random() for _ in range(3)] for _ in range(200)]
     for key, values in enumerate(points):
         halving.report(key, 0, values)
     array = np.array(points)
-    dominated = [int(((array >= p).all(1) & (array > p).any(1)).sum()) for p in array]
+    middle = np.median(array[:, 0])
+    dominated = [(p[0] < middle, int(((array >= p).all(1) & (array > p).any(1)).sum())) for p in array]
     order = halving.waiting(0, 1.0)
     assert [dominated[key] for key in order] == sorted(dominated)
 
 
 def test_a_design_that_was_reported_twice_goes_on_once():
-    halving: Halving[str] = Halving((1, 2), 2, 1)
+    halving: Halving[str] = Halving(2, 2, 1)
     for name in "aabc":
         halving.report(name, 0, [1.0])
     halving.begin("a", 0)
@@ -101,7 +120,7 @@ def test_a_design_that_was_reported_twice_goes_on_once():
 def test_a_promotion_is_the_first_of_a_ranking_of_all(objectives):
     """Many designs are equal; some are on their way, some have failed."""
     rng = np.random.default_rng(objectives)
-    halving: Halving[int] = Halving((1, 2), 3, objectives)
+    halving: Halving[int] = Halving(2, 3, objectives)
     points: list[np.ndarray] = []
     gone: set[int] = set()
     promoted = 0
@@ -113,7 +132,8 @@ def test_a_promotion_is_the_first_of_a_ranking_of_all(objectives):
         array, numbers = np.array(points), np.arange(len(points))
         dominated = ((array[None] >= array[:, None]).all(2) & (array[None] > array[:, None]).any(2)).sum(1)
         lonely = crowding(array) if objectives > 1 else np.zeros(len(array))
-        best = sorted(numbers, key=lambda i, d=dominated, c=lonely: (d[i], -c[i], i))
+        far = array[:, 0] < np.median(array[:, 0]) if objectives > 1 else np.zeros(len(array))
+        best = sorted(numbers, key=lambda i, f=far, d=dominated, c=lonely: (f[i], d[i], -c[i], i))
         waiting = [i for i in best[: (len(points) + (step + 1) // 10) // 3] if i not in gone]
         found = halving.promotion()
         assert found == ((waiting[0], 1) if waiting else None)

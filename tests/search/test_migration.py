@@ -127,6 +127,6 @@ def test_a_study_that_says_less_than_today_is_the_same_study(earlier, tiny, writ
 
     path = tmp_path / "earlier" / "study.yaml"
     study = yaml.safe_load(path.read_text())
-    del study["data"]["canvas"], study["search"]["rungs"], study["confirm"], study["objective"]["subject_to"]
+    del study["data"]["canvas"], study["search"]["rungs"]["factor"], study["confirm"], study["objective"]["subject_to"]
     path.write_text(yaml.safe_dump(study))
     assert run(prepare(write(tiny)), tmp_path / "earlier")[0].evaluations == 0

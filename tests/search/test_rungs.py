@@ -5,16 +5,17 @@ import torch
 
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.ledger import Ledger
+from attnspace.record.results import load
 from attnspace.search.progress import Watcher
 from attnspace.search.search import search as run_search
 from attnspace.study.loading import prepare
-from tests.searching import StopAfter, facts
+from tests.searching import StopAfter, StopAfterRows, facts
 
 
 @pytest.fixture
 def rungs(tiny):
     tiny["train"]["epochs"] = 4
-    tiny["search"] |= {"trials": 8, "rungs": {"first": 1, "factor": 2}, "sampler": "evolution"}
+    tiny["search"] |= {"trials": 8, "rungs": {"first": 1, "factor": 2, "seeds": 1}, "sampler": "evolution"}
     return tiny
 
 
@@ -120,18 +121,90 @@ def test_several_objectives_promote_what_few_dominate(rungs, write, tmp_path, ru
     assert len(promoted) >= 4
 
 
-def test_a_promising_design_gets_further_seeds(tiny, write, tmp_path, run):
-    """Of two designs: the space has no third, so the sampler repeats itself."""
-    tiny["space"] = {"block": {"$choice": [{"$published": "sse"}, {"$published": "pixel"}]}}
-    tiny["search"] |= {"trials": 6, "seeds": 3, "promising": 1, "rungs": None, "sampler": "random"}
-    _, rows = run(prepare(write(tiny)), tmp_path / "run")
-    trials = [row for row in rows if row.role == "trial"]
-    seeds: dict = {}
-    for row in trials:
-        seeds.setdefault(row.design, []).append(row.seed)
-    assert sorted(map(len, seeds.values()))[-1] == 3
-    assert all(found == list(range(len(found))) for found in seeds.values())
-    assert all(len(row.history) == 1 for row in trials)
+@pytest.fixture
+def seeds(tiny):
+    """Two epochs, and four seeds for the best."""
+    tiny["train"]["epochs"] = 2
+    tiny["search"] |= {"trials": 8, "rungs": {"first": 1, "factor": 2, "seeds": 4}, "sampler": "evolution"}
+    return tiny
+
+
+def under(rows) -> dict[str, list[int]]:
+    """Design -> the seeds under which it was trained to the end, in their order."""
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        if row.role == "trial" and row.outcome == "done":
+            found.setdefault(row.design, []).append(row.seed)
+    return found
+
+
+def test_beyond_the_last_epoch_the_best_half_of_each_rung_goes_on_to_further_seeds(seeds, write, tmp_path, run):
+    study = prepare(write(seeds))
+    assert study.rungs == ((1, 1), (2, 1), (2, 2), (2, 4))
+    _, rows = run(study, tmp_path / "run")
+    trained = under(rows)
+    assert sorted(map(len, trained.values())) == [1, 1, 2, 4] or sorted(map(len, trained.values())) == [1, 1, 1, 4]
+    assert all(found == list(range(len(found))) for found in trained.values())
+    ends = {(row.design, row.seed): row.metrics["val_accuracy"] for row in rows if row.outcome == "done"}
+    first = {design: ends[design, 0] for design in trained}
+    assert len(trained[max(first, key=first.get)]) > 1
+    assert {row.trial for row in rows if row.role == "trial"} == set(range(8))
+
+
+def test_a_further_seed_is_a_whole_training_of_the_same_trial(seeds, write, tmp_path, run):
+    _, rows = run(prepare(write(seeds)), tmp_path / "run")
+    numbers = {row.design: row.trial for row in rows if row.role == "trial" and row.seed == 0}
+    further = [row for row in rows if row.seed > 0]
+    assert further
+    for row in further:
+        assert row.trial == numbers[row.design]
+        assert len(row.history) == row.epochs == 2
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("rows_before", range(20, 29, 2))
+def test_stopped_among_the_seeds_it_goes_on_as_if_it_had_not_been(
+    seeds, write, tmp_path, run, sampler, rows_before
+):
+    seeds["search"]["sampler"] = sampler
+    study = prepare(write(seeds))
+    _, whole = run(study, tmp_path / "whole")
+    stopped = min(rows_before, len(whole) - 1)
+    with pytest.raises(KeyboardInterrupt):
+        run(study, tmp_path / "parts", StopAfterRows(stopped))
+    _, parts = run(study, tmp_path / "parts")
+    assert facts(parts) == facts(whole)
+
+
+def test_a_loop_that_cannot_pause_goes_on_in_seeds(tiny, write, tmp_path, run):
+    (tmp_path / "loop.py").write_text(
+        "def train(model, task):\n    return {'val_accuracy': 0.5 + 0.01 * (task.seed % 2), 'val_loss': 1.0}\n"
+    )
+    tiny["train"] = {"import": "loop.py:train"}
+    tiny["search"] |= {"trials": 6, "rungs": {"factor": 2, "seeds": 2}, "sampler": "random"}
+    study = prepare(write(tiny))
+    assert [seeds for _, seeds in study.rungs] == [1, 2]
+    _, rows = run(study, tmp_path / "run")
+    assert sorted(map(len, under(rows).values())) == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_design_that_fails_under_a_further_seed_is_no_candidate(seeds, write, tmp_path, run, monkeypatch):
+    from attnspace.training.training import Training
+
+    real = Training.__init__
+
+    def fails(self, network, data, recipe, seed, *args, **kwargs):
+        if seed == 1:
+            raise RuntimeError("diverged")
+        real(self, network, data, recipe, seed, *args, **kwargs)
+
+    monkeypatch.setattr(Training, "__init__", fails)
+    _, rows = run(prepare(write(seeds)), tmp_path / "run")
+    failed = {row.design for row in rows if row.outcome == "failed"}
+    assert failed
+    results = load(tmp_path / "run")
+    assert not failed & set(results.ranked()["design"])
+    assert all(row.seed < 2 for row in rows)
 
 
 def test_a_design_that_fails_after_a_promotion_does_not_go_on(rungs, write, tmp_path, run, monkeypatch):
@@ -177,7 +250,7 @@ def test_what_is_kept_is_read_again_and_what_is_not_is_gone(tmp_path):
 
 @pytest.mark.parametrize("trials", [1, 2, 3])
 def test_a_small_search_has_a_design_trained_to_the_end(rungs, write, tmp_path, run, trials):
-    rungs["search"] |= {"trials": trials, "rungs": {"first": 1, "factor": 4}}
+    rungs["search"] |= {"trials": trials, "rungs": {"first": 1, "factor": 4, "seeds": 1}}
     _, rows = run(prepare(write(rungs)), tmp_path / "run")
     done = [row for row in rows if row.role == "trial" and row.outcome == "done"]
     assert len(done) == 1

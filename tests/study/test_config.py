@@ -16,12 +16,13 @@ def put(study: dict, path: str, value):
 
 
 def test_defaults_are_written_out(tiny, write):
+    del tiny["search"]["rungs"]
     config, _ = load_config(write(tiny))
     plain = config.plain()
     assert plain["objective"]["maximize"] == "val_accuracy"
     assert plain["objective"]["minimize"] is None
     assert set(plain["objective"]["subject_to"].values()) == {None}
-    assert plain["search"]["rungs"] == {"first": None, "factor": 3}
+    assert plain["search"]["rungs"] == {"first": None, "factor": 3, "seeds": 4}
     assert plain["train"]["momentum"] == 0.9
     assert load_config(write(plain, "again.yaml"))[0] == config
 

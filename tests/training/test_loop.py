@@ -248,13 +248,13 @@ def test_a_module_of_the_folder_one_is_in_is_found(tiny, write, tmp_path, monkey
     (tmp_path / "here_alone.py").write_text("def train(model, report): ...\n")
     monkeypatch.chdir(tmp_path)
     tiny["train"] = {"import": "here_alone:train"}
-    assert prepare(write(tiny)).rungs == (20,)
+    assert prepare(write(tiny)).rungs == ((20, 1),)
 
 
 def test_rungs_that_are_asked_for_of_a_loop_are_refused(tiny, write, tmp_path):
     tiny["train"] = {"import": "loop.py:train"}
     tiny["search"]["rungs"] = {"first": 2}
-    with pytest.raises(StudyError, match=r"search\.rungs: needs a training that can pause; leave rungs out"):
+    with pytest.raises(StudyError, match=r"search\.rungs\.first: needs a training that can pause; leave first out"):
         prepare(write(tiny))
 
 

@@ -40,7 +40,7 @@ def recorded(whole_space, tmp_path):
     replay = copy.deepcopy(
         {**trained, "name": "replay", "train": {"kind": "replay", "table": "recorded/trials.parquet"}}
     )
-    replay["search"] |= {"trials": 12, "sampler": "evolution", "rungs": {"first": 1}}
+    replay["search"] |= {"trials": 12, "sampler": "evolution", "rungs": {"first": 1, "seeds": 1}}
     return replay, rows
 
 

@@ -33,7 +33,7 @@ def train(model, report):
 
 
 def test_several_workers_train_what_one_would_and_each_design_once(tiny, write, tmp_path, run):
-    tiny["search"] |= {"trials": 8, "sampler": "random", "rungs": {"first": 1, "factor": 2}}
+    tiny["search"] |= {"trials": 8, "sampler": "random", "rungs": {"first": 1, "factor": 2, "seeds": 1}}
     tiny["train"]["epochs"] = 2
     _, alone = run(prepare(write(tiny)), tmp_path / "alone")
     tiny["search"]["workers"] = 2
