@@ -11,7 +11,7 @@ from attnspace.data.progress import Watch
 from attnspace.data.section import Data
 from attnspace.data.split import Dataset, DataSplit
 
-__all__ = ["ExternalConfig", "load_external"]
+__all__ = ["ExternalConfig", "load_external", "without_images"]
 
 Side = Annotated[int, Field(ge=1, le=65_536)]
 
@@ -29,14 +29,25 @@ class ExternalConfig(Data):
 
 def load_external(config: ExternalConfig) -> Dataset:
     """A dataset of empty splits, with the configured image shape and classes."""
-    empty = DataSplit(torch.empty((0, *config.shape), dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
-    channels = config.shape[0]
+    named = tuple(str(number) for number in range(config.classes))
+    return without_images(config.shape, named, f"external/{'x'.join(map(str, config.shape))}/{config.classes}")
+
+
+def without_images(shape: tuple[int, int, int], classes: tuple[str, ...], fingerprint: str) -> Dataset:
+    """A dataset of empty splits.
+
+    Args:
+        shape: C, H and W of the images that there would be.
+        classes: their names.
+        fingerprint: see `Dataset`.
+    """
+    empty = DataSplit(torch.empty((0, *shape), dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
     return Dataset(
         train=empty,
         validation=empty,
-        classes=tuple(str(number) for number in range(config.classes)),
-        mean=torch.zeros(channels),
-        std=torch.ones(channels),
-        fingerprint=f"external/{'x'.join(map(str, config.shape))}/{config.classes}",
+        classes=classes,
+        mean=torch.zeros(shape[0]),
+        std=torch.ones(shape[0]),
+        fingerprint=fingerprint,
         _test=lambda: empty,
     )

@@ -29,4 +29,10 @@ def summary(data: Dataset) -> tuple[str, ...]:
 
 def facts(data: Dataset) -> dict[str, Any]:
     """The same as plain data, with every class and the notes."""
-    return {"classes": list(data.classes), "counts": data.counts, "notes": list(data.notes)}
+    return {
+        "classes": list(data.classes),
+        "shape": list(data.input_shape),
+        "fingerprint": data.fingerprint,
+        "counts": data.counts,
+        "notes": list(data.notes),
+    }

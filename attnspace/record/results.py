@@ -116,7 +116,8 @@ class Results:
         return self.frame[self.frame["phase"] == Phase.CONFIRM]
 
     def images(self) -> Mapping[str, Any]:
-        """The `classes` of the images, `counts` of each class in each split, and `notes`; empty for earlier runs.
+        """The `classes` and the `shape` of the images, `counts` of each class in each split, and `notes`; empty for runs
+        of earlier versions.
 
         Raises:
             RunError: the file is damaged.
@@ -214,7 +215,7 @@ def write_tables(results: Results) -> list[Path]:
     for column in JSON_COLUMNS:
         flat[column] = flat[column].map(json.dumps)
     parquet, winner_file = results.path / "trials.parquet", results.path / "winner.json"
-    write_bytes(parquet, write_parquet(flat, results.study))
+    write_bytes(parquet, write_parquet(flat, results.study, results.images()))
     winner = results.winner()
     if winner is None:
         return [parquet]
@@ -222,10 +223,11 @@ def write_tables(results: Results) -> list[Path]:
     return [parquet, winner_file]
 
 
-def write_parquet(table: pd.DataFrame, study: Mapping[str, Any]) -> bytes:
-    """The table, saying which study it is of, so that it can be replayed."""
+def write_parquet(table: pd.DataFrame, study: Mapping[str, Any], images: Mapping[str, Any]) -> bytes:
+    """The table, saying which study it is of and what its images are, so that it can be replayed without them."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, b"attnspace.study": json.dumps(study).encode()})
+    about = {b"attnspace.study": json.dumps(study).encode(), b"attnspace.images": json.dumps(images).encode()}
+    arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, **about})
     content = io.BytesIO()
     pq.write_table(arrow, content, compression="zstd")
     return content.getvalue()

@@ -88,9 +88,9 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
         AttnspaceError: with the path of the fault.
     """
     config, folder = source.config, Path(source.file).parent
-    with within("data"):
-        dataset = config.data.load(watch)
     method = _method(config, folder)
+    with within("data"):
+        dataset = method.images() or config.data.load(watch)
     with within("train"):
         method.check_images(dataset)
     with within("backbone"):

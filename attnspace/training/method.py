@@ -180,6 +180,10 @@ class Method(ABC):
         """Whether a study that asks for this cost cannot be searched by this method."""
         return False
 
+    def images(self) -> Dataset | None:
+        """A dataset that stands for the study's, of which no image is needed; None where the study's is needed."""
+        return None
+
     def check_images(self, data: Dataset) -> None:
         """Refuse images that cannot be trained on in this way.
 

@@ -15,6 +15,8 @@ from pydantic import Field
 
 from attnspace.costs.declaration import DesignCosts
 from attnspace.costs.measured import cost_columns, declared
+from attnspace.data.external import without_images
+from attnspace.data.split import Dataset
 from attnspace.errors import StudyError, TrainingFailed, within
 from attnspace.record.evaluation import Outcome, Phase
 from attnspace.training.epoch import Epoch
@@ -27,7 +29,7 @@ __all__ = ["Recorded", "Replay", "ReplayMethod", "ReplayRun", "Table"]
 class Replay(Train):
     """Looks results up in a recorded table, instead of training: `trials.parquet` of finished runs.
 
-    Data and backbone must be those of the recorded study, and so are the epochs.
+    Data and backbone must be those of the recorded study, and so are the epochs. The images themselves need not be there.
     """
 
     can_confirm = False
@@ -53,6 +55,7 @@ class Table:
 
     Attributes:
         study: the recorded study, as plain data.
+        images: `classes`, `shape`, `fingerprint` and more of its images; empty in tables of earlier versions.
         epochs: of a whole training.
         seeds: under which designs were trained.
 
@@ -75,6 +78,7 @@ class Table:
         self.study: Mapping[str, Any] = json.loads(about)
         if "epochs" not in self.study["train"]:
             raise StudyError("was itself looked up", got=str(path), remedy="name the table that it was looked up in")
+        self.images: Mapping[str, Any] = json.loads((table.schema.metadata or {}).get(b"attnspace.images", b"{}"))
         self.epochs = int(self.study["train"]["epochs"])
         rows = table.to_pandas()
         if "phase" in rows:
@@ -141,6 +145,13 @@ class ReplayMethod(Method):
     def protocol(self) -> Any:
         return self.table.study["train"]
 
+    def images(self) -> Dataset | None:
+        about = self.table.images
+        if "shape" not in about:
+            return None
+        channels, height, width = about["shape"]
+        return without_images((channels, height, width), tuple(about["classes"]), about["fingerprint"])
+
     def begin(self, assignment: Assignment, place: Workplace, state: Mapping[str, Any] | None) -> Run:
         found = self.table.find(assignment.design, assignment.seed)
         if found is None:
@@ -173,11 +184,12 @@ def _check_same(table: Table, setting: Setting) -> None:
     for part in ("data", "backbone"):
         here = setting.study[part]
         recorded = setting.written_out({**setting.study, part: table.study[part]})[part]
-        if _without_path(here) != _without_path(recorded):
+        if _wherever(here) != _wherever(recorded):
             raise StudyError(
                 f"was recorded with another {part}", got=here, allowed=str(table.study[part]), remedy="copy it here"
             )
 
 
-def _without_path(section: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in section.items() if key != "path"}
+def _wherever(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section without the folders in which its images or its code lie."""
+    return {key: Path(value).name if key == "import" else value for key, value in section.items() if key != "path"}

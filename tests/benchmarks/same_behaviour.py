@@ -150,7 +150,10 @@ def searches(folder: Path) -> Iterator[tuple[str, object]]:
     for name, change in TRAINED.items():
         study = {**TINY, **change, "name": name}
         yield from searched(folder, name, study, confirm=True)
-    replay = yaml.safe_load((HERE / "data" / "replay.yaml").read_text())
+    replay = {
+        **yaml.safe_load((HERE / "data" / "digits.yaml").read_text()),
+        **yaml.safe_load((HERE / "data" / "digits_replay.yaml").read_text()),
+    }
     replay["train"]["table"] = str(HERE / "data" / "digits.parquet")
     for name, (search, objective) in REPLAYED.items():
         study = {**replay, "name": name, "search": {**replay["search"], **search}, "objective": objective}

@@ -1,263 +1,292 @@
-"""Epochs that samplers and rungs need to find the best design of the replay table, over repetitions.
+"""How good the design is that a search hands over, by seeds that it did not see, against the epochs that it trained.
 
-    python -m tests.benchmarks.search_efficiency --kept FOLDER [--repetitions 50] [--only NAME ...]
+    python -m tests.benchmarks.search_efficiency --kept FOLDER [--repetitions 48] [--only NAME ...] [--tables NAME ...]
 
-Regret is that of the incumbent: the design which a user would be shown after so many epochs, the best that was trained
-to the end. It is measured twice, in standard deviations of the table's designs: in what the study itself measures (one
-training seed, the same for all designs, another for each repetition), and in the mean of the other seeds, which no
-search has seen. Baselines are not counted: every variant trains the same.
+`tables.py` says what regret is here. What a search hands over after so many epochs is the design with the best estimate
+of its mean over seeds; for tools that know no seeds, the best that was trained to the end. Every method has the same cap
+of epochs. Baselines are not counted. Repeated suggestions of Optuna's samplers are looked up, at no cost.
 
-`optuna` is Optuna's TPE as it is, in a loop of ask and tell: it trains repeated suggestions again. `tpe-plain` is the
-same sampler in attnspace without rungs, where a repeated suggestion is passed over.
+Tools of others run in an environment of their own, by `peers.py`, into the same folder; what is found there is reported.
+The table `digits` is what defaults were chosen on; `hands` is only reported.
 """
 
 import argparse
 import json
 import warnings
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import optuna
-import pandas as pd
 import plotly.graph_objects as go
 
+from attnspace.record.evaluation import Evaluation, Outcome, Role
 from attnspace.record.ledger import Ledger
 from attnspace.search.progress import Watcher
+from attnspace.search.scores import Scores
 from attnspace.search.search import search
 from attnspace.study.config import Rungs
-from attnspace.study.loading import prepare
-from attnspace.study.study import Study
 from tests.benchmarks.machine import machine
+from tests.benchmarks.tables import METRIC, NAMES, judge, study
 from tests.searching import with_search
 
 HERE = Path(__file__).parent
-STUDY = HERE / "data" / "replay.yaml"
-METRIC = "val_accuracy"
-GRID = np.arange(9, 3_601, 9)
+CAP = 1_200
+GRID = np.arange(9, CAP + 1, 3)
+LEVELS = (0.5, 0.25, 0.1)
+AT = (300, 600, 1_200)
 
-# name: sampler, rungs, trials, further settings
-VARIANTS: dict[str, tuple[str, Rungs | None, int, dict]] = {
-    "random-plain": ("random", None, 400, {}),
-    "nsga2-plain": ("nsga2", None, 400, {}),
-    "random-rungs": ("random", Rungs(), 800, {}),
-    "evolution-rungs": ("evolution", Rungs(), 500, {}),
-    "nsga2-rungs": ("nsga2", Rungs(), 500, {}),
-    "nsga2-rungs-seeds": ("nsga2", Rungs(), 500, {"seeds": 3}),
-    "tpe-plain": ("tpe", None, 200, {}),
-    "tpe-rungs": ("tpe", Rungs(), 300, {}),
+Trail = list[tuple[int, str]]
+"""Epochs trained so far, and the design that would be handed over from there on."""
+
+# name: sampler and rungs
+OURS: dict[str, tuple[str, Rungs | None]] = {
+    "nsga2": ("nsga2", Rungs()),
+    "nsga2-one-seed": ("nsga2", Rungs(seeds=1)),
+    "evolution": ("evolution", Rungs()),
+    "random": ("random", Rungs()),
+    "random-one-seed": ("random", Rungs(seeds=1)),
+    "random-whole": ("random", None),
 }
-
+OPTUNA = {
+    "optuna-tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True),
+    "optuna-nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
+}
 
 DRAWN = {
-    "random-plain": ("random, every design to the end", "#8a8a8a"),
-    "optuna": ("Optuna's TPE as it is", "#c8553d"),
-    "tpe-plain": ("TPE, nothing twice", "#e09f3e"),
-    "random-rungs": ("random, rungs", "#7fb3e6"),
-    "nsga2-rungs": ("nsga2, rungs (the default)", "#12407a"),
+    "random-whole": ("random, every design to the end", "#8a8a8a"),
+    "optuna-tpe": ("Optuna's TPE", "#c8553d"),
+    "random": ("random, rungs of epochs and seeds", "#7fb3e6"),
+    "nsga2-one-seed": ("nsga2, rungs of epochs", "#5a8f69"),
+    "nsga2": ("nsga2, rungs of epochs and seeds (the default)", "#12407a"),
+    "smac": ("SMAC3, multi-fidelity", "#e09f3e"),
+    "syne-tune": ("Syne Tune's ASHA", "#8a5a83"),
+    "neps": ("NePS, PriorBand", "#6d597a"),
 }
-"""Variant -> its name and colour in the figure."""
+"""Method -> its name and colour in the figure."""
 
 
-@cache
-def study() -> Study:
-    return prepare(STUDY)
+class Enough(Exception):
+    """The cap of epochs is reached."""
 
 
-@cache
-def quality() -> pd.DataFrame:
-    """Value at the end of each design (row) under each training seed (column)."""
-    table = pd.read_parquet(HERE / "data" / "digits.parquet")
-    done = table[(table["role"] == "trial") & (table["outcome"] == "done")]
-    return done.pivot_table(index="design", columns="seed", values=METRIC)
+class Capped(Watcher):
+    """Ends a search when its trials were trained for so many epochs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[int, Evaluation]] = []
+        self.spent = 0
+        self._before: dict[tuple[str, int], int] = {}
+
+    def design_ends(self, row: Evaluation) -> None:
+        """Count a row, and go on or not."""
+        if row.role != Role.TRIAL:
+            return
+        key = row.design, row.seed
+        self.spent += row.epochs - self._before.get(key, 0)
+        self._before[key] = row.epochs
+        if self.spent > CAP:
+            raise Enough
+        self.rows.append((self.spent, row))
 
 
-def curves(name: str, repetition: int) -> tuple[np.ndarray, np.ndarray]:
-    """Regret of the incumbent at each point of the grid: in the study's own seed, and in the other seeds."""
-    trained = optuna_rows(repetition) if name == "optuna" else rows(name, repetition)
-    seeds = study().table.seeds
-    own = seeds[repetition % len(seeds)]
-    held_out = [seed for seed in seeds if seed != own]
-    values = quality()
-    own_values, other_values = values[own], values[held_out].mean(axis=1)
-    spent, best, incumbent = 0, -np.inf, None
-    found: list[tuple[int, float, float]] = []
-    seen: dict[str, list[float]] = {}
-    for epochs, design, value in trained:
-        spent += epochs
-        if value is None:
+def ours(name: str, table: str, repetition: int) -> Trail:
+    """A search of attnspace."""
+    sampler, rungs = OURS[name]
+    again = with_search(study(table), sampler=sampler, rungs=rungs, trials=2_000, seed=repetition)
+    watcher = Capped()
+    try:
+        search(again, Ledger(Path(":memory:")), watcher)
+    except Enough:
+        pass
+    goals = again.config.objective.goals
+    scores, trail = Scores(goals, len(again.seeds)), []
+    for spent, row in watcher.rows:
+        if row.outcome == Outcome.DONE:
+            scores.add(row.design, again.seeds.index(row.seed), {METRIC: row.metric(METRIC)})
+        elif row.outcome == Outcome.FAILED:
+            scores.fail(row.design)
+        else:
             continue
-        seen.setdefault(design, []).append(value)
-        means = {known: np.mean(v) for known, v in seen.items()}
-        incumbent = max(means, key=means.__getitem__)
-        best = own_values[incumbent]
-        found.append(
-            (
-                spent,
-                (own_values.max() - best) / own_values.std(),
-                (other_values.max() - other_values[incumbent]) / values.mean(axis=1).std(),
-            )
-        )
-    at = np.searchsorted([f[0] for f in found], GRID, side="right") - 1
-    first = np.array([np.nan, np.nan])
-    picked = np.array([first if i < 0 else np.array(found[i][1:]) for i in at])
-    return picked[:, 0], picked[:, 1]
+        if designs := scores.designs():
+            trail.append((spent, designs[int(scores.estimates()[0][:, 0].argmax())]))
+    return shortened(trail)
 
 
-def rows(name: str, repetition: int) -> list[tuple[int, str, float | None]]:
-    """Epochs, design and, at the end, value of each step."""
-    sampler, rungs, trials, more = VARIANTS[name]
-    again = with_search(study(), sampler=sampler, rungs=rungs, trials=trials, seed=repetition, **more)
-    ledger = Ledger(Path(":memory:"))
-    search(again, ledger, Watcher())
-    steps, before = [], {}
-    for row in ledger.rows():
-        if row.role == "trial":
-            key = row.design, row.seed
-            value = row.metric(METRIC) if row.outcome == "done" else None
-            steps.append((row.epochs - before.get(key, 0), row.design, value))
-            before[key] = row.epochs
-    return steps
-
-
-def optuna_rows(repetition: int) -> list[tuple[int, str, float | None]]:
+def optunas(name: str, table: str, repetition: int) -> Trail:
+    """A sampler of Optuna's in a loop of ask and tell; every design is trained to the end, once."""
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=repetition, multivariate=True, group=True)
-    plain = optuna.create_study(sampler=sampler, direction="maximize")
-    table = study().table
-    seed, steps = table.seeds[repetition % len(table.seeds)], []
-    for _ in range(200):
+    plain = optuna.create_study(sampler=OPTUNA[name](repetition), direction="maximize")
+    looked_up, seed = study(table).method.table, judge(table).seeds(repetition)[0]
+    values: dict[str, float] = {}
+    trail: Trail = []
+    for _ in range(1_000):  # of which most are repeats, in the end
         trial = plain.ask()
-        design = study().design(study().space.suggest(trial)).identity
-        value = table.find(design, seed).history[-1][METRIC]
-        plain.tell(trial, value)
-        steps.append((table.epochs, design, value))
-    return steps
-
-
-def summarise(regrets: dict[str, np.ndarray], references: tuple[str, ...] = ("optuna", "random-plain")) -> dict:
-    """Per variant: median epochs to a regret of 0.1, its interval, the ratios to the references' medians, and at how
-    many of the grid's points its mean regret is above that of random search with 95% confidence.
-    """
-    rng = np.random.default_rng(0)
-    reached = {name: first_below(values, 0.1) for name, values in regrets.items()}
-    found = {}
-    for name, epochs in reached.items():
-        found[name] = {
-            "reached": float(np.isfinite(epochs).mean()),
-            "epochs_median": float(np.median(epochs)),
-            "epochs_interval": interval(lambda i, e=epochs: np.median(e[i]), len(epochs), rng),
-            "mean_regret_at": {
-                str(e): round(float(np.nanmean(regrets[name][:, np.searchsorted(GRID, e)])), 3)
-                for e in (90, 180, 360, 720, 1440)
-            },
-        }
-        for reference in references:
-            if reference in reached:
-                base = reached[reference]
-                found[name][f"of_{reference}"] = ratio(epochs, base)
-                found[name][f"of_{reference}_interval"] = interval(
-                    lambda i, e=epochs, b=base: ratio(e[i[0]], b[i[1]]), len(epochs), rng, pairs=True
-                )
-        if "random-plain" in regrets:
-            found[name]["points_worse_than_random"] = worse(regrets[name], regrets["random-plain"])
-    return found
-
-
-def ratio(epochs: np.ndarray, base: np.ndarray) -> float:
-    """Of medians; 0 where the base's is infinite, infinite where only the first one's is."""
-    one, other = np.median(epochs), np.median(base)
-    return 0.0 if np.isinf(other) and np.isfinite(one) else float(one / other) if np.isfinite(other) else 1.0
-
-
-def worse(regrets: np.ndarray, others: np.ndarray) -> int:
-    """Points of the grid where the mean regret is above the others' by more than 1.645 standard errors."""
-    both = np.isfinite(regrets).all(0) & np.isfinite(others).all(0)
-    gap = regrets[:, both].mean(0) - others[:, both].mean(0)
-    error = np.sqrt(regrets[:, both].var(0, ddof=1) / len(regrets) + others[:, both].var(0, ddof=1) / len(others))
-    return int((gap > 1.645 * error).sum())
-
-
-def first_below(regrets: np.ndarray, level: float) -> np.ndarray:
-    """Epochs until the regret is first at the level; infinite if never."""
-    below = regrets <= level
-    return np.where(below.any(axis=1), GRID[below.argmax(axis=1)], np.inf)
-
-
-def interval(statistic, n: int, rng: np.random.Generator, *, pairs: bool = False) -> list[float]:
-    """95% bootstrap interval over repetitions; of two variants, each resampled by itself."""
-    drawn = [statistic(rng.integers(0, n, (2, n) if pairs else n)) for _ in range(2_000)]
-    return [float(q) for q in np.quantile(drawn, [0.025, 0.975], method="nearest")]
-
-
-def one(job: tuple[str, int, Path]) -> tuple[str, int, np.ndarray, np.ndarray]:
-    name, repetition, kept = job
-    path = kept / f"{name}-{repetition}.npy"
-    if not path.exists():
-        np.save(path, np.stack(curves(name, repetition)))
-    return name, repetition, *np.load(path)
-
-
-def figure(regrets: dict[str, np.ndarray]) -> go.Figure:
-    """Mean regret against epochs, with 95% bands over repetitions."""
-    drawn = go.Figure()
-    for name, (label, colour) in DRAWN.items():
-        if name not in regrets:
+        design = study(table).design(study(table).space.suggest(trial)).identity
+        found = looked_up.find(design, seed)
+        if found is None or found.reason:
+            plain.tell(trial, state=optuna.trial.TrialState.FAIL)
             continue
-        values = regrets[name]
-        mean = np.nanmean(values, axis=0)
-        half = 1.96 * np.nanstd(values, axis=0) / np.sqrt(len(values))
-        low = np.maximum(mean - half, 1e-3)  # a logarithm is taken of it
-        band = {"x": np.r_[GRID, GRID[::-1]], "y": np.r_[mean + half, low[::-1]]}
-        drawn.add_scatter(**band, fill="toself", line={"width": 0}, fillcolor=colour, opacity=0.2, showlegend=False)
-        drawn.add_scatter(x=GRID, y=mean, mode="lines", name=label, line={"color": colour, "width": 2.5})
-    drawn.update_layout(template="plotly_white", width=900, height=520, xaxis_title="training epochs")
-    drawn.update_layout(legend={"x": 0.02, "y": 0.02}, margin={"l": 70, "r": 20, "t": 20, "b": 60})
-    drawn.update_xaxes(type="log", range=[1.5, 3.56], dtick=0.30103)
-    drawn.update_yaxes(type="log", range=[-2.3, 0.3], title="regret, standard deviations of the designs")
+        values[design] = found.history[-1][METRIC]
+        plain.tell(trial, values[design])
+        spent = looked_up.epochs * len(values)
+        if spent > CAP:
+            break
+        trail.append((spent, max(values, key=values.__getitem__)))
+    return shortened(trail)
+
+
+def shortened(trail: Iterable[tuple[int, str]]) -> Trail:
+    """Only where the design changes."""
+    kept: Trail = []
+    for spent, design in trail:
+        if not kept or kept[-1][1] != design:
+            kept.append((spent, design))
+    return kept
+
+
+def kept(folder: Path, name: str, table: str, repetition: int) -> Path:
+    """The file of a trail."""
+    return folder / table / name / f"{repetition}.json"
+
+
+def run(job: tuple[Path, str, str, int]) -> None:
+    """Find a trail and keep it, unless it is there."""
+    path = kept(*job)
+    if path.exists():
+        return
+    name, table, repetition = job[1:]
+    trail = (optunas if name in OPTUNA else ours)(name, table, repetition)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(trail))
+
+
+def regrets(folder: Path, name: str, table: str) -> np.ndarray:
+    """The regret at each point of the grid, (repetitions, points); NaN where nothing could be handed over yet."""
+    rows = []
+    for path in sorted((folder / table / name).glob("*.json"), key=lambda path: int(path.stem)):
+        trail = [(int(spent), str(design)) for spent, design in json.loads(path.read_text())]
+        values = [judge(table).regret(design, int(path.stem)) for _, design in trail]
+        at = np.searchsorted([spent for spent, _ in trail], GRID, side="right") - 1
+        rows.append([values[i] if i >= 0 else np.nan for i in at])
+    return np.array(rows)
+
+
+def summary(values: np.ndarray, rng: np.random.Generator) -> dict:
+    """Mean regret at some numbers of epochs, and the epochs until it is within some levels, with 95% intervals."""
+    drawn = [values[rng.integers(0, len(values), len(values))] for _ in range(1_000)]
+
+    def both(statistic) -> dict:
+        found = [statistic(one) for one in drawn]
+        low, high = np.quantile(found, [0.025, 0.975], method="nearest")
+        return {"value": clean(statistic(values)), "interval": [clean(low), clean(high)]}
+
+    return {
+        "repetitions": len(values),
+        "regret_at": {str(epochs): both(lambda v, e=epochs: regret_at(v, e)) for epochs in AT},
+        "epochs_to": {str(level): both(lambda v, n=level: epochs_to(v, n)) for level in LEVELS},
+    }
+
+
+def regret_at(values: np.ndarray, epochs: int) -> float:
+    return float(np.nanmean(values[:, np.searchsorted(GRID, epochs, side="right") - 1]))
+
+
+def epochs_to(values: np.ndarray, level: float) -> float:
+    """Epochs until the mean regret is at the level, from which on it stays there; infinite if never."""
+    mean = np.where(np.isnan(values).any(axis=0), np.inf, np.nanmean(values, axis=0))
+    above = np.flatnonzero(mean > level)
+    after = 0 if not len(above) else above[-1] + 1
+    return float(GRID[after]) if after < len(GRID) else np.inf
+
+
+def clean(value: float) -> float | None:
+    return round(float(value), 3) if np.isfinite(value) else None
+
+
+def figure(found: dict[str, dict[str, np.ndarray]]) -> go.Figure:
+    """Mean regret against epochs, with 95% bands over repetitions, a panel for each table."""
+    from plotly.subplots import make_subplots
+
+    drawn = make_subplots(1, len(found), subplot_titles=list(found), shared_yaxes=True, horizontal_spacing=0.04)
+    for column, methods in enumerate(found.values(), start=1):
+        for name, (label, colour) in DRAWN.items():
+            if name not in methods:
+                continue
+            values = methods[name]
+            mean, half = np.nanmean(values, axis=0), 1.96 * np.nanstd(values, axis=0) / np.sqrt(len(values))
+            band = {"x": np.r_[GRID, GRID[::-1]], "y": np.r_[mean + half, (mean - half)[::-1]]}
+            line = {"color": colour, "width": 2.5}
+            drawn.add_scatter(
+                **band,
+                fill="toself",
+                line={"width": 0},
+                fillcolor=colour,
+                opacity=0.15,
+                showlegend=False,
+                hoverinfo="skip",
+                row=1,
+                col=column,
+            )
+            drawn.add_scatter(
+                x=GRID, y=mean, mode="lines", name=label, line=line, showlegend=column == 1, row=1, col=column
+            )
+        drawn.update_xaxes(title="training epochs", type="log", range=[1.5, 3.08], row=1, col=column)
+    drawn.update_layout(template="plotly_white", width=1_200, height=520, margin={"l": 70, "r": 20, "t": 40, "b": 60})
+    drawn.update_layout(legend={"orientation": "h", "y": -0.16})
+    drawn.update_yaxes(range=[-0.1, 2.0], title="regret, standard deviations of the designs", col=1)
     return drawn
+
+
+def methods(folder: Path, table: str) -> Iterator[str]:
+    """The methods of which there are trails."""
+    yield from sorted(path.name for path in (folder / table).iterdir() if any(path.glob("*.json")))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--repetitions", type=int, default=50)
-    parser.add_argument("--only", nargs="*", default=["optuna", *VARIANTS])
+    parser.add_argument("--repetitions", type=int, default=48)
+    parser.add_argument("--only", nargs="*", default=[*OURS, *OPTUNA])
+    parser.add_argument("--tables", nargs="*", default=NAMES)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "search_efficiency.json")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--kept", type=Path, required=True, help="folder of curves; what is in it is not run again")
+    parser.add_argument("--kept", type=Path, required=True, help="folder of trails; what is in it is not run again")
     asked = parser.parse_args()
-    asked.kept.mkdir(parents=True, exist_ok=True)
-    jobs = [(name, repetition, asked.kept) for name in asked.only for repetition in range(asked.repetitions)]
-    own: dict[str, list] = {name: [] for name in asked.only}
-    held_out: dict[str, list] = {name: [] for name in asked.only}
-    with ProcessPoolExecutor(asked.workers) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, _, mine, others in pool.map(one, jobs, chunksize=2):
-            own[name].append(mine)
-            held_out[name].append(others)
-    regrets = {name: np.array(values) for name, values in own.items()}
+    jobs = [
+        (asked.kept, name, table, repetition)
+        for repetition in range(asked.repetitions)
+        for table in asked.tables
+        for name in asked.only
+    ]
+    with ProcessPoolExecutor(asked.workers) as pool:
+        list(pool.map(run, jobs, chunksize=2))
+    found = {table: {n: regrets(asked.kept, n, table) for n in methods(asked.kept, table)} for table in asked.tables}
     result = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
-        "repetitions": asked.repetitions,
-        "own_seed": summarise(regrets),
-        "mean_regret": {
-            "epochs": GRID[::10].tolist(),
-            **{name: np.nanmean(values, axis=0)[::10].round(4).tolist() for name, values in regrets.items()},
+        "tables": {
+            table: {
+                "designs": len(judge(table).values),
+                "seeds": len(judge(table).values.columns),
+                "deviation": clean(judge(table).deviation),
+                "methods": {name: summary(values, np.random.default_rng(0)) for name, values in by_name.items()},
+            }
+            for table, by_name in found.items()
         },
-        "other_seeds": summarise({name: np.array(values) for name, values in held_out.items()}),
     }
     asked.out.write_text(json.dumps(result, indent=1) + "\n")
     if asked.figure:
-        asked.figure.write_text(figure(regrets).to_html())
-    for part in ("own_seed", "other_seeds"):
-        print(part)
-        for name, facts in result[part].items():
-            print(f"  {name:16} {json.dumps(facts)}")
+        asked.figure.write_text(figure(found).to_html())
+    for table, by_name in result["tables"].items():
+        print(table)
+        for name, facts in by_name["methods"].items():
+            shown = {key: {k: v["value"] for k, v in facts[key].items()} for key in ("regret_at", "epochs_to")}
+            print(f"  {name:16} n={facts['repetitions']:3} {json.dumps(shown)}")
 
 
 if __name__ == "__main__":

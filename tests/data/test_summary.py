@@ -13,6 +13,8 @@ def test_images_and_classes_of_every_split_are_told_in_two_lines(tmp_path):
     )
     assert facts(data) == {
         "classes": ["cat", "dog"],
+        "shape": list(data.input_shape),
+        "fingerprint": data.fingerprint,
         "counts": {"train": (15, 15), "validation": (5, 5), "test": (4, 4)},
         "notes": [],
     }

@@ -44,6 +44,18 @@ def recorded(whole_space, tmp_path):
     return replay, rows
 
 
+def test_a_table_is_replayed_without_its_images(whole_space, write, tmp_path, run, monkeypatch):
+    from attnspace.data.digits import DigitsConfig
+
+    trained, folder, rows = whole_space
+    monkeypatch.setattr(DigitsConfig, "load", lambda self, watch=None: pytest.fail("it looks for images"))
+    replay = {**trained, "name": "replay", "train": {"kind": "replay", "table": str(folder / "trials.parquet")}}
+    study = prepare(write(replay))
+    assert study.data.input_shape == (1, 8, 8)
+    assert len(study.data.classes) == 10
+    assert len(run(study, tmp_path / "replay")[1]) == len(rows)
+
+
 def test_what_is_looked_up_is_what_was_trained(recorded, write, tmp_path, run):
     replay, rows = recorded
     study = prepare(write(replay))
@@ -115,8 +127,9 @@ def test_a_replay_cannot_be_confirmed(recorded, write, tmp_path, run):
 @pytest.mark.parametrize("sampler", ["nsga2", "evolution", "tpe"])
 def test_cut_anywhere_a_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, goals):
     """On the table of 840 designs: long enough for forecasts to change what samplers hear."""
-    table = Path(__file__).parents[1] / "benchmarks" / "data" / "replay.yaml"
-    study = with_sections(with_search(prepare(table), trials=60, sampler=sampler), objective=Objective(**goals))
+    data = Path(__file__).parents[1] / "benchmarks" / "data"
+    replay = prepare(data / "digits.yaml", settings=data / "digits_replay.yaml")
+    study = with_sections(with_search(replay, trials=60, sampler=sampler), objective=Objective(**goals))
     whole = Ledger(tmp_path / "whole.db")
     search(study, whole, Watcher())
     parts = Ledger(tmp_path / "parts.db")
@@ -127,6 +140,7 @@ def test_cut_anywhere_a_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, 
         except KeyboardInterrupt:
             continue
     assert facts(parts.rows()) == facts(whole.rows())
+    assert max(row.seed for row in whole.rows()) >= 2  # it got to the rungs of several seeds
 
 
 def test_a_table_that_was_itself_looked_up_is_refused(recorded, write, tmp_path, run):
