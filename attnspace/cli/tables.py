@@ -102,11 +102,14 @@ def summary_table(results: Results) -> Table:
     """The table of the best designs of a run and its baselines."""
     from attnspace.analysis.verdict import confirmation
     from attnspace.costs.measured import declared
+    from attnspace.objective.metrics import METRICS
     from attnspace.record.evaluation import Role
     from attnspace.report.compute import leaderboard, shown_costs, summary
 
     costs = list({cost.name: cost for cost in (declared()["params"], *shown_costs(results))}.values())
-    columns = ("#", "block", "placement", results.metric, "gain", *(cost.figure.heading for cost in costs))
+    metric = METRICS[results.metric]
+    measured = (results.metric, "95% interval", "seeds", "gain")
+    columns = ("#", "block", "placement", *measured, *(cost.figure.heading for cost in costs))
     table = Table(*columns, box=None, header_style="bold")
     for column in (0, *range(3, len(columns))):
         table.columns[column].justify = "right"
@@ -116,13 +119,15 @@ def summary_table(results: Results) -> Table:
     hidden = len(board) - len(shown)
     for _, row in shown.iterrows():
         name = f"{row['name']} (baseline)" if row["role"] == Role.BASELINE else row["label"]
-        gain = "" if row["gain"] != row["gain"] else f"{row['gain']:+.4f}"
+        is_known = row["low"] == row["low"]
         cells = (
             str(row["rank"]),
             escape(name),
             row["placement"],
-            f"{row[results.metric]:.4f}",
-            gain,
+            metric.show(row["estimate"]),
+            f"{metric.show(row['low'])} to {metric.show(row['high'])}" if is_known else "",
+            str(row["seeds"]),
+            "" if row["gain"] != row["gain"] else metric.show_gain(row["gain"]),
             *(cost.figure.show(row[cost.name]) for cost in costs),
         )
         table.add_row(*cells, style="red" if row["role"] == Role.BASELINE else None)

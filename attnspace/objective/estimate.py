@@ -4,10 +4,10 @@ A score is the sum of what its seed does to all designs, what its design is wort
 
     y(design, seed) = b(seed) + a(design) + e,    a ~ N(0, tau^2),    e ~ N(0, sigma^2)
 
-The best of many designs is partly a lucky one. The best linear unbiased predictor of a(design) draws each design towards
-the mean of all by as much as luck drove it away: a design under one seed more than one under four. So a lead under one
-seed is compared with a lead under four. The variances come from all designs by restricted maximum likelihood, and from
-those alone that have several seeds it is known what noise is.
+The best of many designs is partly a lucky one. The best linear unbiased predictor of a(design) draws each design
+towards the mean of all by as much as luck drove it away: a design under one seed more than one under four. So a lead
+under one seed is compared with a lead under four. The variances come from all designs by restricted maximum likelihood,
+and from those alone that have several seeds it is known what noise is.
 
 Source: Searle, Casella and McCulloch, Variance Components, Wiley 1992, sections 6.6 and 7.4.
 """
@@ -67,7 +67,7 @@ def estimate(scores: np.ndarray) -> Estimates:
     """Estimate the mean over seeds of designs that were drawn from one space.
 
     Shape:
-        scores: (designs, seeds), more being better; NaN where a design was not trained under a seed; each row has a score
+        scores: (designs, seeds), more being better; NaN where a design was not trained under a seed; each row has one
     """
     if not len(scores):
         return Estimates(np.empty(0), np.empty(0), 0, math.nan, math.nan)

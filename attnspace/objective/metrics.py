@@ -34,6 +34,14 @@ class Metric:
     part: Part
     share: bool = False
 
+    def show(self, value: float) -> str:
+        """A value as text: a share in percent, any other number with four digits."""
+        return f"{value:.1%}" if self.share else f"{value:.4g}"
+
+    def show_gain(self, gain: float) -> str:
+        """A difference of two values as text: of shares in percentage points."""
+        return f"{100 * gain:+.1f}" if self.share else f"{gain:+.4g}"
+
 
 METRICS: dict[str, Metric] = {}
 """Every declared metric, by name."""

@@ -92,9 +92,9 @@ class Results:
     def ranked(self) -> pd.DataFrame:
         """Designs that the search trained to the end, the best first; ties go to the smaller network, then the earlier.
 
-        One row each: metrics are means over its `seeds`, `train_s` is the time of all its rows. The best is the one with
-        the best `estimate` of the metric's mean over seeds, with its 95% interval from `low` to `high` (NaN while no
-        design has several seeds): trials are drawn together by as much as luck drove them apart, baselines are not.
+        One row each: metrics are means over its `seeds`, `train_s` is the time of all its rows. The best is the one
+        with the best `estimate` of the metric's mean over seeds, with its 95% interval from `low` to `high` (NaN while
+        no design has several seeds): trials are drawn together by as much as luck drove them apart, baselines are not.
         Designs that failed under one of their seeds are left out.
         """
         rows = self.searched
@@ -116,8 +116,8 @@ class Results:
         return self.frame[self.frame["phase"] == Phase.CONFIRM]
 
     def images(self) -> Mapping[str, Any]:
-        """The `classes` and the `shape` of the images, `counts` of each class in each split, and `notes`; empty for runs
-        of earlier versions.
+        """The `classes` and the `shape` of the images, `counts` of each class in each split, and `notes`; empty for
+        runs of earlier versions.
 
         Raises:
             RunError: the file is damaged.
@@ -235,15 +235,16 @@ def write_parquet(table: pd.DataFrame, study: Mapping[str, Any], images: Mapping
 
 def winner_data(results: Results, winner: pd.Series[Any]) -> dict[str, Any]:
     """The content of `winner.json`: the design, as it may stand in a study's space, and what it reached."""
-    seeds = f"seed {winner['seed']}" if winner["seeds"] == 1 else f"mean of {winner['seeds']} seeds"
-    reached = f"{results.metric} {winner[results.metric]:.4f} after {winner['epochs']} epochs, {seeds}"
+    seeds = f"seed {winner['seed']}" if winner["seeds"] == 1 else f"{winner['seeds']} seeds"
+    show = METRICS[results.metric].show
+    reached = f"estimated {results.metric} {show(winner['estimate'])} after {winner['epochs']} epochs, {seeds}"
     tested = results.confirmed().query("design == @winner.design")["test_accuracy"].dropna()
     confirmed = "not yet confirmed"
     if len(tested):
         confirmed = f"test_accuracy {tested.mean():.4f}, mean of {len(tested)} fresh seeds"
     return {
         "name": f"{results.study['name']}-winner",
-        "doc": f"{winner['label']} at {winner['placement']}: {reached}, the best of the search; {confirmed}",
+        "doc": f"{winner['label']} at {winner['placement']}: {reached}, the leading design of the search; {confirmed}",
         "placement": winner["spec"]["placement"],
         "block": winner["spec"]["block"],
     }

@@ -10,6 +10,7 @@ import pandas as pd
 
 from attnspace.costs.declaration import DesignCost
 from attnspace.costs.measured import declared
+from attnspace.objective.metrics import METRICS
 from attnspace.record.evaluation import Outcome, Role
 from attnspace.record.results import Results
 
@@ -19,6 +20,7 @@ __all__ = [
     "curves",
     "dominated_volume",
     "edf",
+    "estimate_text",
     "front",
     "hypervolume",
     "leaderboard",
@@ -36,8 +38,8 @@ class Summary:
         trials, baselines: how many trials and baselines were trained to the end.
         failed: how many evaluations failed.
         best, best_baseline: rows of the leaderboard, None while there is none.
-        gain: the gain of the best trial over the best baseline, positive when better.
-        above: how many trials are better than the best baseline.
+        gain: the estimated gain of the best trial over the best baseline, positive when better.
+        above: how many trials are estimated to be better than the best baseline.
     """
 
     begun: int
@@ -58,20 +60,32 @@ class Summary:
         many = f"{self.begun} designs"
         if self.begun != self.trials:
             many += f", {self.trials} of them trained to the end,"
-        lead = f"The best of {many} reaches {metric} {self.best[metric]:.4f}"
-        against = f"the best baseline, {self.best_baseline['name']}, {self.best_baseline[metric]:.4f}"
-        caution = "The best of many is partly luck, and nothing is confirmed."
-        return f"{lead}; {against}. {caution}"
+        design = f"{self.best['label']} at {self.best['placement']}"
+        lead = f"Of {many} {design} leads, with an estimated {metric} of {estimate_text(self.best, metric)}"
+        against = f"the best baseline, {self.best_baseline['name']}, has {estimate_text(self.best_baseline, metric)}"
+        return f"{lead}; {against}. Nothing is confirmed."
+
+
+def estimate_text(row: pd.Series[Any], metric: str) -> str:
+    """The estimate of a row of the leaderboard in words: with its interval, and how many seeds it has."""
+    show = METRICS[metric].show
+    seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
+    if pd.isna(row["low"]):
+        return f"{show(row['estimate'])} ({seeds})"
+    return f"{show(row['estimate'])} ({show(row['low'])} to {show(row['high'])}; {seeds})"
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
-    """Finished evaluations, the best first, with `rank`, and `gain` over the best baseline, positive when better."""
+    """Finished evaluations, the best first, with `rank`, and `gain` over the best baseline, positive when better.
+
+    See `Results.ranked`: designs are ranked by the `estimate` of their mean over seeds.
+    """
     ranked = results.ranked().copy()
     ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
     sign = 1.0 if results.direction == "maximize" else -1.0
-    baselines = ranked.loc[ranked["role"] == Role.BASELINE, results.metric]
+    baselines = ranked.loc[ranked["role"] == Role.BASELINE, "estimate"]
     best = baselines.iloc[0] if len(baselines) else float("nan")
-    ranked["gain"] = sign * (ranked[results.metric] - best)
+    ranked["gain"] = sign * (ranked["estimate"] - best)
     return ranked
 
 
@@ -109,7 +123,7 @@ def shown_costs(results: Results) -> list[DesignCost]:
 
 
 def front(results: Results) -> pd.DataFrame:
-    """Cost and metric of each finished evaluation; `pareto` marks those that none beats in both.
+    """Cost and estimated metric of each finished evaluation; `pareto` marks those that none beats in both.
 
     `size` is the cost added to the plain backbone, at least 1 so that a logarithm can be taken of it. It is the whole
     cost where the plain backbone is missing, and for costs that are times.
@@ -117,7 +131,7 @@ def front(results: Results) -> pd.DataFrame:
     cost = burden(results)
     board = leaderboard(results).sort_values([cost.name, "rank"], kind="stable")
     sign = 1.0 if results.direction == "maximize" else -1.0
-    quality = sign * board[results.metric]
+    quality = sign * board["estimate"]
     best_of_smaller = quality.cummax().shift(fill_value=-np.inf)
     if cost.timed:
         board["size"] = board[cost.name]
@@ -186,13 +200,13 @@ def curves(results: Results, top: int = 5) -> pd.DataFrame:
 
 
 def edf(results: Results) -> pd.DataFrame:
-    """Empirical distribution of the trials: `value` and the share of trials that are no better, `share`.
+    """Empirical distribution of the trials' estimates: `value` and the share of trials that are no better, `share`.
 
     Source: Radosavovic et al., On Network Design Spaces for Visual Recognition, arXiv 1905.13214, section 3.
     """
     ranked = results.ranked()
     trials = ranked[ranked["role"] == Role.TRIAL]
-    values = np.sort(trials[results.metric].to_numpy(dtype=float))
+    values = np.sort(trials["estimate"].to_numpy(dtype=float))
     if results.direction == "minimize":
         values = values[::-1]
     return pd.DataFrame({"value": values, "share": np.arange(1, len(values) + 1) / max(1, len(values))})

@@ -46,7 +46,7 @@ def front_figure(results: Results) -> go.Figure:
     on_front = board[board["pareto"]]
     figure.add_scatter(
         x=on_front["size"],
-        y=on_front[results.metric],
+        y=on_front["estimate"],
         mode="lines",
         name="Pareto front",
         line={"color": FRONT, "shape": "hv" if results.direction == "maximize" else "vh", "dash": "dot"},
@@ -56,7 +56,7 @@ def front_figure(results: Results) -> go.Figure:
         part = board[board["role"] == role]
         figure.add_scatter(
             x=part["size"],
-            y=part[results.metric],
+            y=part["estimate"],
             mode="markers+text" if role == Role.BASELINE else "markers",
             name=f"{role}s",
             text=part["name"],
@@ -105,7 +105,7 @@ def edf_figure(results: Results) -> go.Figure:
     ranked = results.ranked()
     baselines = ranked[ranked["role"] == Role.BASELINE]
     for i, (_, row) in enumerate(baselines.iterrows()):
-        value = row[results.metric]
+        value = row["estimate"]
         figure.add_scatter(
             x=[value, value],
             y=[0, 1],

@@ -21,6 +21,7 @@ from attnspace.costs.measured import declared
 from attnspace.documents.writing import write_text
 from attnspace.language.difference import diff
 from attnspace.language.specs import dump_spec, load_spec, parse_blocks
+from attnspace.objective.metrics import METRICS
 from attnspace.record.evaluation import Outcome, Role
 from attnspace.record.results import Results
 from attnspace.report.compute import hypervolume, leaderboard, shown_costs, summary
@@ -119,13 +120,15 @@ def _images(found: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _row(row: pd.Series[Any], metric: str, costs: Sequence[DesignCost]) -> dict[str, Any]:
+    show = METRICS[metric].show
     return {
         "rank": row["rank"],
         "role": row["role"],
         "name": row["name"] or row["label"],
         "placement": row["placement"],
-        "value": f"{row[metric]:.4f}",
-        "gain": "" if pd.isna(row["gain"]) else f"{row['gain']:+.4f}",
+        "value": show(row["estimate"]),
+        "interval": "" if pd.isna(row["low"]) else f"{show(row['low'])} to {show(row['high'])}",
+        "gain": "" if pd.isna(row["gain"]) else METRICS[metric].show_gain(row["gain"]),
         **_sizes(row),
         "costs": ["" if pd.isna(row[cost.name]) else cost.compact.show(row[cost.name]) for cost in costs],
         "train_s": f"{row['train_s']:.1f}",

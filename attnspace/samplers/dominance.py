@@ -14,12 +14,12 @@ __all__ = ["crowding", "dominance_counts", "fronts", "in_reach", "ranked"]
 
 
 def in_reach(points: np.ndarray, primary: int) -> np.ndarray:
-    """Which points are in reach of the best: the better half by the primary objective, (n); all where it is the only one.
+    """Which points are in reach of the best: the better half by the primary objective; all where it is the only one.
 
     A design is worth nothing for being cheap alone: it competes on costs if it is any good at what it is for.
 
     Shape:
-        points: (n, objectives), more is better
+        points: (n, objectives), more is better; the result is (n)
     """
     if points.shape[1] == 1 or not len(points):
         return np.ones(len(points), dtype=bool)

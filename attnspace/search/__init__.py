@@ -3,10 +3,10 @@
 halving       who goes on from rung to rung
 suggester     Optuna as the suggestion service
 scores        what designs reached under each seed, and what is estimated of them
+progress      what a search says while it runs
 state         what is known, what waits on which rung, what the sampler has heard
 feasibility   what designs cost, and whether that is within the limits
 common_fault  failures of all designs are told from those of one
-progress      what a search says while it runs
 search        hands out jobs and takes in their rows
 migration     an earlier run's results in a changed study
 """

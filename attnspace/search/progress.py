@@ -14,7 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 
 from attnspace.objective.goals import Goal
+from attnspace.objective.metrics import METRICS
 from attnspace.record.evaluation import Evaluation, Outcome, Phase, Role
+from attnspace.search.scores import Scores
 from attnspace.study.study import Study
 from attnspace.training.epoch import Epoch
 from attnspace.workers.job import Job
@@ -33,8 +35,10 @@ class Watcher:
         self.begun: set[tuple[str, int]] = set()
         self.resumed = 0
         self.already = 0
-        self.best: Evaluation | None = None
+        self.leader = ""
         self.best_baseline: Evaluation | None = None
+        self._seeds: tuple[int, ...] = ()
+        self._scores = Scores([self.goal], 1)
         self.began = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -49,6 +53,7 @@ class Watcher:
         """Take note that a sitting begins; `done` are the rows of earlier ones."""
         self.epochs = study.epochs
         self.goal = study.config.objective.primary
+        self._seeds, self._scores = study.seeds, Scores([self.goal], len(study.seeds))
         self.total = len(study.baselines) + study.config.search.trials
         self.began = time.perf_counter()
         for row in done:
@@ -58,7 +63,7 @@ class Watcher:
         if done:
             self.console.print(f"{name}: resuming after {self.resumed} of {self.total} designs")
         else:
-            further = ", the best under up to {} seeds".format(len(study.seeds)) if len(study.seeds) > 1 else ""
+            further = f", the best under up to {len(study.seeds)} seeds" if len(study.seeds) > 1 else ""
             how = f"trained to epoch {rungs}{further}"
             trials = study.config.search.trials
             self.console.print(f"{name}: {len(study.baselines)} baselines and {trials} trials, {how}")
@@ -99,7 +104,11 @@ class Watcher:
             return
         self._compare(row)
         value = row.metric(self.goal.metric)
-        result = f"{self.goal.metric} {value:.4f}" if value is not None else f"failed: {row.reason}"
+        result = (
+            f"{self.goal.metric} {METRICS[self.goal.metric].show(value)}"
+            if value is not None
+            else f"failed: {row.reason}"
+        )
         name = row.name or row.label
         where = f" [{row.placement}]" if row.role == Role.TRIAL else ""
         after = f" after {row.epochs}" if row.outcome == Outcome.PAUSED else ""
@@ -112,9 +121,9 @@ class Watcher:
         return self.already + len(self.begun)
 
     def best_so_far(self) -> str:
-        """The best trial so far against the best baseline, in words."""
+        """The leading trial so far, by its estimated mean over seeds, against the best baseline, in words."""
         parts = [
-            f"best {self._value(self.best)}" if self.best else "no trial yet",
+            self.leader or "no trial yet",
             f"best baseline {self.best_baseline.name} {self._value(self.best_baseline)}" if self.best_baseline else "",
         ]
         return ", ".join(filter(None, parts))
@@ -130,18 +139,27 @@ class Watcher:
     def _value(self, row: Evaluation) -> str:
         value = row.metric(self.goal.metric)
         assert value is not None
-        return f"{value:.4f}"
+        return METRICS[self.goal.metric].show(value)
 
     def _compare(self, row: Evaluation) -> None:
         self.begun.add((row.design, row.seed))
         value = row.metric(self.goal.metric)
         if value is None or row.outcome != Outcome.DONE:
             return
-        which = "best_baseline" if row.role == Role.BASELINE else "best"
-        leader: Evaluation | None = getattr(self, which)
-        led = leader.metric(self.goal.metric) if leader else None
-        if led is None or self.goal.sign * value > self.goal.sign * led:
-            setattr(self, which, row)
+        if row.role == Role.BASELINE:
+            led = self.best_baseline.metric(self.goal.metric) if self.best_baseline else None
+            if led is None or self.goal.sign * value > self.goal.sign * led:
+                self.best_baseline = row
+        elif row.seed in self._seeds:
+            self._scores.add(row.design, self._seeds.index(row.seed), {self.goal.metric: value})
+            self._lead()
+
+    def _lead(self) -> None:
+        """Say which trial leads by now."""
+        designs, estimates = self._scores.designs(), self._scores.estimates()[0][:, 0]
+        best = int((self.goal.sign * estimates).argmax())
+        seeds = self._scores.seeds(designs[best])
+        self.leader = f"leading {METRICS[self.goal.metric].show(float(estimates[best]))} (n={seeds})"
 
 
 class LiveWatcher(Watcher):

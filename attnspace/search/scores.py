@@ -53,9 +53,11 @@ class Scores:
     def known(self, design: str, seed: int) -> bool:
         """Whether a design was trained under its n-th seed."""
         number = self._numbers.get(design)
-        return number is not None and not any(
-            math.isnan(scores.rows[number, seed]) for scores in self._scores.values()
-        )
+        return number is not None and not any(math.isnan(scores.rows[number, seed]) for scores in self._scores.values())
+
+    def seeds(self, design: str) -> int:
+        """Under how many seeds a design was trained."""
+        return sum(self.known(design, seed) for seed in range(self._seeds))
 
     def means(self, design: str, seeds: int) -> list[float]:
         """The mean under the first seeds of every objective, signed so that more is better."""

@@ -57,8 +57,8 @@ class Rung(NamedTuple):
 
 
 class Rungs(Section):
-    """Successive halving, in epochs and then in seeds: every design trains to the first rung, the best 1/`factor` of each
-    rung go on to the next.
+    """Successive halving, in epochs and then in seeds: every design trains to the first rung, the best 1/`factor` of
+    each rung go on to the next.
 
     A rung is `factor` times as far as the one before it. `first` is in epochs; null is about a ninth of all with the
     default factor of 3: two rungs before the end. Beyond the last epoch the rungs are 2, 4, ... up to `seeds` seeds.
@@ -162,9 +162,7 @@ class StudyConfig(Section):
     @model_validator(mode="after")
     def _no_rungs_without_pauses(self) -> Self:
         if not self.train.pauses and self.search.rungs and self.search.rungs.first:
-            raise fault(
-                "needs a training that can pause", at=("search", "rungs", "first"), remedy="leave first out"
-            )
+            raise fault("needs a training that can pause", at=("search", "rungs", "first"), remedy="leave first out")
         return self
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ __all__ = ["Recorded", "Replay", "ReplayMethod", "ReplayRun", "Table"]
 class Replay(Train):
     """Looks results up in a recorded table, instead of training: `trials.parquet` of finished runs.
 
-    Data and backbone must be those of the recorded study, and so are the epochs. The images themselves need not be there.
+    Data and backbone must be those of the recorded study, and so are the epochs. The images need not be there.
     """
 
     can_confirm = False

@@ -2,12 +2,12 @@
 
     python -m tests.benchmarks.search_efficiency --kept FOLDER [--repetitions 48] [--only NAME ...] [--tables NAME ...]
 
-`tables.py` says what regret is here. What a search hands over after so many epochs is the design with the best estimate
-of its mean over seeds; for tools that know no seeds, the best that was trained to the end. Every method has the same cap
-of epochs. Baselines are not counted. Repeated suggestions of Optuna's samplers are looked up, at no cost.
+`tables.py` says what regret is here. What a search hands over after so many epochs is the design with the best
+estimate of its mean over seeds; for tools that know no seeds, the best that was trained to the end. Every method has
+the same cap of epochs. Baselines are not counted. Repeated suggestions of Optuna's samplers are looked up, at no cost.
 
-Tools of others run in an environment of their own, by `peers.py`, into the same folder; what is found there is reported.
-The table `digits` is what defaults were chosen on; `hands` is only reported.
+Tools of others run in an environment of their own, by `peers.py`, into the same folder; what is found there is
+reported. The table `digits` is what defaults were chosen on; `hands` is only reported.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import json
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -98,10 +99,8 @@ def ours(name: str, table: str, repetition: int) -> Trail:
     sampler, rungs = OURS[name]
     again = with_search(study(table), sampler=sampler, rungs=rungs, trials=2_000, seed=repetition)
     watcher = Capped()
-    try:
+    with suppress(Enough):
         search(again, Ledger(Path(":memory:")), watcher)
-    except Enough:
-        pass
     goals = again.config.objective.goals
     scores, trail = Scores(goals, len(again.seeds)), []
     for spent, row in watcher.rows:

@@ -118,7 +118,7 @@ def test_a_run_of_another_study_is_refused_untouched(call, tiny, write, tmp_path
 def test_search_ends_in_a_table_a_report_and_files(call, tiny, write, tmp_path):
     status, out, err = call("search", write(tiny))
     assert (status, err) == (0, "")
-    assert re.search(r"8/8  val_accuracy 0\.\d{4}  global:", out)
+    assert re.search(r"8/8  val_accuracy \d+\.\d%  global:", out)
     assert "se (baseline)" in out
     assert re.search(
         r"\d+ s in all, \d+ s of it training 8 epochs; .*%\) for everything else", re.sub(r"\s+", " ", out)

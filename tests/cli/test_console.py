@@ -36,8 +36,8 @@ def test_brackets_in_labels_are_no_markup(bracketed):
 def test_a_confirmed_run_shows_its_verdict_and_no_caution(bracketed, tmp_path):
     shown = printed(summary_table(bracketed))
     assert "the best baseline" in shown
-    assert "nothing is confirmed" not in shown
-    assert "nothing is confirmed" in printed(summary_table(load(made_run(tmp_path / "other", trials=8))))
+    assert "Nothing is confirmed" not in shown
+    assert "Nothing is confirmed" in printed(summary_table(load(made_run(tmp_path / "other", trials=8))))
 
 
 def test_the_best_trials_are_shown_however_good_the_baselines_are(bracketed):

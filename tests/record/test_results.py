@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 
 import pandas as pd
@@ -124,8 +125,12 @@ def test_curves_are_those_of_baselines_and_the_best_trials(tmp_path):
 def test_the_summary_says_what_may_be_said(tmp_path):
     facts = summary(load(made_run(tmp_path / "run", trials=10, failed=2)))
     assert (facts.trials, facts.baselines, facts.failed) == (10, 5, 2)
-    assert facts.gain == pytest.approx(facts.best["val_accuracy"] - facts.best_baseline["val_accuracy"])
-    assert "nothing is confirmed" in facts.sentence("val_accuracy")
+    assert facts.gain == pytest.approx(facts.best["estimate"] - facts.best_baseline["estimate"])
+    assert re.fullmatch(
+        r"Of 12 designs, 10 of them trained to the end, .+ at residual, all stages leads, with an estimated val_accuracy of "
+        r"\d\d\.\d% \(1 seed\); the best baseline, \w+, has \d\d\.\d% \(1 seed\)\. Nothing is confirmed\.",
+        facts.sentence("val_accuracy"),
+    )
     empty = summary(load(made_run(tmp_path / "empty", trials=0)))
     assert empty.sentence("val_accuracy") == "No trial has finished yet."
 

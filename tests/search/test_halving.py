@@ -77,7 +77,13 @@ def test_a_tie_goes_to_the_earlier():
 
 def test_with_several_objectives_those_that_fewest_dominate_go_on():
     halving: Halving[str] = Halving(2, 3, 2)
-    points = {"best": (1.0, 1.0), "dominated": (0.5, 0.5), "light": (0.6, 2.0), "cheap": (0.0, 3.0), "twice": (0.4, 0.4)}
+    points = {
+        "best": (1.0, 1.0),
+        "dominated": (0.5, 0.5),
+        "light": (0.6, 2.0),
+        "cheap": (0.0, 3.0),
+        "twice": (0.4, 0.4),
+    }
     points |= {"bad": (0.1, 0.1)}
     for name, values in points.items():
         halving.report(name, 0, values)

@@ -163,9 +163,7 @@ def test_a_further_seed_is_a_whole_training_of_the_same_trial(seeds, write, tmp_
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 @pytest.mark.parametrize("rows_before", range(20, 29, 2))
-def test_stopped_among_the_seeds_it_goes_on_as_if_it_had_not_been(
-    seeds, write, tmp_path, run, sampler, rows_before
-):
+def test_stopped_among_the_seeds_it_goes_on_as_if_it_had_not_been(seeds, write, tmp_path, run, sampler, rows_before):
     seeds["search"]["sampler"] = sampler
     study = prepare(write(seeds))
     _, whole = run(study, tmp_path / "whole")
