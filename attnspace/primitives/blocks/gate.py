@@ -64,7 +64,9 @@ class Gate(Block):
     ] = "logit_sum"
     tail: Annotated[Layers, Field(description="Layers between a logit merge and the activation.")] = ()
     activation: Annotated[
-        Activation, Grid("sigmoid", "hard_sigmoid"), Field(description="What turns logits into the gate.")
+        Activation,
+        Grid("sigmoid", "hard_sigmoid", "tanh1p", "sigmoid1p"),
+        Field(description="What turns logits into the gate."),
     ] = "sigmoid"
     apply: Annotated[
         Literal["multiply", "add"], Field(description="Whether the map is multiplied by the gate, or it is added.")
