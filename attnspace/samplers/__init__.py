@@ -6,6 +6,8 @@ dominance    which of several points are better, where there is more than one ob
 history      what a sampler learns from: completed trials and their values
 tree         what evolution and NSGA-II have in common
 tpe          Optuna's tree-structured Parzen estimator, one for each group of holes that are asked together
+coding       the answers of trials as numbers
+forest       a random forest's most promising candidate
 nsga2        children of two of the ten best designs so far; the default, by measurement
 evolution    regularised evolution: a good recent design with a change
 uniform      `random`: each hole by itself, every option as likely
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 from attnspace.samplers.evolution import Evolution
 from attnspace.samplers.exhaustive import Exhaustive
+from attnspace.samplers.forest import Forest
 from attnspace.samplers.nsga2 import NSGA2
 from attnspace.samplers.registry import SamplerName, keeps_order, make, names, sampler
 from attnspace.samplers.tpe import tpe
@@ -24,6 +27,7 @@ from attnspace.samplers.uniform import uniform
 __all__ = [
     "Evolution",
     "Exhaustive",
+    "Forest",
     "NSGA2",
     "SamplerName",
     "keeps_order",

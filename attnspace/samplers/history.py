@@ -26,7 +26,7 @@ class History:
     """
 
     def __init__(self, directions: Sequence[StudyDirection], primary: int = 0) -> None:
-        self._primary = primary
+        self.primary = primary
         self._signs = np.array([1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in directions])
         self._trials: list[FrozenTrial] = []
         self._values = GrowingArray(len(directions))
@@ -61,7 +61,7 @@ class History:
         """The best trials, the best first: those in reach of the best, by front, in a front the least crowded first."""
         if self._best is None or self._best[0] != count:  # one trial may be asked for many times
             trials = self.trials
-            self._best = count, [trials[index] for index in ranked(self.points, count, self._primary)]
+            self._best = count, [trials[index] for index in ranked(self.points, count, self.primary)]
         return self._best[1]
 
     def add(self, trial: FrozenTrial) -> int:

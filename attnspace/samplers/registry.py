@@ -26,7 +26,7 @@ class _Registered:
 
 _SAMPLERS: dict[str, _Registered] = {}
 
-_FIRST = ("tpe", "evolution", "nsga2", "random", "exhaustive")
+_FIRST = ("forest", "tpe", "evolution", "nsga2", "random", "exhaustive")
 """The samplers that messages and schemas list first, in this order; others come after them."""
 
 

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial
 from attnspace.samplers.history import History
 from attnspace.space.template import number_at, same
 
-__all__ = ["TreeSampler", "differently", "fresh"]
+__all__ = ["TreeSampler", "differently", "fresh", "is_option"]
 
 
 class TreeSampler(BaseSampler):
@@ -60,7 +60,7 @@ class TreeSampler(BaseSampler):
             answers = self.plan(history) if len(history) >= max(1, self.startup) else {}
             self._planned = (trial.number, answers)
         answers = self._planned[1]
-        if param_name in answers and _is_option(param_distribution, answers[param_name]):
+        if param_name in answers and is_option(param_distribution, answers[param_name]):
             return answers[param_name]
         return fresh(param_distribution, self.rng)
 
@@ -115,7 +115,8 @@ def differently(distribution: BaseDistribution, value: Any, rng: random.Random) 
     return fresh(distribution, rng)
 
 
-def _is_option(distribution: BaseDistribution, value: Any) -> bool:
+def is_option(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a value is one that a hole may have."""
     if isinstance(distribution, CategoricalDistribution):
         return any(same(option, value) for option in distribution.choices)
     assert isinstance(distribution, IntDistribution | FloatDistribution)

@@ -54,6 +54,7 @@ class Suggester:
         self._reported: dict[Hashable, int] = {}
         # One order of the whole space, gone through from its beginning in each sitting: what is known is passed over.
         self._fixed: BaseSampler | None = make(sampler, space, seed) if keeps_order(sampler) else None
+        self._sampler: BaseSampler = self._fixed or make(sampler, space, seed)
         self._storage = optuna.storages.InMemoryStorage()
         self._study = optuna.create_study(
             storage=self._storage,
@@ -99,9 +100,14 @@ class Suggester:
         return index
 
     def ask(self, trial: int, attempt: int) -> Filling:
-        """A suggestion for the trial of this number; the same question after the same reports has the same answer."""
-        question_seed = hashlib.sha256(f"{self._seed}/{trial}/{attempt}".encode()).digest()[:4]
-        sampler = self._fixed or make(self._name, self._space, int.from_bytes(question_seed, "big"))
+        """A suggestion for the trial of this number; the same question after the same reports has the same answer.
+
+        Attempts begin at 0; further ones ask the sampler of the first one again.
+        """
+        if attempt == 0 and self._fixed is None:
+            question_seed = hashlib.sha256(f"{self._seed}/{trial}".encode()).digest()[:4]
+            self._sampler = make(self._name, self._space, int.from_bytes(question_seed, "big"))
+        sampler = self._sampler
         if isinstance(sampler, TreeSampler):
             sampler.history = self._history
         else:

@@ -1,0 +1,132 @@
+"""A model of the answers: a random forest learns what designs come to, and the most promising of many is next.
+
+Source: Hutter, Hoos and Leyton-Brown, Sequential Model-Based Optimization for General Algorithm Configuration, LION 5,
+2011 (the forest, expected improvement, candidates near the best and at random); Knowles, ParEGO, IEEE Transactions on
+Evolutionary Computation 10(1), 2006, section III.B (several objectives).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from optuna.trial import FrozenTrial
+from scipy.stats import norm
+
+from attnspace.samplers.coding import Coding
+from attnspace.samplers.dominance import in_reach
+from attnspace.samplers.history import History
+from attnspace.samplers.registry import sampler
+from attnspace.samplers.tree import TreeSampler, fresh, is_option
+from attnspace.space.space import Space
+from attnspace.space.template import Parameter
+
+__all__ = ["Forest"]
+
+TREES, LEAF, SHARE = 30, 2, 0.5
+MOST = 500
+"""Trials that a forest learns from: the better half are the best, the others the latest."""
+
+
+class Forest(TreeSampler):
+    """Of many candidates, random ones and children of the best, the one with the largest expected improvement.
+
+    Asked again for one trial, it gives the next best candidate. With several objectives each trial weighs them anew.
+
+    Args:
+        space: what is searched.
+        seed: the seed of everything that is drawn.
+        startup: how many trials are drawn at random first.
+        candidates: how many random designs are compared.
+        children: how many children of the best are compared.
+        population: how many of the best trials have children.
+        adventure: the share of trials that are drawn at random all the same.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int | None = None,
+        startup: int = 10,
+        candidates: int = 300,
+        children: int = 100,
+        population: int = 10,
+        adventure: float = 0.1,
+    ) -> None:
+        super().__init__(seed, startup)
+        self.space = space
+        self.candidates = candidates
+        self.children = children
+        self.population = population
+        self.adventure = adventure
+        self._distributions = space.distributions()
+        self._ranked: Iterator[Mapping[str, Any]] | None = None
+
+    def plan(self, history: History) -> Mapping[str, Any]:
+        if self._ranked is None:
+            is_random = self.rng.random() < self.adventure
+            self._ranked = iter(()) if is_random else self._candidates(history)
+        return next(self._ranked, {})
+
+    def _candidates(self, history: History) -> Iterator[Mapping[str, Any]]:
+        """Candidates, the most promising first."""
+        from sklearn.ensemble import RandomForestRegressor  # slow to import, and only this sampler needs it
+
+        coding = Coding(self.space)
+        values = self._scalar(history)
+        chosen = _chosen(values)
+        trials = history.trials
+        model = RandomForestRegressor(
+            TREES, min_samples_leaf=LEAF, max_features=SHARE, random_state=self.rng.randrange(2**31), n_jobs=1
+        )
+        model.fit(coding([trials[i].params for i in chosen]), values[chosen])
+        pool = [dict(self.space.sample(self.rng).choices) for _ in range(self.candidates)]
+        parents = [trials[i] for i in np.argsort(-values, kind="stable")[: self.population]]
+        pool += [self._child(parents[number % len(parents)]) for number in range(self.children)]
+        rows = coding(pool).astype(np.float32)
+        predicted = np.stack([tree.predict(rows) for tree in model.estimators_])
+        mean, deviation = predicted.mean(0), predicted.std(0) + 1e-12
+        lead = mean - values.max()
+        improvement = lead * norm.cdf(lead / deviation) + deviation * norm.pdf(lead / deviation)
+        for index in np.argsort(-improvement, kind="stable"):
+            yield pool[int(index)]
+
+    def _child(self, parent: FrozenTrial) -> dict[str, Any]:
+        """The answers of a trial with a change; holes that it was not asked are answered at random."""
+        planned = self.mutate(parent, parent.params)
+
+        def answer(hole: Parameter) -> Any:
+            distribution = self._distributions[hole.name]
+            if hole.name in planned and is_option(distribution, planned[hole.name]):
+                return planned[hole.name]
+            return fresh(distribution, self.rng)
+
+        return dict(self.space.filled(answer).choices)
+
+    def _scalar(self, history: History) -> np.ndarray:
+        """One value for each trial, more being better: (trials). With several objectives those out of reach of the best
+        come after all others.
+        """
+        points = history.points
+        if points.shape[1] == 1:
+            return points[:, 0]
+        low, span = points.min(0), np.ptp(points, axis=0)
+        scaled = (points - low) / np.where(span > 0, span, 1.0)
+        weights = np.array([self.rng.expovariate(1.0) for _ in range(points.shape[1])])
+        weighted = scaled * (weights / weights.sum())
+        return np.asarray(weighted.min(1) + 0.05 * weighted.sum(1) - ~in_reach(points, history.primary))
+
+
+def _chosen(values: np.ndarray) -> np.ndarray:
+    """The indices of the trials that a forest learns from: all, or of many the best and the latest."""
+    if len(values) <= MOST:
+        return np.arange(len(values))
+    best = np.argsort(-values, kind="stable")[: MOST // 2]
+    others = np.setdiff1d(np.arange(len(values)), best)
+    return np.sort(np.concatenate([best, others[-(MOST - len(best)) :]]))
+
+
+@sampler("forest")
+def _made(space: Space, seed: int) -> Forest:
+    return Forest(space, seed)
