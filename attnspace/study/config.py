@@ -49,6 +49,10 @@ class Baselines(Section):
     extra: Annotated[tuple[str, ...], Field(max_length=64, description="Published names or spec files.")] = ()
 
 
+EARLIEST = 3
+"""Epochs, at least, before the first rung where a study does not say."""
+
+
 class Rung(NamedTuple):
     """How far a design has been trained: so many epochs, under so many seeds."""
 
@@ -61,7 +65,8 @@ class Rungs(Section):
     each rung go on to the next.
 
     A rung is `factor` times as far as the one before it. `first` is in epochs; null is about a ninth of all with the
-    default factor of 3: two rungs before the end. Beyond the last epoch the rungs are 2, 4, ... up to `seeds` seeds.
+    default factor of 3, two rungs before the end, but no fewer than three epochs, before which little is told. Beyond
+    the last epoch the rungs are 2, 4, ... up to `seeds` seeds.
     """
 
     first: Annotated[int | None, Field(ge=1, le=10_000, description="Epochs to the first rung.")] = None
@@ -77,7 +82,7 @@ class Rungs(Section):
             seeds: how many there are; None for any number.
         """
         found: list[Rung] = []
-        rung = self.first or max(1, round(epochs / self.factor**2))
+        rung = self.first or max(EARLIEST, round(epochs / self.factor**2))
         while pauses and rung <= epochs / self.factor**0.5:  # a rung nearer to the end would hardly save anything
             found.append(Rung(rung, 1))
             rung *= self.factor

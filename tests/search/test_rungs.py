@@ -26,12 +26,15 @@ def test_every_design_reaches_the_first_rung_and_the_best_half_of_each_goes_on(r
         epochs: {row.design: row.metrics["val_accuracy"] for row in trials if row.epochs == epochs}
         for epochs in (1, 2, 4)
     }
-    assert [len(at[epochs]) for epochs in (1, 2, 4)] == [8, 4, 2]
+    reached = [len(at[epochs]) for epochs in (1, 2, 4)]
+    assert reached[0] == 8
+    assert reached[1] in (4, 5)  # asynchronous: one may have gone on before a better one came
+    assert reached[2] in (2, 3)
     assert set(at[4]) < set(at[2]) < set(at[1])
     assert max(at[1], key=at[1].get) in at[2]
     assert all(row.outcome == ("done" if row.epochs == 4 else "paused") for row in trials)
     assert all(row.epochs == 4 for row in rows if row.role == "baseline")
-    assert outcome.epochs == 5 * 4 + 8 * 1 + 4 * 1 + 2 * 2
+    assert outcome.epochs == 5 * 4 + 8 * 1 + reached[1] * 1 + reached[2] * 2
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
@@ -143,7 +146,10 @@ def test_beyond_the_last_epoch_the_best_half_of_each_rung_goes_on_to_further_see
     assert study.rungs == ((1, 1), (2, 1), (2, 2), (2, 4))
     _, rows = run(study, tmp_path / "run")
     trained = under(rows)
-    assert sorted(map(len, trained.values())) == [1, 1, 2, 4] or sorted(map(len, trained.values())) == [1, 1, 1, 4]
+    counts = sorted(map(len, trained.values()))
+    assert set(counts) <= {1, 2, 4}
+    assert counts[-1] == 4
+    assert len(trained) // 2 <= sum(count > 1 for count in counts) <= len(trained) // 2 + 1
     assert all(found == list(range(len(found))) for found in trained.values())
     ends = {(row.design, row.seed): row.metrics["val_accuracy"] for row in rows if row.outcome == "done"}
     first = {design: ends[design, 0] for design in trained}

@@ -106,7 +106,7 @@ def test_the_protocol_tells_trainings_apart(tiny, write):
         ),
         ("search.trials", 0, r"search\.trials: should be at least 1; got 0"),
         ("search.trials", True, r"search\.trials: should be a whole number; got true"),
-        ("search.sampler", "tp", r"search\.sampler: should be tpe, evolution, nsga2, random or exhaustive"),
+        ("search.sampler", "tp", r"search\.sampler: should be forest, tpe, evolution, nsga2, random or exhaustive"),
         ("name", "a/b", r"name: .*got \"a/b\""),
         (
             "data.kind",
