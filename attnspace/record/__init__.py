@@ -3,6 +3,7 @@
 evaluation    one row of the record
 checkpoints   trainings that wait on a rung
 ledger        one row for each evaluation, the record from which everything else is derived
+kept          a folder that keeps the table of a run alone
 results       a run as tables, read without its study
 """
 

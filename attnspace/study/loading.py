@@ -20,6 +20,7 @@ from attnspace.placement.slots import Slot, slots_of
 from attnspace.primitives import Block
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.record.evaluation import Role
+from attnspace.record.kept import require_ledger
 from attnspace.record.results import PLAIN, load
 from attnspace.samplers import make
 from attnspace.space.space import Space
@@ -71,6 +72,7 @@ def prepare_run(run: Path, data_folder: Path | None = None, watch: Watch | None 
         RunError: the run holds no study, or looked its results up.
         AttnspaceError: its study is not possible any more.
     """
+    require_ledger(run, "a confirmation")
     results = load(run)
     rows = results.frame
     baselines = rows[(rows["role"] == Role.BASELINE) & (rows["name"] != PLAIN)]
