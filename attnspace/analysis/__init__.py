@@ -2,6 +2,7 @@
 
 significance  whether one design is better than another
 verdict       a run's confirmation in numbers and in a sentence
+handed_over   which design of a run is handed over, and whose weights are kept
 importance    which choices matter
 """
 

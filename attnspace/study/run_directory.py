@@ -45,6 +45,7 @@ class RunDirectory:
     data.json       how many images each class had in each split, and the notes on them
     ledger.db       the ledger
     checkpoints/    trainings that wait on a rung, while the search goes on
+    weights/        what a confirmation keeps, see attnspace.record.weights
     report.html, trials.parquet, winner.json    written from the ledger
     """
 
