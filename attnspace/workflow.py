@@ -150,10 +150,8 @@ def _settle_weights(results: Results, watcher: Watcher) -> None:
     designs, rows = kept_designs(results), results.confirmed()
     for name in KeptWeights(results.path / WEIGHTS).settle(designs):
         told = [how["weights"] for how in rows.loc[rows["design"] == designs[name], "environment"] if "weights" in how]
-        why = told[-1] if told else "of an earlier version's trainings, or of failed ones, there are none"
-        watcher.warn(
-            f"the weights of the network {name!r} {why}" if told else f"no weights of {name!r} are kept: {why}"
-        )
+        why = told[-1] if told else "are not kept: its trainings failed, or an earlier version of attnspace made them"
+        watcher.warn(f"the weights of the network {name!r} {why}")
 
 
 def usual_directory(study: Study) -> Path:
