@@ -245,14 +245,18 @@ def export(
     channels: Annotated[int | None, typer.Option(min=1, max=65_536, help=f"Of a block: {ANY_CHANNELS}")] = None,
     out: Annotated[Path | None, typer.Option(help="The file; by default Python and JSON are printed.")] = None,
     data: DataOption = None,
+    fold: Annotated[
+        bool, typer.Option("--fold", help="Of a run: the network with constant gates, folded into what stands beside.")
+    ] = False,
 ) -> None:
     """Write a block, or the network that a run hands over, for use elsewhere; checked before it is handed over."""
     if Path(spec).is_dir() and not _is_block(spec):
-        _export_run(Path(spec), to, channels, out, data)
+        _export_run(Path(spec), to, channels, out, data, fold)
         return
-    if to is Format.safetensors or data is not None:
-        option = "--to safetensors" if data is None else "--data"
-        raise SpecError("is a block, which has no weights or images", file=spec, remedy=f"{option} is for runs")
+    if to is Format.safetensors or data is not None or fold:
+        options = {"--to safetensors": to is Format.safetensors, "--data": data is not None, "--fold": fold}
+        given = " and ".join(option for option, is_given in options.items() if is_given)
+        raise SpecError("is a block, which has no weights or images", file=spec, remedy=f"leave {given} to runs")
     if to is not Format.json:
         import_torch()
     from attnspace.documents.writing import write_text
@@ -289,7 +293,7 @@ def _is_block(name: str) -> bool:
     return name in published() and not any((Path(name) / file).exists() for file in files)
 
 
-def _export_run(run: Path, to: Format, channels: int | None, out: Path | None, data: Path | None) -> None:
+def _export_run(run: Path, to: Format, channels: int | None, out: Path | None, data: Path | None, fold: bool) -> None:
     """Write what a run hands over, and say what it is."""
     if channels is not None:
         raise RunError("is a run, whose networks have their channels", file=str(run), remedy="leave --channels out")
@@ -298,7 +302,7 @@ def _export_run(run: Path, to: Format, channels: int | None, out: Path | None, d
     from attnspace.export.run import export_run
 
     with stoppable(command_line("export", (run,), ("--to", to.value), ("--out", out), ("--data", data))):
-        found = export_run(run, to.value, out, data)
+        found = export_run(run, to.value, out, data, fold=fold)
     path = found.path or out
     if path is None:
         print(found.text, end="")

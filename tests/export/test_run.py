@@ -14,6 +14,7 @@ from attnspace.backbones import ResNet
 from attnspace.errors import ExportError, RunError
 from attnspace.export.run import export_run
 from attnspace.record.results import load, write_tables
+from attnspace.record.weights import about_weights
 from tests.made_run import made_run
 
 
@@ -138,13 +139,13 @@ def _network_without_places() -> torch.nn.Module:
 def test_python_inserts_into_a_librarys_own_network(tiny, write, tmp_path, model, slots):
     timm = pytest.importorskip("timm")
     tiny["backbone"] = {"kind": "timm", "model": model, "slots": slots}
-    tiny["data"]["train_images"] = 40
+    tiny["data"]["train_images"] = 60
     tiny["search"]["trials"] = 1
     tiny["baselines"] = {"placement": {"stages": [1]}}
     run = run_study(write(tiny), tmp_path / "run").path
     namespace: dict = {"__name__": "winner"}
     exec(export_run(run, "py").text, namespace)
-    network = namespace["insert"](timm.create_model(model, in_chans=1, num_classes=10))
+    network = namespace["insert"](timm.create_model(model, in_chans=1, num_classes=10, zero_init_last=False))
     place = "attention" if isinstance(slots["residual"], str) else "attention_before"
     assert all(name.endswith(f".{place}") for name in namespace["BLOCKS"])
     before = network.eval()(torch.ones(1, 1, 32, 32))
@@ -193,3 +194,27 @@ def test_a_network_that_takes_no_images_is_written_as_python_alone(tiny, write, 
     assert "def insert(model)" in export_run(run, "py").text
     with pytest.raises(ExportError, match="backbone: takes other inputs than images"):
         export_run(run, "onnx", tmp_path / "network.onnx")
+
+
+def test_constant_gates_are_folded_into_the_plain_network(confirmed, tmp_path):
+    found = export_run(confirmed, "safetensors", tmp_path / "folded.safetensors", fold=True)
+    assert found.notes[0].endswith(".bn2 now")
+    assert "the weights are those of the plain network, by their names and shapes" in found.notes
+    assert any("constant gates" in note for note in found.notes)
+    plain, control = ResNet(8, 16, in_channels=1).eval(), ResNet(8, 16, in_channels=1)
+    load_model(plain, found.path)
+    document = json.loads(about_weights(confirmed / "weights/constant.safetensors")["document"])
+    (tmp_path / "constant.json").write_text(json.dumps(document))
+    insert_design(control, tmp_path / "constant.json")
+    load_model(control, confirmed / "weights/constant.safetensors")
+    x = torch.randn(4, 1, 8, 8)
+    torch.testing.assert_close(plain(x), control.eval()(x), rtol=1e-5, atol=1e-5)
+
+
+def test_folding_is_refused_where_it_means_nothing(confirmed, tiny, write, tmp_path):
+    with pytest.raises(ExportError, match="has no block to write; .*allowed: onnx, safetensors"):
+        export_run(confirmed, "py", fold=True)
+    tiny["search"]["trials"] = 1
+    run = run_study(write(tiny), tmp_path / "run").path
+    with pytest.raises(RunError, match="has no control with constant gates .*attnspace confirm RUN"):
+        export_run(run, "onnx", fold=True)
