@@ -225,7 +225,7 @@ def _fold(model: nn.Module, name: str, target: str, is_before: bool, constant: C
             if bias is not None and old[1] is not None:
                 bias.copy_(old[1])
             else:
-                module.bias = None
+                module.register_parameter("bias", None)
         model.set_submodule(name, block)
 
     return undo

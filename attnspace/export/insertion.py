@@ -115,7 +115,7 @@ def _code(planned: Plan, layouts: Mapping[str, Layout]) -> str:
             source, _ = class_source(partial(build_resolved, block, channels), channels, names[key])
             classes.append(source)
         made = names[key] if layouts[slot] == "nchw" else f"lambda: ChannelsFirst({names[key]}())"
-        lines.append(f"    {slot!r}: {made},")
+        lines.append(f"    {json.dumps(slot)}: {made},")
     parts = [PART.rstrip()] if any(source.startswith(PART) for source in classes) else []
     parts += [_CHANNELS_FIRST.rstrip()] if "nhwc" in {layouts[slot] for slot in planned} else []
     parts += [source.removeprefix(PART).rstrip() for source in classes]

@@ -21,8 +21,8 @@ from attnspace.export.folding import Folding, fold_constants
 from attnspace.export.insertion import export_insertion
 from attnspace.export.network_onnx import export_network
 from attnspace.placement.document import DesignDocument
-from attnspace.record.results import Results, load, winner_data
 from attnspace.record.evaluation import Role
+from attnspace.record.results import Results, load, winner_data
 from attnspace.record.weights import WEIGHTS, KeptWeights, about_weights, write_weights
 from attnspace.study.loading import recorded_study
 from attnspace.study.study import Study, inputs_for

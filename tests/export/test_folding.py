@@ -63,7 +63,8 @@ def test_after_an_addition_and_before_two_paths_nothing_folds():
 
 def test_gates_that_look_at_the_image_stay():
     model = network(
-        {"kind": "gate", "squeeze": {"kind": "global"}, "excite": [{"kind": "fc", "reduction": 2}]}, "residual"
+        {"kind": "gate", "squeeze": {"kind": "global", "stats": ["avg"]}, "excite": [{"kind": "fc", "reduction": 2}]},
+        "residual",
     )
     found = check(model)
     assert (found.folded, found.left) == ({}, {})

@@ -212,9 +212,9 @@ def test_constant_gates_are_folded_into_the_plain_network(confirmed, tmp_path):
 
 
 def test_folding_is_refused_where_it_means_nothing(confirmed, tiny, write, tmp_path):
-    with pytest.raises(ExportError, match="has no block to write; .*allowed: onnx, safetensors"):
+    with pytest.raises(ExportError, match=r"has no block to write; .*allowed: onnx, safetensors"):
         export_run(confirmed, "py", fold=True)
     tiny["search"]["trials"] = 1
     run = run_study(write(tiny), tmp_path / "run").path
-    with pytest.raises(RunError, match="has no control with constant gates .*attnspace confirm RUN"):
+    with pytest.raises(RunError, match=r"has no control with constant gates .*attnspace confirm RUN"):
         export_run(run, "onnx", fold=True)
