@@ -30,6 +30,9 @@ __all__ = ["Folding", "fold_constants"]
 PARTS = (AffineModule, ParallelModule, ResidualModule, RezeroModule, SplitModule)
 """What constant gates are made of, besides torch's containers."""
 
+NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
+"""Norms with a scale and a shift for each channel; a LayerNorm has them where its map's last axis is the channels."""
+
 Constant = tuple[Tensor, Tensor]
 """Scale and shift, (C,) each, float64."""
 
@@ -141,9 +144,9 @@ def _neighbours(model: nn.Module, inputs: Inputs) -> Neighbours:
             given.setdefault(module, []).append(args[0])
             returned.setdefault(module, []).append(out)
 
-    around = [m for m in model.modules() if isinstance(m, _NormBase | nn.GroupNorm | _ConvNd)]
+    around = [m for m in model.modules() if isinstance(m, (*NORMS, _ConvNd))]
     hooks = [module.register_forward_hook(note) for module in (*around, *blocks.values())]
-    _outputs(model, Inputs(inputs.given))
+    _outputs(model, inputs)
     for hook in hooks:
         hook.remove()
     found: Neighbours = {}
@@ -195,7 +198,7 @@ def _fold(model: nn.Module, name: str, target: str, is_before: bool, constant: C
     module, block = model.get_submodule(target), model.get_submodule(name)
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     scale, shift = constant
-    if weight is None or isinstance(module, _ConvTransposeNd):
+    if weight is None or isinstance(module, _ConvTransposeNd) or (is_before and len(weight) != len(scale)):
         return f"{target} has no weights that a scale folds into"
     old = weight.detach().clone(), None if bias is None else bias.detach().clone()
     wide, tall = weight.double(), torch.zeros_like(shift) if bias is None else bias.double()
