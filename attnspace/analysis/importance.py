@@ -56,7 +56,7 @@ class Importance:
         ended: how many of them were trained to the end; the others count with the value expected of them.
         fit: share of the variance among designs that forests predict for designs that they were not given; not above 0
             where they know nothing.
-        outside: how many designs lie so far below the others that they count with the worst value that does not.
+        outside: how many designs did so much worse than the others that they count with the worst value that does not.
     """
 
     holes: pd.DataFrame

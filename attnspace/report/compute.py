@@ -72,7 +72,7 @@ class Summary:
 def leaderboard(results: Results) -> pd.DataFrame:
     """Finished evaluations, the best first, with `rank`, and `gain` over the best baseline, positive when better.
 
-    `outside` marks those that lie far below all others, as where a training diverged, and `shown` is the value to draw:
+    `outside` marks those that did far worse than all others, as where a training diverged, and `shown` is the value to draw:
     for those a little below the worst of the others, so that they bend no axis.
     """
     ranked = results.ranked().copy()

@@ -101,10 +101,8 @@ def _outside(number: int) -> str:
     """How many designs lie outside, in a sentence; empty where none does."""
     if not number:
         return ""
-    many, its = ("1 design lies", "it is") if number == 1 else (f"{number} designs lie", "they are")
-    return (
-        f"{many} far below the others, outside of what is drawn: {its} marked by triangles, with the values on hover."
-    )
+    many, its = ("1 design is", "it is") if number == 1 else (f"{number} designs are", "they are")
+    return f"{many} far worse than the others and outside of what is drawn: {its} marked by triangles, with values on hover."
 
 
 def _has_curves(board: pd.DataFrame) -> bool:
@@ -142,14 +140,19 @@ def _row(row: pd.Series[Any], metric: str, costs: Sequence[DesignCost]) -> dict[
         "role": row["role"],
         "name": row["name"] or row["label"],
         "placement": row["placement"],
-        "value": f"{row[metric]:.4f}",
-        "gain": "" if pd.isna(row["gain"]) else f"{row['gain']:+.4f}",
+        "value": _four(row[metric]),
+        "gain": "" if pd.isna(row["gain"]) else _four(row["gain"], "+"),
         **_sizes(row),
         "costs": ["" if pd.isna(row[cost.name]) else cost.compact.show(row[cost.name]) for cost in costs],
         "train_s": f"{row['train_s']:.1f}",
         "seeds": row["seeds"],
         "design": row["design"],
     }
+
+
+def _four(value: float, sign: str = "") -> str:
+    """A value with four decimals; of one that diverged four digits."""
+    return f"{value:{sign}.4f}" if abs(value) < 10_000 else f"{value:{sign}.4g}"
 
 
 def _confirmed_row(row: pd.Series[Any]) -> dict[str, Any]:

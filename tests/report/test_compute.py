@@ -142,8 +142,8 @@ def test_a_diverged_design_bends_no_hypervolume(tmp_path):
 
 def test_the_page_counts_what_lies_outside(tmp_path):
     page = render(diverged(tmp_path / "run", 1e30, "val_loss", trials=12, objective=LOSS))
-    assert "1 design lies far below the others, outside of what is drawn: it is marked by triangles" in page
-    assert "lies far below the others" not in render(load(made_run(tmp_path / "other", trials=12)))
+    assert "1 design is far worse than the others and outside of what is drawn: it is marked by triangles" in page
+    assert "is far worse than the others" not in render(load(made_run(tmp_path / "other", trials=12)))
 
 
 def test_where_the_choices_tell_nothing_one_line_says_so_and_nothing_is_drawn(tmp_path):
