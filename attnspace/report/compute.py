@@ -72,8 +72,8 @@ class Summary:
 def leaderboard(results: Results) -> pd.DataFrame:
     """Finished evaluations, the best first, with `rank`, and `gain` over the best baseline, positive when better.
 
-    `outside` marks those that did far worse than all others, as where a training diverged, and `shown` is the value to draw:
-    for those a little below the worst of the others, so that they bend no axis.
+    `outside` marks those that did far worse than all others, as where a training diverged. `shown` is the value to
+    draw: for those it is a little worse than the worst of the others, so that they bend no axis.
     """
     ranked = results.ranked().copy()
     ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))

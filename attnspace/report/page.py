@@ -102,7 +102,9 @@ def _outside(number: int) -> str:
     if not number:
         return ""
     many, its = ("1 design is", "it is") if number == 1 else (f"{number} designs are", "they are")
-    return f"{many} far worse than the others and outside of what is drawn: {its} marked by triangles, with values on hover."
+    return (
+        f"{many} far worse than the others and outside of what is drawn: {its} marked by triangles, with hover texts."
+    )
 
 
 def _has_curves(board: pd.DataFrame) -> bool:
