@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         TrainingDiverged,
         TrainingFailed,
     )
-    from attnspace.export import export_onnx, export_python
+    from attnspace.export import export_onnx, export_python, fold_constants
     from attnspace.language.compiler import build, layer
     from attnspace.language.difference import diff
     from attnspace.language.identity import identity
@@ -60,6 +60,7 @@ __all__ = [
     "diff",
     "export_onnx",
     "export_python",
+    "fold_constants",
     "frame",
     "identity",
     "insert",
@@ -80,7 +81,7 @@ __all__ = [
 _HOME = {
     "costs.network": ("Cost", "cost"),
     "errors": tuple(name for name in __all__ if name.endswith(("Error", "Failed", "Diverged"))),
-    "export": ("export_onnx", "export_python"),
+    "export": ("export_onnx", "export_python", "fold_constants"),
     "language.compiler": ("build", "layer"),
     "language.difference": ("diff",),
     "language.identity": ("identity",),

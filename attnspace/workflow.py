@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from attnspace.analysis.handed_over import kept_designs
 from attnspace.analysis.verdict import Confirmation, confirmation
 from attnspace.confirm.confirm import confirm
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.ledger import Ledger
 from attnspace.record.results import Results, load
+from attnspace.record.weights import WEIGHTS, KeptWeights
 from attnspace.report.run import report_run
 from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
@@ -137,9 +139,19 @@ def confirm_study(
         if earlier and 2 <= len(earlier.scores) < asked and not earlier.scores.isna().any(axis=None):
             watcher.warn("seeds are added after a look at the verdict, which makes p-values too small")
         confirm(study, results, ledger, watcher, top=top or settings.top, seeds=asked)
+        _settle_weights(load(place.path), watcher)
         found = confirmation(report_run(place.path))
     assert found is not None
     return found
+
+
+def _settle_weights(results: Results, watcher: Watcher) -> None:
+    """Keep the weights of the networks that may be asked for, and say of which there are none, and why."""
+    designs, rows = kept_designs(results), results.confirmed()
+    for name in KeptWeights(results.path / WEIGHTS).settle(designs):
+        told = [how["weights"] for how in rows.loc[rows["design"] == designs[name], "environment"] if "weights" in how]
+        why = told[-1] if told else "are not kept: its trainings failed, or an earlier version of attnspace made them"
+        watcher.warn(f"the weights of the network {name!r} {why}")
 
 
 def usual_directory(study: Study) -> Path:

@@ -27,8 +27,7 @@ import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from attnspace.objective.forecast import Forecast
-from attnspace.record.evaluation import Outcome, Role
+from attnspace.analysis.observations import observations
 from attnspace.record.results import Results
 
 __all__ = ["FEWEST", "Importance", "importance"]
@@ -37,6 +36,9 @@ FEWEST = 20
 """The fewest designs of which anything is said."""
 
 RESAMPLES, TREES, MOST = 16, 24, 1_000
+
+PREDICTS = 0.1
+"""The least share of the variance that forests have to predict, for anything to be said of what matters."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,14 @@ class Importance:
         holes: one row each, the largest share first: `hole`, `asked` (designs where it was asked), `options` (how many
             of them were tried), `forest`, `forest_low`, `forest_high`, `ped_anova`, `ped_anova_low`, `ped_anova_high`.
             Shares of the forest are of its variance where the hole is asked, and may add up to more than 1.
-        effects: one row for each option (for numbers: each quarter of the values): `hole`, `option`, `n` designs,
-            `effect` on the metric at the end against the mean over the hole's options, `low`, `high`. Positive
-            is better.
+        effects: one row for each option that several designs took (for numbers: each quarter of the values): `hole`,
+            `option`, `n` designs, `effect` on the metric at the end against the mean over the hole's options, `low`,
+            `high`. Positive is better.
         designs: how many designs the numbers rest on.
         ended: how many of them were trained to the end; the others count with the value expected of them.
         fit: share of the variance among designs that forests predict for designs that they were not given; not above 0
             where they know nothing.
+        outside: how many designs did so much worse than the others that they count with the worst value that does not.
     """
 
     holes: pd.DataFrame
@@ -61,13 +64,19 @@ class Importance:
     designs: int
     ended: int
     fit: float
+    outside: int = 0
+
+    @property
+    def predicts(self) -> bool:
+        """Whether forests know enough of designs that they were not given, for shares and effects to mean anything."""
+        return self.fit > PREDICTS
 
 
 def importance(results: Results, seed: int = 0) -> Importance | None:
     """Find out which choices of a run's trials matter; None while fewer than 20 designs have a value."""
     if results.searched.empty:
         return None
-    designs = _observations(results).tail(MOST).reset_index(drop=True)  # so that a report stays a matter of seconds
+    designs = observations(results).tail(MOST).reset_index(drop=True)  # so that a report stays a matter of seconds
     coded = _Coded([dict(choices) for choices in designs["choices"]])
     if len(designs) < FEWEST or not coded.holes:
         return None
@@ -91,48 +100,13 @@ def importance(results: Results, seed: int = 0) -> Importance | None:
         )
     table = pd.DataFrame(rows).sort_values("forest", ascending=False, kind="stable", ignore_index=True)
     return Importance(
-        table, _effects(forests, coded), len(designs), int(designs["ended"].sum()), _fit(designs, forests, coded)
+        table,
+        _effects(forests, coded),
+        len(designs),
+        int(designs["ended"].sum()),
+        _fit(designs, forests, coded),
+        int(designs["outside"].sum()),
     )
-
-
-def _at_rungs(row: pd.Series[Any], rungs: Sequence[int], metric: str, sign: float) -> dict[int, float]:
-    """The known values of a training, by rung. A training loop of the user's may report only some epochs."""
-    said = {entry["epoch"]: entry[metric] for entry in row["history"]} | {row["epochs"]: row[metric]}
-    return {rung: sign * said[rung] for rung in rungs if said.get(rung) is not None}
-
-
-def _observations(results: Results) -> pd.DataFrame:
-    """One row for each design of the trials, in their order: `design`, `choices`, `first`, `last`, `ended`.
-
-    `first` is the design's value after the first rung, `last` that at the end, more being better. Where the design did
-    not get to the end (`ended` is false), `last` is the value expected there.
-    """
-    rows = results.searched
-    rows = rows[(rows["role"] == Role.TRIAL) & (rows["outcome"] != Outcome.FAILED)]
-    rungs = sorted({int(epochs) for epochs in rows["epochs"]} | {int(results.searched["epochs"].max())})
-    sign = 1.0 if results.direction == "maximize" else -1.0
-    furthest = rows.sort_values("epochs", kind="stable").groupby(["design", "seed"], sort=False).tail(1).sort_index()
-    values = [_at_rungs(row, rungs, results.metric, sign) for _, row in furthest.iterrows()]
-    forecasts = {rung: Forecast() for rung in rungs}
-    for known in values:
-        for rung, value in known.items():
-            forecasts[rung].see(value)
-            if rungs[-1] in known:
-                forecasts[rung].learn(value, known[rungs[-1]])
-    table = pd.DataFrame(
-        {
-            "design": furthest["design"],
-            "choices": furthest["choices"],
-            "first": [known[min(known)] for known in values],
-            "last": [known.get(rungs[-1], forecasts[max(known)](known[max(known)])) for known in values],
-            "ended": [rungs[-1] in known for known in values],
-        },
-        columns=["design", "choices", "first", "last", "ended"],
-    )
-    # Further seeds of a design are one observation.
-    by_design = table.groupby("design", sort=False)
-    means = by_design[["first", "last"]].mean()
-    return by_design.head(1).set_index("design").assign(**means).reset_index()
 
 
 class _Coded:
@@ -224,6 +198,9 @@ def _effects(forests: Sequence[Forest], coded: _Coded) -> pd.DataFrame:
     for hole in coded.holes:
         asked = np.flatnonzero(coded.asked[hole])
         groups = _groups([coded.choices[int(i)][hole] for i in asked])
+        groups = {option: members for option, members in groups.items() if len(members) > 1}
+        if len(groups) < 2:  # nothing is said of what was seen once
+            continue
         columns = coded.inside(hole)
         by_option: dict[str, list[float]] = {option: [] for option in groups}
         for forest, _, _ in forests:

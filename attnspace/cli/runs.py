@@ -68,6 +68,10 @@ def search(
 
 def _check_is_no_run(study: Path) -> None:
     """Refuse a run directory where a study file is wanted, saying how its search goes on."""
+    if study.is_dir():
+        from attnspace.record.kept import require_ledger
+
+        require_ledger(study, "a search that goes on")
     if (study / "study.yaml").is_file():
         again = shlex.join(["attnspace", "search", str(study / "study.yaml"), "--run", str(study)])
         raise RunError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnspace.cli.application import DataOption, SettingsOption, app, command_line, import_torch, stoppable
-from attnspace.errors import AttnspaceError, SpecError, StudyError, in_file
+from attnspace.errors import AttnspaceError, RunError, SpecError, StudyError, in_file
 
 if TYPE_CHECKING:
     from attnspace.documents.document import Document
@@ -36,6 +36,7 @@ class Format(StrEnum):
     py = "py"
     onnx = "onnx"
     json = "json"
+    safetensors = "safetensors"
 
 
 @app.command()
@@ -237,12 +238,25 @@ def list_(
 
 @app.command()
 def export(
-    spec: Annotated[str, typer.Argument(help="A spec file, or the name of a published block.")],
-    to: Annotated[Format, typer.Option(help="A Python file that needs only torch, ONNX, or the spec as JSON.")],
-    channels: Annotated[int | None, typer.Option(min=1, max=65_536, help=ANY_CHANNELS)] = None,
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC|RUN", help="A spec file, a published block, or the directory of a run.")
+    ],
+    to: Annotated[Format, typer.Option(help="Python that needs only torch, ONNX, JSON, or weights that a run kept.")],
+    channels: Annotated[int | None, typer.Option(min=1, max=65_536, help=f"Of a block: {ANY_CHANNELS}")] = None,
     out: Annotated[Path | None, typer.Option(help="The file; by default Python and JSON are printed.")] = None,
+    data: DataOption = None,
+    fold: Annotated[
+        bool, typer.Option("--fold", help="Of a run: the network with constant gates, folded into what stands beside.")
+    ] = False,
 ) -> None:
-    """Write a block for use without attnspace, checked against the module before it is handed over."""
+    """Write a block, or the network that a run hands over, for use elsewhere; checked before it is handed over."""
+    if Path(spec).is_dir() and not _is_block(spec):
+        _export_run(Path(spec), to, channels, out, data, fold)
+        return
+    if to is Format.safetensors or data is not None or fold:
+        options = {"--to safetensors": to is Format.safetensors, "--data": data is not None, "--fold": fold}
+        given = " and ".join(option for option, is_given in options.items() if is_given)
+        raise SpecError("is a block, which has no weights or images", file=spec, remedy=f"leave {given} to runs")
     if to is not Format.json:
         import_torch()
     from attnspace.documents.writing import write_text
@@ -269,6 +283,35 @@ def export(
     else:
         write_text(out, text)
         print(f"{out}: {spec}" + (f" at C={channels}" if to is Format.py else ""))
+
+
+def _is_block(name: str) -> bool:
+    """Whether a word that is also the name of a folder means a published block."""
+    from attnspace.language.specs import published
+
+    files = ("ledger.db", "study.yaml", "trials.parquet")
+    return name in published() and not any((Path(name) / file).exists() for file in files)
+
+
+def _export_run(run: Path, to: Format, channels: int | None, out: Path | None, data: Path | None, fold: bool) -> None:
+    """Write what a run hands over, and say what it is."""
+    if channels is not None:
+        raise RunError("is a run, whose networks have their channels", file=str(run), remedy="leave --channels out")
+    import_torch()
+    from attnspace.documents.writing import write_text
+    from attnspace.export.run import export_run
+
+    with stoppable(command_line("export", (run,), ("--to", to.value), ("--out", out), ("--data", data))):
+        found = export_run(run, to.value, out, data, fold=fold)
+    path = found.path or out
+    if path is None:
+        print(found.text, end="")
+    elif found.text is not None:
+        write_text(path, found.text)
+    if path is not None:
+        print(f"{path}: what {run} hands over")
+    for note in found.notes:
+        print(f"note: {note}")
 
 
 @app.command()

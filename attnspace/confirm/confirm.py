@@ -6,6 +6,7 @@ Only here are test images looked at: once by each network, after its training.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from attnspace.confirm.controls import constant, matched
 from attnspace.errors import RunError, RunFailed
@@ -13,6 +14,7 @@ from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.evaluation import Outcome, Phase, Role
 from attnspace.record.ledger import Ledger
 from attnspace.record.results import Results
+from attnspace.record.weights import WEIGHTS, KeptWeights
 from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
 from attnspace.study.design import Design
@@ -47,6 +49,8 @@ def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *,
     watcher.begin_confirmation(study, len(designs), seeds, len(wanted) - len(missing))
     if not missing:
         return 0
+    weights = KeptWeights(results.path / WEIGHTS)
+    weights.begin()
     failures: list[str | None] = []
     jobs = deque(Job(design, seed, 0, study.epochs, phase=Phase.CONFIRM) for design, seed in missing)
     with (
@@ -56,6 +60,7 @@ def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *,
         while jobs or pool.busy:
             while jobs and pool.busy < pool.size:
                 job = jobs.popleft()
+                job = replace(job, keep=weights.wanted_for(job.design.identity))  # of its first seed that ends
                 watcher.design_begins(job)
                 pool.submit(feasibility.with_costs(job))
             _, row = pool.next_result()

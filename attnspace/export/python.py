@@ -28,7 +28,7 @@ from attnspace.language.compiler import build
 from attnspace.language.specs import SpecFile, SpecLike, as_block, dump_spec, read_spec
 from attnspace.primitives import Block
 
-__all__ = ["export_python", "write_module"]
+__all__ = ["class_source", "document", "export_python", "write_module"]
 
 
 def export_python(spec: SpecLike, channels: int, *, name: str | None = None) -> str:
@@ -79,17 +79,31 @@ def write_module(make: Callable[[], nn.Module], channels: int, name: str, doc: S
     Raises:
         ExportError: the module cannot be written as source, or what was written is not the same.
     """
+    code, same_start = class_source(make, channels, name)
+    return document([*doc, *([] if same_start else [OTHER_START])], code)
+
+
+def class_source(make: Callable[[], nn.Module], channels: int, name: str) -> tuple[str, bool]:
+    """The class statement of the module that `make` makes, compared with it; and whether it starts with its weights.
+
+    Raises:
+        ExportError: the module cannot be written as source, or what was written is not the same.
+    """
     with standard_torch():
         module = seeded(make, 0)
         try:
-            code = _with_imports(_class(module, channels, name))
-            same_start = verify(code, name, make, channels)
+            code = _class(module, channels, name)
+            return code, verify(_with_imports(code), name, make, channels)
         except Exception as cause:
             reason = str(cause).strip().split("\n")[0] or type(cause).__name__
             raise ExportError(
                 f"cannot be written as a Python file: {reason}", remedy="use the attnspace module itself, or ONNX"
             ) from cause
-    return f"{_docstring([*doc, *([] if same_start else [OTHER_START])])}\n{code}"
+
+
+def document(doc: Sequence[str], code: str) -> str:
+    """The text of a file: a docstring of these paragraphs, what the code imports, and the code."""
+    return f"{_docstring(doc)}\n{_with_imports(code)}"
 
 
 OTHER_START = "Its first weights are not drawn as attnspace draws them: load a state_dict of the module for the same."

@@ -15,7 +15,7 @@ Source: Searle, Casella and McCulloch, Variance Components, Wiley 1992, sections
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -67,8 +67,17 @@ def estimate(scores: np.ndarray) -> Estimates:
     """Estimate the mean over seeds of designs that were drawn from one space.
 
     Shape:
-        scores: (designs, seeds), more being better; NaN where a design was not trained under a seed; each row has one
+        scores: (designs, seeds), more being better; NaN where a design was not trained under a seed. The estimate of a
+            design without a score is NaN, that of one with an infinite score is infinite.
     """
+    is_finite = np.isfinite(np.where(np.isnan(scores), 0.0, scores)).all(1) & ~np.isnan(scores).all(1)
+    if not is_finite.all():
+        found = estimate(scores[is_finite])
+        means, errors = np.full(len(scores), math.nan), np.full(len(scores), math.nan)
+        means[is_finite], errors[is_finite] = found.means, found.errors
+        means[~is_finite] = np.nansum(scores[~is_finite], axis=1, where=np.isinf(scores[~is_finite]))
+        means[np.isnan(scores).all(1)] = math.nan
+        return replace(found, means=means, errors=errors)
     if not len(scores):
         return Estimates(np.empty(0), np.empty(0), 0, math.nan, math.nan)
     known = ~np.isnan(scores)

@@ -2,8 +2,10 @@
 
 evaluation    one row of the record
 checkpoints   trainings that wait on a rung
+weights       the weights that a confirmation keeps
 ledger        one row for each evaluation, the record from which everything else is derived
 estimated     what is estimated of each design's mean over seeds
+kept          a folder that keeps the table of a run alone
 results       a run as tables, read without its study
 """
 

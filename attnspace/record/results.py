@@ -23,6 +23,7 @@ from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
 from attnspace.record.estimated import estimated
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
+from attnspace.record.kept import LEDGER_FILE, TABLE_FILE, is_kept, kept_images, read_kept
 
 __all__ = ["DATA_FILE", "Results", "frame", "load", "write_tables"]
 
@@ -123,6 +124,8 @@ class Results:
             RunError: the file is damaged.
         """
         file = self.path / DATA_FILE
+        if is_kept(self.path):
+            return kept_images(self.path)
         found = read(file, RunError).data if file.is_file() else {}
         if found and not (isinstance(found, Mapping) and {"classes", "counts", "notes"} <= found.keys()):
             raise RunError("does not say which images there are", file=str(file), remedy="search again elsewhere")
@@ -158,34 +161,22 @@ def frame(run: str | Path) -> pd.DataFrame:
 
 
 def load(run: str | Path) -> Results:
-    """A run's study and table.
+    """A run's study and table, also of a folder that keeps `trials.parquet` alone.
 
     Raises:
         RunError: no such run, or its files are damaged.
     """
     path = Path(run)
-    ledger, study_file = path / "ledger.db", path / "study.yaml"
-    for file in (ledger, study_file):
-        if not file.is_file():
-            raise RunError(
-                f"is no run: it has no {file.name}",
-                file=str(path),
-                allowed="a directory that `search` wrote",
-                remedy="give the directory of the study's run, runs/NAME unless --run said another"
-                if path.suffix in (".yaml", ".yml")
-                else None,
-            )
-    study = read(study_file, RunError).data
+    study, table = read_kept(path) if is_kept(path) else (_study_of(path), _table_of(path / LEDGER_FILE))
     if not isinstance(study, Mapping) or not {"name", "objective"} <= study.keys():
-        raise RunError("is no study", file=str(study_file), remedy="restore it, or search again elsewhere")
+        file = path / (TABLE_FILE if is_kept(path) else "study.yaml")
+        raise RunError("is no study", file=str(file), remedy="restore it, or search again elsewhere")
+    table = table.rename(columns=RENAMED)
     try:
-        with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            table = pd.read_sql_query("SELECT * FROM evaluations ORDER BY number", connection)
-        table = table.rename(columns=RENAMED)
         for column in JSON_COLUMNS:
             table[column] = pd.Series(map(json.loads, table[column]), index=table.index, dtype=object)
-    except (sqlite3.Error, pd.errors.DatabaseError, KeyError, TypeError, ValueError) as cause:
-        raise RunError(f"is damaged: {cause}", file=str(path), remedy="restore it, or search again elsewhere") from None
+    except (KeyError, TypeError, ValueError) as cause:
+        raise _damaged(path, cause) from None
     for column, value in (_ADDED | dict.fromkeys((*METRICS, *cost_columns()))).items():
         if column not in table:
             table[column] = value
@@ -200,10 +191,47 @@ def load(run: str | Path) -> Results:
     return Results(path, study, table)
 
 
+def _study_of(run: Path) -> Any:
+    """The content of the study file of a run directory.
+
+    Raises:
+        RunError: it is no run directory.
+    """
+    for file in (run / LEDGER_FILE, run / "study.yaml"):
+        if not file.is_file():
+            raise RunError(
+                f"is no run: it has no {file.name}",
+                file=str(run),
+                allowed=f"a directory that `search` wrote, or one with its {TABLE_FILE}",
+                remedy="give the directory of the study's run, runs/NAME unless --run said another"
+                if run.suffix in (".yaml", ".yml")
+                else None,
+            )
+    return read(run / "study.yaml", RunError).data
+
+
+def _table_of(ledger: Path) -> pd.DataFrame:
+    """The evaluations of a ledger.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return pd.read_sql_query("SELECT * FROM evaluations ORDER BY number", connection)
+    except (sqlite3.Error, pd.errors.DatabaseError) as cause:
+        raise _damaged(ledger.parent, cause) from None
+
+
+def _damaged(run: Path, cause: Exception) -> RunError:
+    return RunError(f"is damaged: {cause}", file=str(run), remedy="restore it, or search again elsewhere")
+
+
 def write_tables(results: Results) -> list[Path]:
     """Write `trials.parquet` and, once there is a winner, `winner.json` into the run directory.
 
-    In the parquet file spec, choices, history and environment are JSON text.
+    In the parquet file spec, choices, history and environment are JSON text. Where it is all that is kept of a run, it
+    stays as it is.
 
     Returns:
         the files written.
@@ -211,16 +239,19 @@ def write_tables(results: Results) -> list[Path]:
     Raises:
         RunFailed: the directory cannot be written.
     """
-    flat = results.frame.copy()
-    for column in JSON_COLUMNS:
-        flat[column] = flat[column].map(json.dumps)
-    parquet, winner_file = results.path / "trials.parquet", results.path / "winner.json"
-    write_bytes(parquet, write_parquet(flat, results.study, results.images()))
+    written: list[Path] = []
+    if not is_kept(results.path):
+        flat = results.frame.copy()
+        for column in JSON_COLUMNS:
+            flat[column] = flat[column].map(json.dumps)
+        written.append(results.path / TABLE_FILE)
+        write_bytes(written[0], write_parquet(flat, results.study, results.images()))
     winner = results.winner()
-    if winner is None:
-        return [parquet]
-    write_text(winner_file, json.dumps(winner_data(results, winner), indent=2, ensure_ascii=False) + "\n")
-    return [parquet, winner_file]
+    if winner is not None:
+        written.append(results.path / "winner.json")
+        text = json.dumps(winner_data(results, winner), indent=2, ensure_ascii=False)
+        write_text(written[-1], text + "\n")
+    return written
 
 
 def write_parquet(table: pd.DataFrame, study: Mapping[str, Any], images: Mapping[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from attnspace.analysis.robust import clipped, outside
 from attnspace.costs.declaration import DesignCost
 from attnspace.costs.measured import declared
 from attnspace.objective.metrics import METRICS
@@ -27,6 +28,10 @@ __all__ = [
     "shown_costs",
     "summary",
 ]
+
+
+MARGIN = 0.06
+"""How far below the worst design what lies outside is drawn, as a share of what is drawn."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,9 @@ def estimate_text(row: pd.Series[Any], metric: str) -> str:
 def leaderboard(results: Results) -> pd.DataFrame:
     """Finished evaluations, the best first, with `rank`, and `gain` over the best baseline, positive when better.
 
-    See `Results.ranked`: designs are ranked by the `estimate` of their mean over seeds.
+    Designs are ranked by the `estimate` of their mean over seeds, see `Results.ranked`. `outside` marks those that did
+    far worse than all others, as where a training diverged. `shown` is the value to draw: for those it is a little
+    worse than the worst of the others, so that they bend no axis.
     """
     ranked = results.ranked().copy()
     ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
@@ -86,6 +93,14 @@ def leaderboard(results: Results) -> pd.DataFrame:
     baselines = ranked.loc[ranked["role"] == Role.BASELINE, "estimate"]
     best = baselines.iloc[0] if len(baselines) else float("nan")
     ranked["gain"] = sign * (ranked["estimate"] - best)
+    values = ranked["estimate"].to_numpy(dtype=float)
+    ranked["outside"] = outside(values, sign)
+    ranked["shown"] = values
+    inside = values[~ranked["outside"].to_numpy()]
+    if ranked["outside"].any() and len(inside):
+        worst, best_value = sign * (sign * inside).min(), sign * (sign * inside).max()
+        edge = worst - sign * MARGIN * max(abs(best_value - worst), 1e-3 * abs(worst), 1e-9)
+        ranked.loc[ranked["outside"], "shown"] = edge
     return ranked
 
 
@@ -123,7 +138,8 @@ def shown_costs(results: Results) -> list[DesignCost]:
 
 
 def front(results: Results) -> pd.DataFrame:
-    """Cost and estimated metric of each finished evaluation; `pareto` marks those that none beats in both.
+    """Cost and estimated metric of each finished evaluation; `pareto` marks those that none beats in both, of those
+    that do not lie outside.
 
     `size` is the cost added to the plain backbone, at least 1 so that a logarithm can be taken of it. It is the whole
     cost where the plain backbone is missing, and for costs that are times.
@@ -131,7 +147,7 @@ def front(results: Results) -> pd.DataFrame:
     cost = burden(results)
     board = leaderboard(results).sort_values([cost.name, "rank"], kind="stable")
     sign = 1.0 if results.direction == "maximize" else -1.0
-    quality = sign * board["estimate"]
+    quality = (sign * board["estimate"]).where(~board["outside"], -np.inf)
     best_of_smaller = quality.cummax().shift(fill_value=-np.inf)
     if cost.timed:
         board["size"] = board[cost.name]
@@ -144,17 +160,19 @@ def front(results: Results) -> pd.DataFrame:
 def hypervolume(results: Results) -> pd.DataFrame:
     """How far the Pareto front has come: `epochs` trained so far, and the `share` of a box that is dominated by then.
 
-    The box lies between the worst and the best value of each objective over all designs trained to the end.
-    Empty with one objective. Source: Zitzler and Thiele, IEEE Transactions on Evolutionary Computation 3(4), 1999.
+    The box lies between the worst and the best value of each objective over all designs trained to the end, where
+    values that lie outside (see `attnspace.analysis.robust`) count as the worst that do not. Empty with one objective,
+    or one design. Source: Zitzler and Thiele, IEEE Transactions on Evolutionary Computation 3(4), 1999.
     """
     searched = results.searched
     before = searched.groupby(["design", "seed"])["epochs"].shift(fill_value=0)
     spent = (searched["epochs"] - before).cumsum()
     done = searched[(searched["outcome"] == Outcome.DONE) & searched[list(results.goals)].notna().all(axis=1)]
-    if len(results.goals) < 2 or done.empty:
+    if len(results.goals) < 2 or len(done) < 2:
         return pd.DataFrame({"epochs": [], "share": []})
-    signs = [1.0 if direction == "maximize" else -1.0 for direction in results.goals.values()]
-    points = done[list(results.goals)].to_numpy(dtype=float) * signs
+    goals, signs = list(results.goals), [1.0 if way == "maximize" else -1.0 for way in results.goals.values()]
+    columns = [clipped(done[goal].to_numpy(dtype=float), sign) * sign for goal, sign in zip(goals, signs, strict=True)]
+    points = np.stack(columns, axis=1)
     low, span = points.min(0), np.ptp(points, axis=0)
     scaled = (points - low) / np.where(span > 0, span, 1.0)
     scaled[:, span == 0] = 1.0
@@ -200,13 +218,14 @@ def curves(results: Results, top: int = 5) -> pd.DataFrame:
 
 
 def edf(results: Results) -> pd.DataFrame:
-    """Empirical distribution of the trials' estimates: `value` and the share of trials that are no better, `share`.
+    """Empirical distribution of the trials' estimates: `value` and the share of trials that are no better, `share`;
+    empty where there is one trial. Values are those `shown`, see `leaderboard`; `outside` marks those that lie outside.
 
     Source: Radosavovic et al., On Network Design Spaces for Visual Recognition, arXiv 1905.13214, section 3.
     """
-    ranked = results.ranked()
-    trials = ranked[ranked["role"] == Role.TRIAL]
-    values = np.sort(trials["estimate"].to_numpy(dtype=float))
-    if results.direction == "minimize":
-        values = values[::-1]
-    return pd.DataFrame({"value": values, "share": np.arange(1, len(values) + 1) / max(1, len(values))})
+    board = leaderboard(results)
+    trials = board[board["role"] == Role.TRIAL].iloc[::-1]
+    if len(trials) < 2:
+        trials = trials.head(0)
+    shares = np.arange(1, len(trials) + 1) / max(1, len(trials))
+    return pd.DataFrame({"value": trials["shown"].to_numpy(), "share": shares, "outside": trials["outside"].to_numpy()})

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from attnspace.analysis.importance import Importance
+from attnspace.analysis.robust import outside
 from attnspace.analysis.verdict import Confirmation
 from attnspace.costs.declaration import DesignCost
 from attnspace.costs.measured import declared
 from attnspace.objective.metrics import METRICS, Metric
 from attnspace.record.evaluation import Role
 from attnspace.record.results import Results
-from attnspace.report.compute import burden, curves, edf, front
+from attnspace.report.compute import burden, curves, edf, front, leaderboard
 
 __all__ = [
     "confirmation_figure",
@@ -46,17 +47,17 @@ def front_figure(results: Results) -> go.Figure:
     on_front = board[board["pareto"]]
     figure.add_scatter(
         x=on_front["size"],
-        y=on_front["estimate"],
+        y=on_front["shown"],
         mode="lines",
         name="Pareto front",
         line={"color": FRONT, "shape": "hv" if results.direction == "maximize" else "vh", "dash": "dot"},
         hoverinfo="skip",
     )
     for role, colour, symbol in ((Role.TRIAL, TRIAL, "circle"), (Role.BASELINE, BASELINE, "diamond")):
-        part = board[board["role"] == role]
+        part = board[(board["role"] == role) & ~board["outside"]]
         figure.add_scatter(
             x=part["size"],
-            y=part["estimate"],
+            y=part["shown"],
             mode="markers+text" if role == Role.BASELINE else "markers",
             name=f"{role}s",
             text=part["name"],
@@ -66,6 +67,9 @@ def front_figure(results: Results) -> go.Figure:
             hovertemplate="#%{customdata[0]} %{customdata[1]}<br>%{customdata[2]}"
             "<br>%{customdata[3]:,} parameters, %{y:.4f}<extra></extra>",
         )
+    far = board[board["outside"]]
+    told = [f"#{row['rank']} {row['name'] or row['label']}: {row['estimate']:.4g}" for _, row in far.iterrows()]
+    _mark_outside(figure, results, far["size"], far["shown"], told)
     return figure
 
 
@@ -87,7 +91,14 @@ def curves_figure(results: Results) -> go.Figure:
             name=_short(str(name)),
             line={"color": colour, "width": 2, "dash": "solid" if role == Role.TRIAL else "dash"},
         )
-    figure.update_yaxes(range=_zoomed(table))
+    zoomed = _zoomed(table, 1.0 if results.direction == "maximize" else -1.0)
+    figure.update_yaxes(range=zoomed)
+    if zoomed is not None:
+        edge = zoomed[0] if results.direction == "maximize" else zoomed[1]
+        ends = table.groupby("curve", sort=False).tail(1)
+        far = ends[~ends["value"].between(zoomed[0], zoomed[1])]
+        told = [f"{name}: {value:.4g}" for name, value in zip(far["curve"], far["value"], strict=True)]
+        _mark_outside(figure, results, far["epoch"], [edge] * len(far), told)
     return figure
 
 
@@ -102,12 +113,14 @@ def edf_figure(results: Results) -> go.Figure:
         name="trials",
         line={"color": TRIAL, "shape": "hv", "width": 2},
     )
-    ranked = results.ranked()
-    baselines = ranked[ranked["role"] == Role.BASELINE]
+    far = table[table["outside"]].tail(1)
+    _mark_outside(figure, results, far["value"], far["share"], [f"{int(table['outside'].sum())} designs"] * len(far))
+    board = leaderboard(results)
+    baselines = board[board["role"] == Role.BASELINE]
     for i, (_, row) in enumerate(baselines.iterrows()):
         value = row["estimate"]
         figure.add_scatter(
-            x=[value, value],
+            x=[row["shown"], row["shown"]],
             y=[0, 1],
             mode="lines",
             name=f"{row['name']} {value:.4f}",
@@ -228,9 +241,28 @@ def _short(name: str, limit: int = 34) -> str:
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
-def _zoomed(table: pd.DataFrame) -> list[float] | None:
-    """The range of values in the later half of the epochs: the first ones would flatten everything that matters."""
-    late = table.loc[table["epoch"] > table["epoch"].max() / 2, "value"]
+def _mark_outside(figure: go.Figure, results: Results, x: Iterable[float], y: Iterable[float], told: list[str]) -> None:
+    """Mark what lies outside by triangles that point to where it is, and say so when the mouse is on them."""
+    if told:
+        way = "down" if results.direction == "maximize" else "up"
+        figure.add_scatter(
+            x=list(x),
+            y=list(y),
+            mode="markers",
+            name="outside",
+            cliponaxis=False,
+            marker={"color": FRONT, "symbol": f"triangle-{way}", "size": 11},
+            hovertext=told,
+            hoverinfo="text",
+        )
+
+
+def _zoomed(table: pd.DataFrame, sign: float) -> list[float] | None:
+    """The range of values in the later half of the epochs: the first ones would flatten everything that matters, as
+    would values that lie outside.
+    """
+    late = table.loc[table["epoch"] > table["epoch"].max() / 2, "value"].astype(float)
+    late = late[~outside(late.to_numpy(), sign)]
     if late.empty:
         return None
     margin = max(1e-6, 0.08 * float(late.max() - late.min()))

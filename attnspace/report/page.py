@@ -71,8 +71,10 @@ def render(results: Results) -> str:
         comparisons=[_comparison(row) for _, row in confirmed.comparisons.iterrows()] if confirmed else [],
         confirmation=_html(confirmation_figure(confirmed)) if confirmed else "",
         matters=matters,
-        shares=_html(shares_figure(matters.holes)) if matters else "",
-        effects=_html(effects_figure(matters, results.metric)) if matters else "",
+        shares=_html(shares_figure(matters.holes)) if matters and matters.predicts else "",
+        effects=_html(effects_figure(matters, results.metric))
+        if matters and matters.predicts and len(matters.effects)
+        else "",
         hypervolume=_html(hypervolume_figure(volume)) if len(volume) else "",
         goals=results.goals,
         facts=facts,
@@ -84,15 +86,31 @@ def render(results: Results) -> str:
             for _, r in failed.iterrows()
         ],
         winner=_winner(facts.best) if facts.best is not None else None,
-        front=_html(front_figure(results)) if len(board) else "",
-        curves=_html(curves_figure(results)) if len(board) else "",
-        edf=_html(edf_figure(results)) if facts.trials else "",
+        outside=_outside(int(board["outside"].sum())),
+        front=_html(front_figure(results)) if len(board) > 1 else "",
+        curves=_html(curves_figure(results)) if _has_curves(board) else "",
+        edf=_html(edf_figure(results)) if facts.trials > 1 else "",
         images=_images(results.images()),
         study_text=yaml.safe_dump(dict(results.study), sort_keys=False, allow_unicode=True),
         environment=results.frame["environment"].iloc[-1] if len(results.frame) else {},
         training_s=float(results.frame["train_s"].sum()),
         plotly=get_plotlyjs(),
     )
+
+
+def _outside(number: int) -> str:
+    """How many designs lie outside, in a sentence; empty where none does."""
+    if not number:
+        return ""
+    many, its = ("1 design is", "it is") if number == 1 else (f"{number} designs are", "they are")
+    return (
+        f"{many} far worse than the others and outside of what is drawn: {its} marked by triangles, with hover texts."
+    )
+
+
+def _has_curves(board: pd.DataFrame) -> bool:
+    """Whether some design has a value after more than one epoch: a curve is not drawn of one."""
+    return any(len(history) > 1 for history in board["history"])
 
 
 def _listed_costs(results: Results, shown: pd.DataFrame) -> list[DesignCost]:

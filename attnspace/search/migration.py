@@ -13,6 +13,7 @@ from pathlib import Path
 
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
 from attnspace.record.evaluation import Evaluation, Outcome, Phase, Role
+from attnspace.record.kept import LEDGER_FILE, require_ledger
 from attnspace.record.ledger import Ledger, opened_copy
 from attnspace.record.results import load
 from attnspace.search.feasibility import Feasibility
@@ -47,6 +48,7 @@ def migrate(study: Study, earlier: Path, place: RunDirectory) -> Migration:
         RunError: the earlier run was trained otherwise, or the new one is not empty.
         RunFailed: a ledger cannot be read or written.
     """
+    require_ledger(earlier, "a migration")
     was, now = comparable(load(earlier).study), study.config.plain()
     for at, before, after in differences(was, now):
         if at[0] in ("data", "backbone", "train") or at == ("search", "seed"):
@@ -58,7 +60,7 @@ def migrate(study: Study, earlier: Path, place: RunDirectory) -> Migration:
             )
     if place.ledger_file.exists():
         raise RunError("holds a run already", file=str(place.path), remedy="choose another directory with --to")
-    with opened_copy(earlier / "ledger.db") as old:
+    with opened_copy(earlier / LEDGER_FILE) as old:
         rows, timings = old.rows(), old.timings()
     if others := [row.protocol for row in rows if row.protocol != study.protocol]:
         raise RunError(

@@ -149,7 +149,7 @@ class SearchState:
         if design is not None:
             self._designs[row.design] = design
         found = {goal.metric: row.metric(goal.metric) for goal in self._goals}
-        values = {metric: value for metric, value in found.items() if value is not None}
+        values = {metric: value for metric, value in found.items() if value is not None and math.isfinite(value)}
         is_complete = row.outcome != Outcome.FAILED and len(values) == len(self._goals)
         number = self._study.seeds.index(row.seed)
         if number:

@@ -20,6 +20,7 @@ from attnspace.placement.slots import Slot, slots_of
 from attnspace.primitives import Block
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.record.evaluation import Role
+from attnspace.record.kept import require_ledger
 from attnspace.record.results import PLAIN, load
 from attnspace.samplers import make
 from attnspace.space.space import Space
@@ -29,7 +30,7 @@ from attnspace.study.study import Study, StudySource, inputs_for, network_of
 from attnspace.training.method import Method, Setting
 from attnspace.training.method import prepare as prepare_training
 
-__all__ = ["DATA_VARIABLE", "build_study", "prepare", "prepare_run", "space_of", "valid_space_of"]
+__all__ = ["DATA_VARIABLE", "build_study", "prepare", "prepare_run", "recorded_study", "space_of", "valid_space_of"]
 
 DATA_VARIABLE = "ATTNSPACE_DATA"
 """The environment variable that says where images are, as `--data` does."""
@@ -71,13 +72,31 @@ def prepare_run(run: Path, data_folder: Path | None = None, watch: Watch | None 
         RunError: the run holds no study, or looked its results up.
         AttnspaceError: its study is not possible any more.
     """
+    study = recorded_study(run, "a confirmation", data_folder, watch)
+    if not study.config.train.can_confirm:
+        raise RunError("looked its results up in a table: there is nothing to train again", file=str(run))
+    return study
+
+
+def recorded_study(run: Path, purpose: str, data_folder: Path | None = None, watch: Watch | None = None) -> Study:
+    """The study of a run directory.
+
+    Args:
+        run: the directory.
+        purpose: what it is needed for, in words.
+        data_folder: where the images are, instead of where the study says.
+        watch: hears of images that are decoded.
+
+    Raises:
+        RunError: the run holds no study.
+        AttnspaceError: its study is not possible any more.
+    """
+    require_ledger(run, purpose)
     results = load(run)
     rows = results.frame
     baselines = rows[(rows["role"] == Role.BASELINE) & (rows["name"] != PLAIN)]
     known = {str(row["name"]): row["spec"]["block"] for _, row in baselines.iterrows()}
-    config, document = load_config(run / "study.yaml")
-    if not config.train.can_confirm:
-        raise RunError("looked its results up in a table: there is nothing to train again", file=str(run))
+    _, document = load_config(run / "study.yaml")
     return prepare(document, known, data_folder=data_folder, watch=watch)
 
 

@@ -18,6 +18,7 @@ from attnspace.documents.reading import read
 from attnspace.documents.writing import write_text
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
 from attnspace.record.evaluation import RENAMED
+from attnspace.record.kept import LEDGER_FILE, require_ledger
 from attnspace.record.ledger import is_begun
 from attnspace.record.results import DATA_FILE
 from attnspace.study.config import written_out
@@ -44,6 +45,7 @@ class RunDirectory:
     data.json       how many images each class had in each split, and the notes on them
     ledger.db       the ledger
     checkpoints/    trainings that wait on a rung, while the search goes on
+    weights/        what a confirmation keeps, see attnspace.record.weights
     report.html, trials.parquet, winner.json    written from the ledger
     """
 
@@ -52,7 +54,7 @@ class RunDirectory:
         self.study_file = path / "study.yaml"
         self.meaning_file = path / "meaning.json"
         self.data_file = path / DATA_FILE
-        self.ledger_file = path / "ledger.db"
+        self.ledger_file = path / LEDGER_FILE
         self.checkpoint_folder = path / "checkpoints"
 
     def check(self, study: Study) -> None:
@@ -76,6 +78,7 @@ class RunDirectory:
                 "meaning.partial",
                 "data.partial",
             }
+        require_ledger(self.path, "a search that goes on")
         if not {"study.yaml", "meaning.json"} <= held:
             if held - {"meaning.json", DATA_FILE}:
                 raise RunError(

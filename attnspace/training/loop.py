@@ -131,6 +131,9 @@ class LoopRun(Run):
     args: Mapping[str, Any] = field(kw_only=True)
     wanted: Sequence[str] = field(kw_only=True)
 
+    def network(self) -> nn.Module:
+        return self.model
+
     def run(self, until: int, on_epoch: Callable[[Epoch], None]) -> None:
         self.report.on_epoch = on_epoch
         self.history = self.report.history

@@ -124,6 +124,10 @@ class Run(ABC):
         """What another run needs to go on from here, as `torch.save` writes it; None if there is no need of it."""
         return None
 
+    def network(self) -> nn.Module | None:
+        """The network with the weights that were evaluated last, to keep them; None where there is none to keep."""
+        return None
+
     def test(self) -> None:
         """Look at the test images, if `run` has not done so, and fill in `tested`."""
         return

@@ -40,6 +40,9 @@ class SgdRun(Run):
     def state(self) -> dict[str, Any]:
         return self.training.state()
 
+    def network(self) -> nn.Module:
+        return self.training.evaluated
+
     def test(self) -> None:
         loss, accuracy = self.training.evaluate(self.place.test_batches)
         self.tested = {"test_accuracy": accuracy, "test_loss": loss}

@@ -179,9 +179,14 @@ class Training:
             torch.manual_seed(int(torch.randint(2**62, (), generator=random_stream(self._seed, 1_000 + number))))
             yield
 
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is evaluated: that of the averaged weights where there are some."""
+        return self.model if self._step.average is None else self._step.average
+
     def evaluate(self, batches: Batches) -> tuple[float, float]:
         """Mean cross-entropy and accuracy on a split, of the averaged weights where there are some."""
-        model = self._step.average or self.model
+        model = self.evaluated
         with algorithms(self.recipe.deterministic):
             return evaluate(model, batches, lambda images: self._step.logits(model, self._step.inputs(images)))
 

@@ -38,6 +38,7 @@ class Job:
         phase: of the search, or of a confirmation, which looks at the test images.
         costs: of the design; None if they could not be found.
         fault: why they could not.
+        keep: the file that the weights are kept in when the training has ended; None keeps none.
     """
 
     design: Design
@@ -48,6 +49,7 @@ class Job:
     phase: Phase = Phase.SEARCH
     costs: DesignCosts | None = None
     fault: str | None = None
+    keep: Path | None = None
 
 
 @dataclass

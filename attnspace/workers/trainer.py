@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -13,10 +15,11 @@ from attnspace.errors import RunFailed, TrainingFailed
 from attnspace.placement.watch import check_blocks, watch_blocks
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.evaluation import Evaluation, Phase
+from attnspace.record.weights import write_weights
 from attnspace.study.design import Design
 from attnspace.study.study import Study
 from attnspace.training.epoch import Epoch
-from attnspace.training.method import Assignment, Workplace
+from attnspace.training.method import Assignment, Run, Workplace
 from attnspace.workers.job import Job, Result, describe, row
 
 __all__ = ["DeviceLost", "Trainer"]
@@ -105,6 +108,36 @@ class Trainer:
         if confirming:
             run.test()
             result.tested = run.tested
+        if job.keep is not None and not job.keep.exists() and (why_not := self._keep(job, job.keep, run)) is not None:
+            result.environment = {**result.environment, "weights": why_not}
+
+    def _keep(self, job: Job, file: Path, run: Run) -> str | None:
+        """Keep the weights that were evaluated; if that is not possible, say why.
+
+        Raises:
+            RunFailed: the file cannot be written.
+        """
+        network, data = run.network(), self._study.data
+        if network is None:
+            return "are not kept: this kind of training hands out no network"
+        about = {
+            "design": job.design.identity,
+            "seed": str(job.seed),
+            "epochs": str(job.until),
+            "study": self._study.config.name,
+            "protocol": self._study.protocol,
+            "document": json.dumps(job.design.data()),
+            "mean": json.dumps(data.mean.tolist()),
+            "std": json.dumps(data.std.tolist()),
+            **{name: repr(value) for name, value in run.tested.items() if value is not None},
+        }
+        try:
+            write_weights(file, network, about)
+        except RunFailed:
+            raise
+        except Exception as error:  # what a network of the user's may hold must not cost its result
+            return f"are not kept: {describe(error)}"
+        return None
 
     def _network(self, design: Design, made: list[nn.Module]) -> nn.Module:
         """A new network, which fails when it runs and a block of the design is not in it any more; it joins `made`."""

@@ -116,3 +116,41 @@ def test_numbers_of_many_values_are_shown_in_quarters():
     assert len(effects) == 4
     assert effects["n"].sum() == 120
     assert np.allclose(effects["n"], 30, atol=1)
+
+
+def diverged(results: Results, value: float, number: int = 3) -> Results:
+    """The run with one design whose metric is this value in every epoch."""
+    frame = results.frame.copy()
+    metric = results.metric
+    frame[metric] = frame[metric].astype(float)
+    frame.loc[number, metric] = value
+    frame.at[number, "history"] = [{**epoch, metric: value} for epoch in frame.at[number, "history"]]
+    return Results(results.path, results.study, frame)
+
+
+@pytest.mark.parametrize(
+    ("direction", "value"),
+    [("maximize", -5.0), ("minimize", 1e30), ("minimize", float("inf")), ("minimize", float("nan"))],
+)
+def test_one_diverged_design_bends_no_share_and_no_effect(direction, value):
+    results = run(150, planted, direction)
+    before, after = importance(results), importance(diverged(results, value))
+    assert (before.outside, after.outside) == (0, 1)
+    assert after.fit > 0.8
+    one, other = (found.holes.set_index("hole")["forest"] for found in (before, after))
+    assert (one - other.reindex(one.index)).abs().max() < 0.1
+    one, other = (found.effects.set_index(["hole", "option"])["effect"] for found in (before, after))
+    assert (one - other.reindex(one.index)).abs().max() < 0.05
+
+
+def test_an_option_that_one_design_took_has_no_effect():
+    results = run(60, planted)
+    results.frame["choices"].iloc[0]["activation"] = "gaussian"
+    effects = importance(results).effects
+    assert "gaussian" not in set(effects["option"])
+    assert effects["n"].min() > 1
+
+
+def test_where_the_model_predicts_nothing_it_says_so():
+    assert not importance(run(150, lambda choices: 0.5, noise=0.05)).predicts
+    assert importance(run(150, planted)).predicts

@@ -1,6 +1,6 @@
 """Tools of others on the recorded tables, in the terms of `search_efficiency.py`; each in its own default form.
 
-    pip install smac==2.4.1 syne-tune==0.16.0 neural-pipeline-search==0.17.0     beside attnspace, in an environment of its own
+    pip install smac==2.4.1 syne-tune==0.16.0 neural-pipeline-search==0.17.0     in an environment of its own
     python -m tests.benchmarks.peers --kept FOLDER [--repetitions 16] [--only NAME ...]
 
 smac        SMAC3, MultiFidelityFacade: a random forest and Hyperband over 1, 3 and 9 epochs, on the conditional space

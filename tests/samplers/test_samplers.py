@@ -140,6 +140,8 @@ def test_dominance_fronts_and_crowding_of_a_known_case():
 @pytest.mark.parametrize("name", names())
 def test_a_name_is_given_once(name):
     made = make(name, SPACE, 0)
-    with pytest.raises(ValueError, match=rf"called so already; got '{name}'; allowed: a name other than forest, .*random"):
+    with pytest.raises(
+        ValueError, match=rf"called so already; got '{name}'; allowed: a name other than forest, .*random"
+    ):
         sampler(name)(lambda space, seed: Exhaustive(space, seed))
     assert type(make(name, SPACE, 0)) is type(made)

@@ -1,0 +1,81 @@
+"""A folder that keeps the table of a run alone: `trials.parquet`, which says in its metadata which study it is of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from attnspace.errors import RunError
+
+__all__ = ["LEDGER_FILE", "TABLE_FILE", "is_kept", "kept_images", "read_kept", "require_ledger"]
+
+LEDGER_FILE, TABLE_FILE = "ledger.db", "trials.parquet"
+
+_STUDY, _IMAGES = b"attnspace.study", b"attnspace.images"
+"""The keys of the table's metadata that hold the study and what its images are as JSON text."""
+
+
+def is_kept(run: Path) -> bool:
+    """Whether a folder keeps the table of a run, and not the ledger that it was written from."""
+    return (run / TABLE_FILE).is_file() and not (run / LEDGER_FILE).exists()
+
+
+def read_kept(run: Path) -> tuple[Mapping[str, Any], pd.DataFrame]:
+    """The study and the table of such a folder, as they were written.
+
+    Raises:
+        RunError: the table cannot be read, or does not say which study it is of.
+    """
+    file = run / TABLE_FILE
+    try:
+        table = pq.read_table(file)
+        study = json.loads((table.schema.metadata or {}).get(_STUDY, b"null"))
+        frame = table.to_pandas()
+    except (OSError, ValueError, pa.ArrowException) as cause:
+        raise RunError(
+            f"cannot be read: {str(cause).splitlines()[0]}",
+            file=str(file),
+            allowed="the trials.parquet of a finished run",
+            remedy="restore it, or copy the whole run directory",
+        ) from None
+    if study is None:
+        raise RunError(
+            "does not say which study it is of",
+            file=str(file),
+            allowed="a trials.parquet that attnspace wrote",
+            remedy="write it again where the run is, with: attnspace report RUN",
+        )
+    return study, frame
+
+
+def kept_images(run: Path) -> Mapping[str, Any]:
+    """What the table says of the images; empty in one that an earlier version wrote."""
+    found: Mapping[str, Any] = json.loads((pq.read_schema(run / TABLE_FILE).metadata or {}).get(_IMAGES, b"{}"))
+    return found
+
+
+def require_ledger(run: Path, what: str) -> None:
+    """Refuse a folder that keeps the table alone, for something that needs the whole run.
+
+    Args:
+        run: the folder.
+        what: what needs the whole run, such as "a confirmation".
+
+    Raises:
+        RunError: saying what is missing, and what can be done.
+    """
+    if is_kept(run):
+        missing = [name for name in (LEDGER_FILE, "study.yaml") if not (run / name).is_file()]
+        raise RunError(
+            f"keeps the table of a run, {TABLE_FILE}, and has no {' and no '.join(missing)}, which {what} needs",
+            file=str(run),
+            allowed="a directory that `search` wrote, whole",
+            remedy="give the run's own directory, or search its study anew; `attnspace report` and attnspace.frame "
+            "read the table as it is",
+        )
