@@ -6,8 +6,8 @@ these are corrected by Holm for the number of designs. A published block is bett
 p-value against it, corrected by Holm for the number of published blocks.
 
 The confirmation ends at a look at which the recommendation is settled: a design beats every baseline; or one is
-practically the same as what would be kept; or, from the second look on, no design has even `FUTILE` standard errors of
-a lead over the best baseline. The last rule is not binding: the levels hold without it.
+practically the same as what would be kept; or no design leads the best baseline by `FUTILE` standard errors. The last
+rule is not binding: the levels hold without it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from attnspace.analysis.significance import ALPHA, FEWEST, holm, seeds_needed
 
 __all__ = ["FUTILE", "Decision", "Outcome", "Sides", "corrected", "decide"]
 
-FUTILE = 0.5
-"""Standard errors of a lead below which a design is given up."""
+FUTILE = (0.0, 0.5)
+"""Standard errors of a lead below which a design is given up: at the first look, and at later ones."""
 
 Outcome = Literal["use", "keep", "undecided"]
 Reason = Literal["better", "same", "futile", "open", "few", "nothing"]
@@ -98,9 +98,7 @@ def corrected(pairs: Pairs, sides: Sides) -> dict[tuple[str, str], float]:
     return found
 
 
-def _beats_all(
-    pairs: Pairs, raw: Mapping[tuple[str, str], float], design: str, baselines: Sequence[str]
-) -> float:
+def _beats_all(pairs: Pairs, raw: Mapping[tuple[str, str], float], design: str, baselines: Sequence[str]) -> float:
     """The p-value of a design being better than every baseline; 1 where it is not ahead of one."""
     if not all(pairs.is_ahead(design, baseline) for baseline in baselines):
         return 1.0
@@ -194,5 +192,5 @@ class _Judge:
         return self._sides.sizes.get(name, float("inf"))
 
     def _is_futile(self, rival: str) -> bool:
-        late = self._ended or self._pairs.looks_taken >= 2
-        return late and all(self._pairs.t(design, rival) < FUTILE for design in self._designs)
+        least = FUTILE[self._pairs.looks_taken > 1 or self._ended]
+        return all(self._pairs.t(design, rival) < least for design in self._designs)

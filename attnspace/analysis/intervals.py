@@ -41,7 +41,9 @@ def over_seeds(values: np.ndarray) -> Interval:
     """
     if len(values) < FEWEST:
         return NONE
-    return _around(float(values.mean()), float(values.var(ddof=1)) / len(values), len(values) - 1, "95% interval over seeds")
+    return _around(
+        float(values.mean()), float(values.var(ddof=1)) / len(values), len(values) - 1, "95% interval over seeds"
+    )
 
 
 def over_seeds_and_images(values: np.ndarray) -> Interval:

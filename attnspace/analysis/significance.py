@@ -48,12 +48,16 @@ def p_value(differences: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected by Holm's method: those at or below a level err in at most that share of families."""
-    if len(p_values) < 2:
-        return [float(p) for p in p_values]
-    from statsmodels.stats.multitest import multipletests  # slow to import, and only a confirmation needs it
+    """P-values corrected by Holm's method: those at or below a level err in at most that share of families.
 
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+    The function of statsmodels, which a test compares this one with, collects garbage at each call, for a tenth of a
+    second.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = (len(p_values) - np.arange(len(p_values))) * np.asarray(p_values, dtype=float)[order]
+    found = np.empty(len(p_values))
+    found[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return [float(p) for p in found]
 
 
 def seeds_needed(difference: float, sd: float, alpha: float = ALPHA) -> int | None:

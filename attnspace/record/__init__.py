@@ -2,6 +2,7 @@
 
 evaluation    one row of the record
 checkpoints   trainings that wait on a rung
+plan          what a confirmation was planned to be
 ledger        one row for each evaluation, the record from which everything else is derived
 results       a run as tables, read without its study
 """

@@ -22,7 +22,8 @@ from attnspace.costs.latency import Latency
 from attnspace.costs.measured import cost_columns
 from attnspace.errors import RunError, RunFailed
 from attnspace.objective.metrics import METRICS
-from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Evaluation, Outcome, Phase, Role
+from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Evaluation, Outcome, Phase, Role, timestamp
+from attnspace.record.plan import ConfirmationPlan
 
 __all__ = ["Ledger", "is_begun", "opened_copy"]
 
@@ -77,6 +78,17 @@ def _timing_table(metadata: sa.MetaData) -> sa.Table:
     )
 
 
+def _plan_table(metadata: sa.MetaData) -> sa.Table:
+    """Plans of confirmations; the last one is in force."""
+    return sa.Table(
+        "plans",
+        metadata,
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("plan", sa.Text, nullable=False),
+        sa.Column("begun", sa.String(32), nullable=False),
+    )
+
+
 class Ledger:
     """The tables of one run, in the SQLite file `path`.
 
@@ -91,6 +103,7 @@ class Ledger:
         self._metrics, self._costs = list(METRICS), list(cost_columns())
         metadata = sa.MetaData()
         self._evaluations, self._timings = _evaluation_table(metadata), _timing_table(metadata)
+        self._plans = _plan_table(metadata)
         with self._faults(), self._engine.begin() as connection:
             if sa.inspect(connection).has_table("evaluations"):
                 self._bring_up_to_date(connection)
@@ -161,6 +174,17 @@ class Ledger:
         """Keep a measured latency."""
         with self._faults(), self._engine.begin() as connection:
             connection.execute(self._timings.insert().values(design=design, **asdict(found)))
+
+    def plans(self) -> list[ConfirmationPlan]:
+        """The plans of confirmations, in the order in which they were made; the last one is in force."""
+        with self._faults(), self._engine.connect() as connection:
+            found = connection.execute(sa.select(self._plans.c.plan).order_by(self._plans.c.number)).scalars().all()
+        return [ConfirmationPlan.from_json(text) for text in found]
+
+    def add_plan(self, plan: ConfirmationPlan) -> None:
+        """Put a plan into force."""
+        with self._faults(), self._engine.begin() as connection:
+            connection.execute(self._plans.insert().values(plan=plan.to_json(), begun=timestamp()))
 
     def close(self) -> None:
         """Close the file."""

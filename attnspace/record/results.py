@@ -18,12 +18,13 @@ from pandas.api.types import is_integer_dtype
 
 from attnspace.costs.measured import cost_columns, declared
 from attnspace.documents.reading import read
-from attnspace.documents.writing import write_bytes, write_text
+from attnspace.documents.writing import write_bytes
 from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
+from attnspace.record.plan import ConfirmationPlan
 
-__all__ = ["DATA_FILE", "Results", "frame", "load", "write_tables"]
+__all__ = ["DATA_FILE", "Results", "frame", "load", "write_table"]
 
 _ADDED: dict[str, Any] = {"phase": Phase.SEARCH.value, "trial": None}
 """Columns that ledgers of earlier versions do not have, besides metrics and costs."""
@@ -45,11 +46,13 @@ class Results:
         path: the run directory.
         study: the study file, as plain data.
         frame: see `frame`.
+        plan: of the confirmation; None where there is none, or an earlier version made it.
     """
 
     path: Path
     study: Mapping[str, Any]
     frame: pd.DataFrame
+    plan: ConfirmationPlan | None = None
 
     @property
     def goals(self) -> dict[str, Direction]:
@@ -173,6 +176,7 @@ def load(run: str | Path) -> Results:
     try:
         with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             table = pd.read_sql_query("SELECT * FROM evaluations ORDER BY number", connection)
+            plan = _plan(connection)
         table = table.rename(columns=RENAMED)
         for column in JSON_COLUMNS:
             table[column] = pd.Series(map(json.loads, table[column]), index=table.index, dtype=object)
@@ -189,16 +193,21 @@ def load(run: str | Path) -> Results:
         if not cost.timed:
             base = plain[cost.name].iloc[0] if len(plain) else float("nan")
             table[f"{cost.name}_added"] = table[cost.name] - base
-    return Results(path, study, table)
+    return Results(path, study, table, plan)
 
 
-def write_tables(results: Results) -> list[Path]:
-    """Write `trials.parquet` and, once there is a winner, `winner.json` into the run directory.
+def _plan(connection: sqlite3.Connection) -> ConfirmationPlan | None:
+    """The plan of a confirmation that is in force, if the ledger has one."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'plans'").fetchone() is None:
+        return None
+    found = connection.execute("SELECT plan FROM plans ORDER BY number DESC LIMIT 1").fetchone()
+    return None if found is None else ConfirmationPlan.from_json(found[0])
+
+
+def write_table(results: Results) -> Path:
+    """Write `trials.parquet` into the run directory, and return its path.
 
     In the parquet file spec, choices, history and environment are JSON text.
-
-    Returns:
-        the files written.
 
     Raises:
         RunFailed: the directory cannot be written.
@@ -206,13 +215,9 @@ def write_tables(results: Results) -> list[Path]:
     flat = results.frame.copy()
     for column in JSON_COLUMNS:
         flat[column] = flat[column].map(json.dumps)
-    parquet, winner_file = results.path / "trials.parquet", results.path / "winner.json"
-    write_bytes(parquet, write_parquet(flat, results.study))
-    winner = results.winner()
-    if winner is None:
-        return [parquet]
-    write_text(winner_file, json.dumps(winner_data(results, winner), indent=2, ensure_ascii=False) + "\n")
-    return [parquet, winner_file]
+    path = results.path / "trials.parquet"
+    write_bytes(path, write_parquet(flat, results.study))
+    return path
 
 
 def write_parquet(table: pd.DataFrame, study: Mapping[str, Any]) -> bytes:
@@ -222,19 +227,3 @@ def write_parquet(table: pd.DataFrame, study: Mapping[str, Any]) -> bytes:
     content = io.BytesIO()
     pq.write_table(arrow, content, compression="zstd")
     return content.getvalue()
-
-
-def winner_data(results: Results, winner: pd.Series[Any]) -> dict[str, Any]:
-    """The content of `winner.json`: the design, as it may stand in a study's space, and what it reached."""
-    seeds = f"seed {winner['seed']}" if winner["seeds"] == 1 else f"mean of {winner['seeds']} seeds"
-    reached = f"{results.metric} {winner[results.metric]:.4f} after {winner['epochs']} epochs, {seeds}"
-    tested = results.confirmed().query("design == @winner.design")["test_accuracy"].dropna()
-    confirmed = "not yet confirmed"
-    if len(tested):
-        confirmed = f"test_accuracy {tested.mean():.4f}, mean of {len(tested)} fresh seeds"
-    return {
-        "name": f"{results.study['name']}-winner",
-        "doc": f"{winner['label']} at {winner['placement']}: {reached}, the best of the search; {confirmed}",
-        "placement": winner["spec"]["placement"],
-        "block": winner["spec"]["block"],
-    }

@@ -58,9 +58,9 @@ class Summary:
         many = f"{self.begun} designs"
         if self.begun != self.trials:
             many += f", {self.trials} of them trained to the end,"
-        lead = f"The best of {many} reaches {metric} {self.best[metric]:.4f}"
+        lead = f"The leading design of {many} reaches {metric} {self.best[metric]:.4f}"
         against = f"the best baseline, {self.best_baseline['name']}, {self.best_baseline[metric]:.4f}"
-        caution = "The best of many is partly luck, and nothing is confirmed."
+        caution = "It is not confirmed: the best of many is partly luck."
         return f"{lead}; {against}. {caution}"
 
 

@@ -58,18 +58,21 @@ def recorded(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def scores(rng: np.random.Generator, noise: Noise, leads: Sequence[float], n: int) -> pd.DataFrame:
-    """Test accuracies of designs that lead by so many standard deviations of their noise: d0, d1, ... and b0, b1, ..."""
+    """Test accuracies of designs that lead by so many standard deviations of their own noise."""
     values = 0.9 + SD * (rng.normal(0, 1.5, (n, 1)) + noise(rng, (n, len(leads))) + np.asarray(leads))
     return pd.DataFrame(values)
 
 
-def judged(table: pd.DataFrame, sides: Sides, looks: tuple[int, ...], margin: float | None = None) -> tuple[Decision, int]:
+def judged(
+    table: pd.DataFrame, sides: Sides, looks: tuple[int, ...], margin: float | None = None
+) -> tuple[Decision, int]:
     """The decision at the look at which the confirmation ends, and the seeds that it took."""
-    for taken, seeds in enumerate(looks, start=1):
+    taken, found = 0, None
+    while taken < len(looks) and not (found and found.is_settled):
+        taken += 1
         found = decide(Pairs(table, looks, taken), sides, margin, ended=taken == len(looks))
-        if found.is_settled:
-            break
-    return found, seeds
+    assert found is not None
+    return found, looks[taken - 1]
 
 
 def case(
@@ -83,7 +86,7 @@ def case(
     stream: int = REPORTED,
 ) -> dict[str, object]:
     """Shares of outcomes and the mean number of seeds, where designs and baselines have these true leads."""
-    rng = np.random.default_rng([stream, len(designs), len(baselines), round(100 * max(designs)), len(looks)])
+    rng = np.random.default_rng([stream, len(designs), len(baselines), round(1_000 + 100 * max(designs))])
     names = [*(f"d{i}" for i in range(len(designs))), *(f"b{i}" for i in range(len(baselines)))]
     sizes = {name: float(name.startswith("d")) for name in names}
     sides = Sides(names[: len(designs)], names[len(designs) :], "b0", sizes)
@@ -185,11 +188,19 @@ def coverage_at_the_end(repetitions: int, lead: float) -> dict[str, object]:
 def tune(repetitions: int) -> None:
     """Print what rules for giving up do to power and seeds."""
     lead = lead_of(0.8, 10)
-    for futile in (-9.0, 0.0, 0.25, 0.5, 0.75, 1.0):
+    for futile in ((-9.0, 0.5), (0.0, 0.5), (0.25, 0.5), (0.5, 0.5), (0.0, 0.75), (0.25, 0.75), (0.0, 1.0)):
         decision.FUTILE = futile
         for designs, baselines in (([lead], [0.0]), ([0.0], [0.0]), ([0.0] * 3, [0.0] * 5)):
             found = case(repetitions, normal, designs, baselines, stream=TUNED)
-            print(futile, len(designs), len(baselines), round(max(designs), 2), found["use"], found["mean_seeds"])
+            print(
+                futile,
+                len(designs),
+                len(baselines),
+                round(max(designs), 2),
+                found["use"],
+                found["mean_seeds"],
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -212,7 +223,9 @@ def main() -> None:
         "repetitions": many,
         "alpha": ALPHA,
         "futile": decision.FUTILE,
-        "no_design_is_better": [case(many, noise, *sides) for noise in (normal, recorded) for sides in (*equal, *apart)],
+        "no_design_is_better": [
+            case(many, noise, *sides) for noise in (normal, recorded) for sides in (*equal, *apart)
+        ],
         "planted": [
             case(many, noise, *sides, looks=looks)
             for noise in (normal, recorded)
