@@ -76,12 +76,15 @@ def seeds_needed(difference: float, sd: float, alpha: float = ALPHA) -> int | No
     from statsmodels.stats.power import TTestPower  # slow to import, and only a confirmation needs it
 
     effect, test = abs(difference) / sd, TTestPower()
-    if not test.power(effect, MOST_SEEDS, alpha) >= POWER:
+
+    def is_found(seeds: int) -> bool:
+        power = test.power(effect, seeds, alpha)
+        return math.isnan(power) or power >= POWER  # far out, the noncentral t distribution is no longer computed
+
+    if not is_found(MOST_SEEDS):
         return None
     low, high = 1, MOST_SEEDS
     while high - low > 1:
         middle = (low + high) // 2
-        found = test.power(effect, middle, alpha)
-        enough = math.isnan(found) or found >= POWER  # far out, the noncentral t distribution is no longer computed
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if is_found(middle) else (middle, high)
     return max(high, FEWEST)

@@ -1,8 +1,9 @@
 """The confirmation of a finished search: its best designs, the baselines and two controls on fresh, paired seeds.
 
 It goes from look to look of its plan, and ends where the recommendation is settled. Then the controls of the confirmed
-best design are trained under the same seeds, unless something else is recommended in its place, or the seeds are too few
-to claim anything. What comes next depends on the ledger alone, so that a confirmation that was killed goes on as if it had not been.
+best design are trained under the same seeds, unless something else is recommended in its place, or the seeds are too
+few to claim anything. What comes next depends on the ledger alone, so that a confirmation that was killed goes on as if
+it had not been.
 
 Only here are test images looked at: once by each network, after its training.
 """
