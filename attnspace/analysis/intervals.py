@@ -33,17 +33,18 @@ class Interval:
 NONE = Interval(math.nan, math.nan, "")
 
 
-def over_seeds(values: np.ndarray) -> Interval:
+def over_seeds(values: np.ndarray, *, splits: bool = False) -> Interval:
     """The interval of the t distribution: other seeds, the same test images. None for fewer than four values.
+
+    With `splits` each seed had a split of training and validation images of its own, which the name says.
 
     Shape:
         (seeds,)
     """
     if len(values) < FEWEST:
         return NONE
-    return _around(
-        float(values.mean()), float(values.var(ddof=1)) / len(values), len(values) - 1, "95% interval over seeds"
-    )
+    name = "95% interval over seeds and splits" if splits else "95% interval over seeds"
+    return _around(float(values.mean()), float(values.var(ddof=1)) / len(values), len(values) - 1, name)
 
 
 def over_seeds_and_images(values: np.ndarray) -> Interval:

@@ -87,7 +87,7 @@ def _implied(rows: pd.DataFrame) -> ConfirmationPlan | None:
     seeds = tuple(int(seed) for seed in sorted(rows["seed"].unique()))
     trials = rows[rows["role"] == Role.TRIAL].drop_duplicates("design")
     designs = tuple({"design": row["design"]} for _, row in trials.iterrows())
-    return ConfirmationPlan("", seeds, (len(seeds),), None, designs)
+    return ConfirmationPlan("", seeds, (len(seeds),), None, "same", designs)
 
 
 class _Reader:
@@ -187,7 +187,7 @@ class _Reader:
 
     def _compared(self, pairs: Pairs, name: str, other: str, family: str, p: float | None) -> dict[str, Any]:
         both = pairs.differences(name, other) if pairs.seeds else self._early(name, other)
-        interval = over_seeds(both)
+        interval = over_seeds(both, splits=self._plan.splits == "fresh")
         return {
             "name": name,
             "other": other,

@@ -125,7 +125,14 @@ class _Sitting:
     def _train(self, designs: Sequence[Design], seeds: Sequence[int]) -> int:
         """Train what is missing of these designs under these seeds."""
         jobs = deque(
-            Job(design, seed, 0, self._study.epochs, phase=Phase.CONFIRM)
+            Job(
+                design,
+                seed,
+                0,
+                self._study.epochs,
+                phase=Phase.CONFIRM,
+                split=seed if self._plan.splits == "fresh" else None,
+            )
             for seed in seeds
             for design in designs
             if (design.identity, seed) not in self._have

@@ -51,6 +51,8 @@ def planned(
         elif used:
             note(f"an earlier version confirmed this run without a plan; its {len(used)} seeds are not used again")
         wanted = _made(study, results, top, seeds, first=len(used))
+        if wanted.splits == "same" and study.config.confirm.splits == "fresh" and len(study.data.train):
+            note("all seeds have the same training and validation images, since the source says which ones validate")
         ledger.add_plan(wanted)
         return wanted
     before = earlier[-1]
@@ -71,8 +73,8 @@ def planned(
             allowed=f"{len(before.designs)} designs, {len(before.seeds)} seeds, looks at {_list(before.looks)}",
             remedy="leave --top and --seeds out to go on with it, or begin a new one on other seeds with --again",
         )
-    ledger.add_plan(wanted)
-    return wanted
+    ledger.add_plan(replace(wanted, splits=before.splits))  # some of it may be trained already
+    return replace(wanted, splits=before.splits)
 
 
 def _made(study: Study, results: Results, top: int | None, seeds: int | None, *, first: int) -> ConfirmationPlan:
@@ -83,8 +85,9 @@ def _made(study: Study, results: Results, top: int | None, seeds: int | None, *,
     if trials.empty:
         raise RunError("has no finished trial to confirm", file=str(results.path), remedy="search first")
     designs = tuple({name: row[name] for name in ("design", "spec", "choices")} for _, row in trials.iterrows())
+    splits = "fresh" if settings.splits == "fresh" and study.data.is_drawn else "same"
     fresh = tuple(study.seed(FRESH + first + number) for number in range(many))
-    return ConfirmationPlan(study.protocol, fresh, settings.planned_looks(many), settings.margin, designs)
+    return ConfirmationPlan(study.protocol, fresh, settings.planned_looks(many), settings.margin, splits, designs)
 
 
 def _seeds_without_a_plan(results: Results, plans: list[ConfirmationPlan]) -> set[int]:

@@ -33,10 +33,17 @@ class Sources:
     test: Source | None
 
 
-def assemble(config: DecodingOptions, sources: Sources, notes: tuple[str, ...], watch: Watch | None) -> Dataset:
+def assemble(
+    config: DecodingOptions,
+    sources: Sources,
+    notes: tuple[str, ...],
+    watch: Watch | None,
+    redraw: int | None = None,
+) -> Dataset:
     """Make a dataset of encoded sources, whose test images are decoded only when they are asked for.
 
-    Of test images only their number, labels and digests are known before.
+    With a number to `redraw`, training and validation images are drawn anew, and nothing is said of images that stand
+    in several splits. Of test images only their number, labels and digests are known before.
 
     Raises:
         DataError: the sources cannot be used as the configuration says.
@@ -46,7 +53,8 @@ def assemble(config: DecodingOptions, sources: Sources, notes: tuple[str, ...], 
     given = _usable(config, sources.validation, watch, kept) if sources.validation else None
     classes = sources.train.classes
     _check_classes(kept.labels, classes)
-    rows = draw_rows(kept.labels, classes, config, validation=given is None, test=sources.test is None)
+    drawn_here = {"validation": given is None, "test": sources.test is None}
+    rows = draw_rows(kept.labels, classes, config, **drawn_here, redraw=redraw)
     mean, std = mean_and_std(kept.sums[rows.train], kept.squares[rows.train], kept.pixels)
 
     def test_split() -> DataSplit:
@@ -73,10 +81,11 @@ def assemble(config: DecodingOptions, sources: Sources, notes: tuple[str, ...], 
             *said,
             *drawn,
             *absent_classes(kept.labels, labels, classes),
-            *same_image_notes(_marked(sources, kept, given, rows, labels, watch), classes),
+            *(same_image_notes(_marked(sources, kept, given, rows, labels, watch), classes) if redraw is None else ()),
         ),
         test_counts=tuple(np.bincount(labels["test"][labels["test"] >= 0], minlength=len(classes)).tolist()),
         _test=test_split,
+        _redraw=None if given else lambda number: assemble(config, sources, notes, watch, number),
     )
 
 

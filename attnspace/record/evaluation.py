@@ -74,6 +74,7 @@ class Evaluation:
         finished: UTC, ISO 8601.
         environment: versions of libraries, device, threads, and how steps were taken.
         worker: host and process.
+        split: which draw of training and validation images it was trained on; None for the study's own.
     """
 
     phase: Phase
@@ -98,6 +99,7 @@ class Evaluation:
     finished: str
     environment: dict[str, str]
     worker: str
+    split: int | None = None
 
     def metric(self, name: str) -> float | None:
         """The value of a metric or of a cost; None if it is not known."""

@@ -59,6 +59,7 @@ def _evaluation_table(metadata: sa.MetaData) -> sa.Table:
         sa.Column("finished", sa.String(32), nullable=False),
         sa.Column("environment", sa.Text, nullable=False),
         sa.Column("worker", sa.String(200), nullable=False),
+        sa.Column("split", sa.Integer),
         sa.UniqueConstraint("design", "protocol", "seed", "epochs"),
     )
 
@@ -119,7 +120,7 @@ class Ledger:
         renamed = {before: now for before, now in RENAMED.items() if before in found and now not in found}
         known = {renamed.get(name, name) for name in found}
         new = [column for column in self._evaluations.columns if column.name not in known]
-        missing = [column.name for column in new if column.name not in (*self._metrics, *self._costs)]
+        missing = [column.name for column in new if column.name not in (*self._metrics, *self._costs, "split")]
         if missing:
             raise RunError(
                 f"is of an earlier version of attnspace: it has no {', '.join(missing)}",

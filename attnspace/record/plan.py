@@ -19,6 +19,7 @@ class ConfirmationPlan:
         seeds: the seeds of the trainings, in their order; nobody has looked at them before.
         looks: rising numbers of seeds after which the results are looked at; the last one is the number of seeds.
         margin: differences smaller than this are none in practice: in points where the metric is a share.
+        splits: `fresh` if each seed has a split of training and validation images of its own, else `same`.
         designs: `design` (its identity), `spec` and `choices` of each design that is confirmed, the leading one first.
     """
 
@@ -26,6 +27,7 @@ class ConfirmationPlan:
     seeds: tuple[int, ...]
     looks: tuple[int, ...]
     margin: float | None
+    splits: str
     designs: tuple[Mapping[str, Any], ...]
 
     def to_json(self) -> str:
@@ -45,6 +47,7 @@ class ConfirmationPlan:
             tuple(found["seeds"]),
             tuple(found["looks"]),
             found["margin"],
+            str(found["splits"]),
             tuple(found["designs"]),
         )
 

@@ -26,7 +26,7 @@ from attnspace.record.plan import ConfirmationPlan
 
 __all__ = ["DATA_FILE", "Results", "frame", "load", "write_table"]
 
-_ADDED: dict[str, Any] = {"phase": Phase.SEARCH.value, "trial": None}
+_ADDED: dict[str, Any] = {"phase": Phase.SEARCH.value, "trial": None, "split": None}
 """Columns that ledgers of earlier versions do not have, besides metrics and costs."""
 
 
@@ -145,6 +145,7 @@ def frame(run: str | Path) -> pd.DataFrame:
         spec (`{block, placement}`), choices (hole -> option), history (one mapping an epoch), environment: Python
             objects
         worker
+        split: which draw of training and validation images it was trained on; missing for the study's own
 
     Raises:
         RunError: no such run.

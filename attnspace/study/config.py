@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -107,7 +107,8 @@ class ConfirmConfig(Section):
 
     The results are looked at after each number of seeds in `looks`, the last of which is `seeds`, and the confirmation
     ends as soon as the recommendation is settled. `looks: null` is four looks, the first of them at 0.4 of the seeds;
-    with fewer than four seeds nothing is claimed.
+    with fewer than four seeds nothing is claimed. With `splits: fresh` each seed has training and validation images of
+    its own, where the study draws them; the test images are always the same.
     """
 
     top: Annotated[int, Field(ge=1, le=64, description="How many of the best designs.")] = 3
@@ -120,6 +121,10 @@ class ConfirmConfig(Section):
         float | None,
         Field(gt=0, le=100, description="Points of test accuracy: a smaller difference is none in practice."),
     ] = None
+    splits: Annotated[
+        Literal["fresh", "same"],
+        Field(description="Training and validation images: drawn anew for each seed, or those of the search."),
+    ] = "fresh"
 
     @model_validator(mode="after")
     def _looks_rise_to_the_end(self) -> Self:

@@ -75,22 +75,33 @@ class Workplace:
         data: the images.
         device: where networks are trained.
         share: images that take more than this part of the device's free memory are streamed.
+        test: the test images, where they are loaded already.
     """
 
-    def __init__(self, data: Dataset, device: torch.device, share: float = SHARE) -> None:
+    def __init__(
+        self, data: Dataset, device: torch.device, share: float = SHARE, test: DataSplit | None = None
+    ) -> None:
         self.data = data
         self.device = device
         self._share = share
+        self._test = test
 
     @cached_property
     def device_data(self) -> DeviceData:
         """Training and validation images on the device."""
         return DeviceData(self.data, self.device, self._share)
 
-    @cached_property
+    @property
+    def loaded_test(self) -> DataSplit | None:
+        """The test images if they were asked for."""
+        return self._test
+
+    @property
     def test(self) -> DataSplit:
         """The test images, for confirmations alone."""
-        return self.data.sealed_test()
+        if self._test is None:
+            self._test = self.data.sealed_test()
+        return self._test
 
     @cached_property
     def test_batches(self) -> Batches:

@@ -38,6 +38,7 @@ class Job:
         phase: of the search, or of a confirmation, which looks at the test images.
         costs: of the design; None if they could not be found.
         fault: why they could not.
+        split: draws the training and validation images anew; None trains on the study's own.
     """
 
     design: Design
@@ -48,6 +49,7 @@ class Job:
     phase: Phase = Phase.SEARCH
     costs: DesignCosts | None = None
     fault: str | None = None
+    split: int | None = None
 
 
 @dataclass
@@ -107,6 +109,7 @@ def row(protocol: str, epochs: int, job: Job, result: Result) -> Evaluation:
         finished=timestamp(),
         environment=_environment() | dict(result.environment or {}),
         worker=f"{socket.gethostname()}:{os.getpid()}",
+        split=job.split,
     )
 
 

@@ -53,6 +53,8 @@ class Trainer:
         self._study = study
         self._checkpoints = checkpoints
         self._place = Workplace(study.data, device, share)
+        self._share = share
+        self._split: int | None = None
         self._on_epoch = on_epoch
 
     def advance(self, job: Job) -> Evaluation:
@@ -84,6 +86,7 @@ class Trainer:
 
     def _train(self, job: Job, result: Result) -> None:
         """Fill in what the training comes to, as far as it gets."""
+        self._go_to(job.split)
         design, confirming = job.design, job.phase == Phase.CONFIRM
         made: list[nn.Module] = []
         assignment = Assignment(
@@ -105,6 +108,15 @@ class Trainer:
         if confirming:
             run.test()
             result.tested = run.tested
+
+    def _go_to(self, split: int | None) -> None:
+        """Have the images of a split where networks are trained, in the place of those of the split before."""
+        if split == self._split:
+            return
+        device, test = self._place.device, self._place.loaded_test
+        del self._place  # one split at a time lies in memory
+        data = self._study.data if split is None else self._study.data.redrawn(split)
+        self._place, self._split = Workplace(data, device, self._share, test), split
 
     def _network(self, design: Design, made: list[nn.Module]) -> nn.Module:
         """A new network, which fails when it runs and a block of the design is not in it any more; it joins `made`."""
