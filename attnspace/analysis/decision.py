@@ -19,7 +19,7 @@ from typing import Literal
 from attnspace.analysis.pairs import Pairs
 from attnspace.analysis.significance import ALPHA, FEWEST, holm, seeds_needed
 
-__all__ = ["FUTILE", "Decision", "Outcome", "Sides", "corrected", "decide"]
+__all__ = ["Decision", "FUTILE", "Outcome", "Sides", "corrected", "decide"]
 
 FUTILE = (0.0, 0.5)
 """Standard errors of a lead below which a design is given up: at the first look, and at later ones."""

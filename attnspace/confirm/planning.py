@@ -44,25 +44,17 @@ def planned(
         RunError: there is no finished trial, or another plan is asked for after a first look.
     """
     earlier = [plan for plan in ledger.plans() if plan.protocol == study.protocol]
-    used = {row for plan in earlier for row in plan.seeds} | _seeds_without_a_plan(results, earlier)
     if not earlier or again:
-        if again:
-            _check_ended(results)
-        elif used:
-            note(f"an earlier version confirmed this run without a plan; its {len(used)} seeds are not used again")
-        wanted = _made(study, results, top, seeds, first=len(used))
-        if wanted.splits == "same" and study.config.confirm.splits == "fresh" and len(study.data.train):
-            note("all seeds have the same training and validation images, since the source says which ones validate")
+        wanted = _begun(study, results, earlier, note, top=top, seeds=seeds, again=again)
         ledger.add_plan(wanted)
         return wanted
     before = earlier[-1]
     if top is None and seeds is None:
         _note_changes(study, before, note)
         return before
-    wanted = _made(
-        study, results, top or len(before.designs), seeds or len(before.seeds), first=len(used - {*before.seeds})
-    )
-    if (wanted.seeds, wanted.looks, len(wanted.designs)) == (before.seeds, before.looks, len(before.designs)):
+    first = before.seeds[0] - study.seed(FRESH)
+    wanted = _made(study, results, top or len(before.designs), seeds or len(before.seeds), first=first)
+    if (len(wanted.seeds), len(wanted.designs)) == (len(before.seeds), len(before.designs)):
         _note_changes(study, before, note)
         return before
     if _looked(results):
@@ -73,8 +65,31 @@ def planned(
             allowed=f"{len(before.designs)} designs, {len(before.seeds)} seeds, looks at {_list(before.looks)}",
             remedy="leave --top and --seeds out to go on with it, or begin a new one on other seeds with --again",
         )
-    ledger.add_plan(replace(wanted, splits=before.splits))  # some of it may be trained already
-    return replace(wanted, splits=before.splits)
+    wanted = replace(wanted, splits=before.splits)  # some of it may be trained already
+    ledger.add_plan(wanted)
+    return wanted
+
+
+def _begun(
+    study: Study,
+    results: Results,
+    earlier: list[ConfirmationPlan],
+    note: Callable[[str], None],
+    *,
+    top: int | None,
+    seeds: int | None,
+    again: bool,
+) -> ConfirmationPlan:
+    """A new plan, on seeds that none of the earlier ones had, nor a confirmation without a plan."""
+    used = {seed for plan in earlier for seed in plan.seeds} | _seeds_without_a_plan(results, earlier)
+    if again:
+        _check_ended(results)
+    elif used:
+        note(f"an earlier version confirmed this run without a plan; its {len(used)} seeds are not used again")
+    wanted = _made(study, results, top, seeds, first=len(used))
+    if wanted.splits == "same" and study.config.confirm.splits == "fresh" and len(study.data.train):
+        note("all seeds have the same training and validation images, since the source says which ones validate")
+    return wanted
 
 
 def _made(study: Study, results: Results, top: int | None, seeds: int | None, *, first: int) -> ConfirmationPlan:
