@@ -15,7 +15,7 @@ from attnspace.analysis.verdict import confirmation
 from attnspace.confirm.confirm import FRESH, confirm
 from attnspace.confirm.controls import constant, constant_gates, matched
 from attnspace.costs.network import trainable
-from attnspace.data import digits
+from attnspace.data import Dataset, digits
 from attnspace.errors import RunError, StudyError
 from attnspace.language.specs import dump_spec
 from attnspace.record.ledger import Ledger
@@ -228,6 +228,22 @@ def test_a_confirmation_goes_on_where_it_stopped(finished):
     assert number == len(rows) - 3
     assert rows.iloc[:3]["test_accuracy"].tolist() == first["test_accuracy"].tolist()
     assert confirmed(finished)[0] == 0
+
+
+def test_each_seed_has_a_split_of_its_own_and_rows_say_which(finished, monkeypatch):
+    loaded = []
+    redrawn = Dataset.redrawn
+    monkeypatch.setattr(Dataset, "redrawn", lambda self, number: loaded.append(number) or redrawn(self, number))
+    _, rows = confirmed(finished)
+    assert loaded == [FRESH, FRESH + 1]
+    assert (rows["split"] == rows["seed"]).all()
+    assert load(finished).searched["split"].isna().all()
+
+
+def test_splits_may_stay_those_of_the_search(tiny, write, tmp_path, run):
+    tiny["confirm"] = {"splits": "same"}
+    run(prepare(write(tiny)), tmp_path / "run")
+    assert confirmed(tmp_path / "run")[1]["split"].isna().all()
 
 
 def test_a_confirmation_leaves_the_search_as_it_was(finished, tiny, write, run):
