@@ -47,7 +47,7 @@ def over_seeds(values: np.ndarray, *, splits: bool = False) -> Interval:
     return _around(float(values.mean()), float(values.var(ddof=1)) / len(values), len(values) - 1, name)
 
 
-def over_seeds_and_images(values: np.ndarray) -> Interval:
+def over_seeds_and_images(values: np.ndarray, *, splits: bool = False) -> Interval:
     """The interval of the mean of a table whose rows and columns are both drawn: other seeds, other test images.
 
     The variance of the mean is (MS_seeds + MS_images - MS_residual) / (seeds * images), with degrees of freedom by
@@ -71,7 +71,8 @@ def over_seeds_and_images(values: np.ndarray) -> Interval:
     summed = max(summed, least)
     spread = float((squares**2 / degrees).sum())
     freedom = summed**2 / spread if spread else degrees[0]
-    return _around(mean, summed / (seeds * images), freedom, "95% interval over seeds and test images")
+    name = f"95% interval over seeds{', splits' if splits else ''} and test images"
+    return _around(mean, summed / (seeds * images), freedom, name)
 
 
 def _around(mean: float, variance: float, freedom: float, name: str) -> Interval:

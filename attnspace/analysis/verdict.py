@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from attnspace.analysis.decision import Decision, Sides, corrected, decide
-from attnspace.analysis.intervals import Interval, over_seeds
+from attnspace.analysis.intervals import Interval, over_seeds, over_seeds_and_images
 from attnspace.analysis.pairs import Pairs
 from attnspace.analysis.recommendation import Recommendation, Subject, p_text, recommended
 from attnspace.analysis.significance import ALPHA, holm
@@ -95,6 +96,7 @@ class _Reader:
 
     def __init__(self, results: Results, plan: ConfirmationPlan, rows: pd.DataFrame) -> None:
         self._results, self._plan, self._rows = results, plan, rows
+        self._right = results.right()
         about = rows.groupby("shown", sort=False).head(1).set_index("shown")
         self._about = about
         scores = rows.pivot(index="seed", columns="shown", values=SCORE).astype(float)
@@ -186,8 +188,8 @@ class _Reader:
         return min(self._tops, key=lambda top: ranks.get(str(self._about.loc[top, "design"]), math.inf), default=None)
 
     def _compared(self, pairs: Pairs, name: str, other: str, family: str, p: float | None) -> dict[str, Any]:
-        both = pairs.differences(name, other) if pairs.seeds else self._early(name, other)
-        interval = over_seeds(both, splits=self._plan.splits == "fresh")
+        both = pairs.differences(name, other)
+        interval = self._interval(pairs, name, other, both)
         return {
             "name": name,
             "other": other,
@@ -201,8 +203,17 @@ class _Reader:
             "family": family,
         }
 
-    def _early(self, name: str, other: str) -> Any:
-        return (self._scores[name] - self._scores[other]).dropna().to_numpy()[:0]
+    def _interval(self, pairs: Pairs, name: str, other: str, both: np.ndarray) -> Interval:
+        """Over seeds and images where every answer was kept, else over seeds."""
+        splits = self._plan.splits == "fresh"
+        there = pairs.scores[name].notna() & pairs.scores[other].notna()
+        seeds = [int(seed) for seed in there.index[there]]
+        designs = [str(self._about.loc[one, "design"]) for one in (name, other)]
+        kept = [[self._right.get((design, seed)) for seed in seeds] for design in designs]
+        if not seeds or any(answers is None for row in kept for answers in row):
+            return over_seeds(both, splits=splits)
+        one, two = (np.array(row, dtype=float) for row in kept)
+        return over_seeds_and_images(one - two, splits=splits)
 
     def _said(self, table: Sequence[Mapping[str, Any]]) -> list[str]:
         rows = [row for row in table if row["family"] == "controls" and row["p"] is not None]

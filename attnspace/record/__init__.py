@@ -1,5 +1,6 @@
 """The record of a run: what is written while it goes on, and how it is read.
 
+answers       what a network said of each test image
 evaluation    one row of the record
 checkpoints   trainings that wait on a rung
 plan          what a confirmation was planned to be

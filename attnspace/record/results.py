@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
+import zlib
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +23,7 @@ from attnspace.documents.reading import read
 from attnspace.documents.writing import write_bytes
 from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
+from attnspace.record.answers import unpacked
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
 from attnspace.record.plan import ConfirmationPlan
 
@@ -110,6 +113,28 @@ class Results:
     def confirmed(self) -> pd.DataFrame:
         """The rows of the confirmation."""
         return self.frame[self.frame["phase"] == Phase.CONFIRM]
+
+    def right(self) -> dict[tuple[str, int], np.ndarray]:
+        """Design and seed of a confirmed network -> whether its answer to each test image was right; empty where the
+        run has kept no answers.
+
+        Raises:
+            RunError: they are damaged.
+        """
+        ledger = self.path / "ledger.db"
+        if not ledger.is_file():
+            return {}
+        query = "SELECT design, seed, predicted, labels FROM answers JOIN test_labels USING (protocol)"
+        try:
+            with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone() is None:
+                    return {}
+                return {
+                    (design, seed): unpacked(predicted) == unpacked(labels)
+                    for design, seed, predicted, labels in connection.execute(query)
+                }
+        except (sqlite3.Error, ValueError, zlib.error) as cause:
+            raise RunError(f"is damaged: {cause}", file=str(ledger), remedy="confirm again elsewhere") from None
 
     def images(self) -> Mapping[str, Any]:
         """The `classes` of the images, `counts` of each class in each split, and `notes`; empty for earlier runs.

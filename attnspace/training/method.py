@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -117,11 +118,13 @@ class Run(ABC):
         history: one entry for each epoch.
         how: in words, how steps are taken.
         tested: metrics on the test images, name -> value, once they are known.
+        answers: the class predicted of each test image, (images,); None where the training does not say.
     """
 
     history: list[Epoch] = field(default_factory=list)
     how: str = ""
     tested: Mapping[str, float | None] = field(default_factory=dict)
+    answers: np.ndarray | None = None
 
     @abstractmethod
     def run(self, until: int, on_epoch: Callable[[Epoch], None]) -> None:

@@ -18,6 +18,7 @@ import torch
 from attnspace.costs.declaration import DesignCosts
 from attnspace.costs.measured import cost_columns
 from attnspace.objective.metrics import METRICS
+from attnspace.record.answers import Answers
 from attnspace.record.evaluation import Evaluation, Outcome, Phase, timestamp
 from attnspace.study.design import Design
 from attnspace.training.epoch import Epoch
@@ -63,6 +64,7 @@ class Result:
         train_s: seconds in the training loop.
         total_s: seconds with building and bookkeeping.
         environment: device, and how steps were taken.
+        answers: to the test images, where the training says them.
     """
 
     history: Sequence[Epoch] = ()
@@ -71,6 +73,7 @@ class Result:
     train_s: float = 0.0
     total_s: float = 0.0
     environment: Mapping[str, str] | None = None
+    answers: Answers | None = None
 
 
 def row(protocol: str, epochs: int, job: Job, result: Result) -> Evaluation:
@@ -110,6 +113,7 @@ def row(protocol: str, epochs: int, job: Job, result: Result) -> Evaluation:
         environment=_environment() | dict(result.environment or {}),
         worker=f"{socket.gethostname()}:{os.getpid()}",
         split=job.split,
+        answers=result.answers,
     )
 
 

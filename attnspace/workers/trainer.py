@@ -11,6 +11,7 @@ from torch import nn
 from attnspace.data.loader import SHARE
 from attnspace.errors import RunFailed, TrainingFailed
 from attnspace.placement.watch import check_blocks, watch_blocks
+from attnspace.record.answers import Answers
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.evaluation import Evaluation, Phase
 from attnspace.study.design import Design
@@ -108,6 +109,8 @@ class Trainer:
         if confirming:
             run.test()
             result.tested = run.tested
+            if run.answers is not None:
+                result.answers = Answers(run.answers, self._place.test.labels.numpy())
 
     def _go_to(self, split: int | None) -> None:
         """Have the images of a split where networks are trained, in the place of those of the split before."""

@@ -240,6 +240,17 @@ def test_each_seed_has_a_split_of_its_own_and_rows_say_which(finished, monkeypat
     assert load(finished).searched["split"].isna().all()
 
 
+def test_answers_to_test_images_are_kept_and_intervals_are_over_seeds_and_images(finished):
+    _, rows = confirmed(finished, seeds=4)
+    results = load(finished)
+    right = results.right()
+    for _, trained in rows.iterrows():
+        assert right[trained["design"], trained["seed"]].mean() == pytest.approx(trained["test_accuracy"])
+    found = confirmation(results).comparisons
+    assert set(found["interval"]) == {"95% interval over seeds, splits and test images"}
+    assert (found["low"] < found["difference"]).all()
+
+
 def test_splits_may_stay_those_of_the_search(tiny, write, tmp_path, run):
     tiny["confirm"] = {"splits": "same"}
     run(prepare(write(tiny)), tmp_path / "run")
