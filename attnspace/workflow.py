@@ -103,22 +103,28 @@ def check_ready(study: Study) -> tuple[str, ...]:
 
 
 def confirm_run(
-    run: str | Path, watcher: Watcher | None = None, *, top: int | None = None, seeds: int | None = None
+    run: str | Path,
+    watcher: Watcher | None = None,
+    *,
+    top: int | None = None,
+    seeds: int | None = None,
+    again: bool = False,
 ) -> Confirmation:
-    """Train the best designs, the baselines and two controls on fresh seeds, test them once, and say what is real.
+    """Train the best designs, the baselines and two controls on fresh seeds, test them once, and recommend one.
 
     Args:
         run: the run directory of a finished search.
         watcher: hears of every step; by default nobody does.
-        top: how many of the best designs; by default as the study says.
-        seeds: how many fresh seeds; by default as the study says.
+        top: how many of the best designs; by default as planned before, else as the study says.
+        seeds: how many fresh seeds at most, alike.
+        again: whether a new confirmation begins, on seeds that the earlier ones did not have.
 
     Raises:
         AttnspaceError: it is no run, or its study is not possible any more.
         RunFailed: it could not be finished; what was finished before is kept.
         Stopped: Ctrl-C.
     """
-    return confirm_study(prepare_run(Path(run)), run, watcher, top=top, seeds=seeds)
+    return confirm_study(prepare_run(Path(run)), run, watcher, top=top, seeds=seeds, again=again)
 
 
 def confirm_study(
@@ -128,17 +134,13 @@ def confirm_study(
     *,
     top: int | None = None,
     seeds: int | None = None,
+    again: bool = False,
 ) -> Confirmation:
     """`confirm_run` of a study that is read."""
-    place, settings = RunDirectory(Path(run)), study.config.confirm
-    watcher = watcher or Watcher()
-    asked = seeds or settings.seeds
+    place = RunDirectory(Path(run))
     with place.opened(study), _ledger(place) as ledger:
-        results = load(place.path)
-        earlier = confirmation(results)
-        if earlier and 2 <= len(earlier.scores) < asked and not earlier.scores.isna().any(axis=None):
-            watcher.warn("seeds are added after a look at the verdict, which makes p-values too small")
-        confirm(study, results, ledger, watcher, top=top or settings.top, seeds=asked)
+        watcher = watcher or Watcher()
+        confirm(study, load(place.path), ledger, watcher, top=top, seeds=seeds, again=again)
         _settle_weights(load(place.path), watcher)
         found = confirmation(report_run(place.path))
     assert found is not None

@@ -64,7 +64,7 @@ def test_the_python_of_the_language_runs(printed):
 def test_the_python_of_the_studies_runs(printed):
     out, names = printed("studies/README.md")
     assert "8 trainings this time" in out
-    assert names["confirmed"].verdict.sentence in out
+    assert names["confirmed"].sentence in out
     assert names["space"].size() == 3
     assert (names["table"]["phase"] == "search").sum() == 8
     assert Path("runs/mine/report.html").exists()

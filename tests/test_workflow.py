@@ -45,7 +45,7 @@ def test_a_confirmation_is_given_back_and_kept(tiny, write, tmp_path):
     found = confirm_run(tmp_path / "run", top=1, seeds=2)
     assert len(found.scores) == 2
     assert {"none", "se", "cbam", "eca", "ca"} <= set(found.scores.columns)
-    assert escape(found.verdict.sentence) in (tmp_path / "run" / "report.html").read_text()
+    assert escape(found.sentence) in (tmp_path / "run" / "report.html").read_text()
     again = confirm_run(tmp_path / "run", top=1, seeds=2)
     pd.testing.assert_frame_equal(again.scores, found.scores)
 

@@ -1,11 +1,17 @@
 """Analysis: what recorded results say, read without the study.
 
-significance  whether one design is better than another
-verdict       a run's confirmation in numbers and in a sentence
-handed_over   which design of a run is handed over, and whose weights are kept
-robust        values of which one that lies far off decides nothing
-observations  what is known of the trials of a search
-importance    which choices matter
+significance    paired differences, their test, its correction, and the seeds it needs
+intervals       95% intervals, and what they are called
+sequential      looks at a test while its data come in
+pairs           two designs at a time, at the looks that a confirmation has taken
+decision        what a confirmation comes to
+recommendation  the same for one design, in numbers and in a sentence
+verdict         a run's confirmation, read from its record
+winner          the design that a run hands over
+handed_over     its row in the table, and whose weights are kept
+robust          values of which one that lies far off decides nothing
+observations    what is known of the trials of a search
+importance      which choices matter
 """
 
 __all__: list[str] = []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from attnspace.analysis.verdict import confirmation
 from attnspace.record.evaluation import Outcome, Role
 from attnspace.record.results import PLAIN, Results
 
@@ -17,7 +18,11 @@ WINNER, BEST_BASELINE, PLAIN_NETWORK, CONSTANT = "winner", "best_baseline", "pla
 
 def handed_over(results: Results) -> pd.Series[Any] | None:
     """The row of the design that winner.json holds and `export` writes; None while there is none."""
-    return results.winner()
+    confirmed = confirmation(results)
+    if confirmed is None or confirmed.recommendation is None:
+        return results.winner()
+    design = confirmed.recommendation.subject.design
+    return results.frame[results.frame["design"] == design].iloc[-1]
 
 
 def kept_designs(results: Results) -> dict[str, str]:

@@ -1,45 +1,36 @@
-"""A run's confirmation as statistics: scores under paired seeds, comparisons, and the verdict in a sentence.
+"""A run's confirmation as statistics: scores under paired seeds, every comparison, and the recommendation.
 
-A design *beats the best baseline* when it is better than every baseline: the largest of the p-values against each of
-them is the p-value of that (an intersection-union test: Berger, Technometrics 24, 1982). Several designs are
-confirmed, and the best of them is named, so these p-values are corrected for the number of designs.
+What is said is what the looks that were planned and taken say; trainings beyond the latest look are not looked at.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from attnspace.analysis.significance import ALPHA, Comparison, Race, compare, holm, interval, p_value, race
+from attnspace.analysis.decision import Decision, Sides, corrected, decide
+from attnspace.analysis.intervals import Interval, over_seeds, over_seeds_and_images
+from attnspace.analysis.pairs import Pairs
+from attnspace.analysis.recommendation import Recommendation, Subject, p_text, recommended
+from attnspace.analysis.significance import ALPHA, holm
 from attnspace.record.evaluation import Outcome, Role
-from attnspace.record.results import Results
+from attnspace.record.plan import ConfirmationPlan
+from attnspace.record.results import PLAIN, Results
 
-__all__ = ["Confirmation", "Verdict", "confirmation", "judge"]
+__all__ = ["Confirmation", "confirmation"]
 
 SCORE = "test_accuracy"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What may be said of the best confirmed design against the best baseline.
-
-    Attributes:
-        outcome: `better`, `worse`, `same` where they are not distinguishable, or `open` with fewer than two seeds.
-        comparison: the comparison of the two; None while nothing can be compared.
-        p: the corrected p-value.
-        race: the test that was made, for its power; None with fewer than two seeds.
-        sentence: the verdict in words, with differences in percentage points.
-    """
-
-    outcome: Literal["better", "worse", "same", "open"]
-    comparison: Comparison | None
-    p: float
-    race: Race | None
-    sentence: str
+IN_WORDS = {
+    "matched": "the plain backbone, widened to as many parameters",
+    PLAIN: "the plain backbone, which it exceeds by fewer parameters than one channel more would",
+    "constant": "itself with constant gates, which do not look at the image",
+}
+"""Controls in sentences."""
 
 
 @dataclass(frozen=True)
@@ -47,169 +38,241 @@ class Confirmation:
     """The results of a confirmation.
 
     Attributes:
-        scores: test accuracy, one row for each seed, one column for each name.
+        scores: test accuracy, one row for each seed in the order of the plan, one column for each name.
         designs: one row for each, the best first: `name`, `role`, `design`, `placement`, `n`, `failed`, `mean`, `sd`,
-            `low`, `high` (95% bootstrap interval of the mean), `params`, `params_added`.
-        comparisons: one row for each confirmed design and each baseline or control: the fields of `Comparison`, and
-            `p_holm`, corrected for all of them.
-        verdict: the verdict on the best design against the best baseline.
-        controls: what the controls of the search's best design say, a sentence each.
+            `low`, `high` (95% interval over seeds, NaN with fewer than four), `params`, `params_added`.
+        comparisons: one row for each pair that was tested: `name`, `other`, `n`, `difference`, `sd`, `low`, `high` and
+            `interval` (what it is), `p` (corrected) and `family` (what for).
+        decision: what the latest look says.
+        recommendation: the same in words; None while no design has a score.
+        controls: what the controls of the confirmed best design say, a sentence each.
+        looks: the looks that were planned.
+        looked: the seeds of the latest look; 0 before the first.
+        ended: whether the confirmation has ended: the recommendation is settled, or the last look was taken.
     """
 
     scores: pd.DataFrame
     designs: pd.DataFrame
     comparisons: pd.DataFrame
-    verdict: Verdict
+    decision: Decision
+    recommendation: Recommendation | None
     controls: list[str]
+    looks: tuple[int, ...]
+    looked: int
+    ended: bool
+
+    @property
+    def sentence(self) -> str:
+        """The recommendation in words."""
+        return self.recommendation.sentence if self.recommendation else "Undecided: every training failed."
 
 
 def confirmation(results: Results) -> Confirmation | None:
     """The confirmation of a run in numbers and sentences; None if the run has none."""
+    plan = results.plan or _implied(results.confirmed())
     rows = results.confirmed()
+    if plan is None:
+        return None
+    rows = rows[rows["seed"].isin(plan.seeds)]
+    known = (*plan.identities, *rows.loc[rows["role"] != Role.TRIAL, "design"])
+    rows = rows[rows["design"].isin(known)]
     if rows.empty:
         return None
-    rows = rows.assign(shown=_names(rows))
-    scores = rows.pivot(index="seed", columns="shown", values=SCORE).astype(float).sort_index()
-    about = rows.groupby("shown", sort=False).head(1).set_index("shown")
-    scores = scores[list(about.index)]
-    failed = rows.loc[rows["outcome"] == Outcome.FAILED, "shown"].value_counts().to_dict()
-    by_role = {role: [str(name) for name in about.index[about["role"] == role]] for role in (Role.TRIAL, Role.BASELINE)}
-    controls = [str(name) for name in about.index[about["role"] == Role.CONTROL]]
-    tops, baselines = by_role[Role.TRIAL], by_role[Role.BASELINE]
-    made = [one for top in tops for one in _compared(scores, top, [*baselines, *controls], seeds=1)]
-    comparisons = pd.DataFrame([asdict(one) for one in made], columns=list(Comparison.__dataclass_fields__))
-    comparisons["p_holm"] = holm(comparisons["p"].tolist())
-    ranks = {design: rank for rank, design in enumerate(results.ranked()["design"])}
-    first = min(tops, key=lambda top: ranks.get(str(about.loc[top, "design"]), math.inf), default=None)
-    said = _controls(scores, first, controls) if first is not None else []
-    return Confirmation(
-        scores,
-        _designs(scores, about, failed),
-        comparisons,
-        judge(scores, tops, baselines, failed),
-        said,
-    )
+    return _Reader(results, plan, rows.assign(shown=_names(rows))).confirmation()
 
 
-def judge(
-    scores: pd.DataFrame, tops: Sequence[str], baselines: Sequence[str], failed: Mapping[Any, int] | None = None
-) -> Verdict:
-    """The verdict on the best of `tops` against the best of `baselines`.
-
-    Args:
-        scores: one row for each seed, one column for each name; NaN where a training failed or was not made.
-        tops: the columns of the designs in question.
-        baselines: the columns that they are compared with.
-        failed: how many trainings of a name failed; other scores that are NaN were not made.
-    """
-    means = scores.mean()
-    complete = [name for name in (*tops, *baselines) if scores[name].notna().sum() >= 2]
-    tried = [top for top in tops if top in complete]
-    against = [baseline for baseline in baselines if baseline in complete]
-    if not tried or not against:
-        return Verdict("open", None, 1.0, None, "Nothing can be said yet: a comparison needs two seeds.")
-    best, rival = max(tried, key=means.__getitem__), max(against, key=means.__getitem__)
-    corrected = dict(zip(tried, holm([_p(scores, top, against, rival) for top in tried]), strict=True))
-    comparison, p = compare(best, rival, *_paired(scores, best, rival)), corrected[best]
-    alpha = ALPHA / len(tried)
-    both = scores[[best, *against]].dropna()
-    test = race(both.to_numpy(), alpha) if len(both) > 1 else None
-    found = f"{_signed(comparison.difference)} +- {_points(comparison.margin)} points"
-    facts = f"p{_p_text(p)}, n={comparison.n}"
-    if p <= ALPHA and comparison.difference > 0:
-        outcome: Literal["better", "worse", "same"] = "better"
-        by = f"{_points(comparison.difference)} +- {_points(comparison.margin)} points"
-        sentence = f"{best} beats the best baseline, {rival}, by {by}, {facts}."
-    elif p <= ALPHA and comparison.difference < 0:
-        outcome = "worse"
-        sentence = f"{best} is worse than the best baseline, {rival}: {found}, {facts}."
-    else:
-        outcome = "same"
-        what = f"{best} and the best baseline, {rival}, are not distinguishable"
-        sentence = f"{what} at n={comparison.n}: {found}, p{_p_text(p)}."
-        if test and test.sd > 1e-12:
-            least = _points(test.detectable(comparison.n))
-            sentence += f" A true lead of {least} points would have been found with a power of 80%"
-            needed = test.seeds_needed(comparison.difference)
-            how_many = f"about {needed} seeds" if needed else "more than 1,000 seeds"
-            sentence += f"; for the one seen {how_many} would be needed." if comparison.difference > 0 else "."
-    return Verdict(outcome, comparison, p, test, sentence + _left_out(scores[[best, rival]], failed or {}))
+def _implied(rows: pd.DataFrame) -> ConfirmationPlan | None:
+    """What a confirmation without a plan, by an earlier version, was: one look at all of its seeds."""
+    if rows.empty:
+        return None
+    seeds = tuple(int(seed) for seed in sorted(rows["seed"].unique()))
+    trials = rows[rows["role"] == Role.TRIAL].drop_duplicates("design")
+    designs = tuple({"design": row["design"]} for _, row in trials.iterrows())
+    return ConfirmationPlan("", seeds, (len(seeds),), None, "same", designs)
 
 
-def _left_out(scores: pd.DataFrame, failed: Mapping[Any, int]) -> str:
-    """Why some scores of the compared designs are not there."""
-    lost = sum(failed.get(name, 0) for name in scores)
-    missing = max(0, int(scores.isna().sum().sum()) - lost)
-    said = f" {lost} of their trainings failed and are left out." if lost else ""
-    if missing:
-        said += (
-            f" {missing} of their trainings were not made: confirm as many designs again with --seeds {len(scores)}."
+class _Reader:
+    """Reads a confirmation out of its rows."""
+
+    def __init__(self, results: Results, plan: ConfirmationPlan, rows: pd.DataFrame) -> None:
+        self._results, self._plan, self._rows = results, plan, rows
+        self._right = results.right()
+        about = rows.groupby("shown", sort=False).head(1).set_index("shown")
+        self._about = about
+        scores = rows.pivot(index="seed", columns="shown", values=SCORE).astype(float)
+        self._scores = scores.reindex([seed for seed in plan.seeds if seed in scores.index])[list(about.index)]
+        self._failed = rows.loc[rows["outcome"] == Outcome.FAILED, "shown"].value_counts().to_dict()
+        roles = (Role.TRIAL, Role.BASELINE, Role.CONTROL)
+        named = {role: [str(name) for name in about.index[about["role"] == role]] for role in roles}
+        self._tops, self._baselines, self._controls = (named[role] for role in roles)
+        plain = next((name for name in self._baselines if about.loc[name, "name"] == PLAIN), None)
+        sizes = {str(name): float(about.loc[name, "params"]) for name in about.index}
+        self._sides = Sides(self._tops, self._baselines, plain, sizes)
+        self._margin = None if plan.margin is None else plan.margin / 100
+
+    def confirmation(self) -> Confirmation:
+        looks, most = self._plan.looks, self._looks_complete()
+        taken, pairs = 0, self._pairs(0)
+        decision = decide(pairs, self._sides, self._margin, ended=False)
+        while taken < most and not decision.is_settled:
+            taken += 1
+            pairs = self._pairs(taken)
+            decision = decide(pairs, self._sides, self._margin, ended=taken == len(looks))
+        ended = decision.is_settled or taken == len(looks)
+        table = self._comparisons(pairs, decision)
+        compared = {
+            (row["name"], row["other"]): (
+                row["n"],
+                row["difference"],
+                Interval(row["low"], row["high"], row["interval"]),
+                row["p"],
+            )
+            for row in table
+        }
+        found = recommended(
+            decision,
+            {str(name): self._subject(str(name)) for name in self._about.index},
+            compared,
+            seeds=pairs.seeds,
+            planned=looks[-1],
+            ended=ended,
+            margin=self._plan.margin,
         )
-    return said
-
-
-def _p(scores: pd.DataFrame, top: str, baselines: Sequence[str], rival: str) -> float:
-    """The p-value of a design being better than every baseline, or worse than the best of them."""
-    differences = {baseline: (scores[top] - scores[baseline]).dropna().to_numpy() for baseline in baselines}
-    if all(len(one) and one.mean() > 0 for one in differences.values()):
-        return max(map(p_value, differences.values()))
-    return min(1.0, len(baselines) * p_value(differences[rival]))  # the rival was picked for its mean
-
-
-def _paired(scores: pd.DataFrame, name: str, other: str) -> tuple[list[float], list[float]]:
-    """The scores of two names under the seeds that both have."""
-    both = scores[[name, other]].dropna()
-    return both[name].tolist(), both[other].tolist()
-
-
-def _compared(scores: pd.DataFrame, name: str, others: Sequence[str], *, seeds: int) -> list[Comparison]:
-    """Compare one design with each of the others with which it shares at least `seeds` seeds."""
-    paired = {other: _paired(scores, name, other) for other in others}
-    return [compare(name, other, *pair) for other, pair in paired.items() if len(pair[0]) >= seeds]
-
-
-def _controls(scores: pd.DataFrame, winner: str, controls: Sequence[str]) -> list[str]:
-    against = list(controls)
-    if "matched" not in controls and "none" in scores:
-        against.insert(0, "none")
-    made = _compared(scores, winner, against, seeds=2)
-    said = []
-    for comparison, p in zip(made, holm([one.p for one in made]), strict=True):
-        by = f"{_signed(comparison.difference)} +- {_points(comparison.margin)} points, p{_p_text(p)}, n={comparison.n}"
-        what = {
-            "matched": "the plain backbone, widened to as many parameters",
-            "none": "the plain backbone, which it exceeds by fewer parameters than one channel more would",
-            "constant": "itself with constant gates, which do not look at the image",
-        }.get(comparison.other, comparison.other)
-        if p > ALPHA:
-            said.append(f"{winner} is not distinguishable from {what}: {by}.")
-        else:
-            said.append(f"{winner} is {'better' if comparison.difference > 0 else 'worse'} than {what}: {by}.")
-    return said
-
-
-def _designs(scores: pd.DataFrame, about: pd.DataFrame, failed: Mapping[Any, int]) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = []
-    for name in scores.columns:
-        values, row = scores[name].dropna(), about.loc[name]
-        low, high = interval(values.to_numpy())
-        rows.append(
-            {
-                "name": name,
-                "role": row["role"],
-                "design": row["design"],
-                "placement": row["placement"],
-                "n": len(values),
-                "failed": failed.get(name, 0),
-                "mean": values.mean(),
-                "sd": values.std(),
-                "low": low,
-                "high": high,
-                "params": row["params"],
-                "params_added": row["params_added"],
-            }
+        return Confirmation(
+            self._scores,
+            self._designs(),
+            pd.DataFrame(table, columns=COLUMNS),
+            decision,
+            found,
+            self._said(table),
+            looks,
+            pairs.seeds,
+            ended,
         )
-    return pd.DataFrame(rows).sort_values("mean", ascending=False, kind="stable", ignore_index=True)
+
+    def _looks_complete(self) -> int:
+        """How many of the planned looks have every training of every design and baseline."""
+        there = set(zip(self._rows["design"], self._rows["seed"], strict=True))
+        asked = (*self._plan.identities, *(str(self._about.loc[name, "design"]) for name in self._baselines))
+        complete = 0
+        for look in self._plan.looks:
+            if not all((design, seed) in there for seed in self._plan.seeds[:look] for design in asked):
+                break
+            complete += 1
+        return complete
+
+    def _pairs(self, taken: int) -> Pairs:
+        scores = self._scores.reindex(list(self._plan.seeds))
+        return Pairs(scores, self._plan.looks, taken)
+
+    def _comparisons(self, pairs: Pairs, decision: Decision) -> list[dict[str, Any]]:
+        p_values = corrected(pairs, self._sides) if pairs.seeds else {}
+        wanted = [(top, baseline, "designs") for top in self._tops for baseline in self._baselines]
+        plain = self._sides.plain
+        if plain is not None:
+            wanted += [(baseline, plain, "published blocks") for baseline in self._baselines if baseline != plain]
+        table = [self._compared(pairs, *pair, p_values.get(pair[:2])) for pair in wanted]
+        return [row for row in (*table, *self._controlled(pairs, decision)) if row["n"]]
+
+    def _controlled(self, pairs: Pairs, decision: Decision) -> list[dict[str, Any]]:
+        """The confirmed best against its controls; of an earlier version's run, the best of the search."""
+        best = decision.best if self._results.plan else self._best_of_search()
+        if best is None or not pairs.seeds:
+            return []
+        usable = pairs.usable(self._controls) if best in pairs.usable([best]) else []
+        p_values = dict(zip(usable, holm([pairs.p(best, control) for control in usable]), strict=True))
+        return [self._compared(pairs, best, name, "controls", p_values.get(name)) for name in self._controls]
+
+    def _best_of_search(self) -> str | None:
+        ranks = {design: rank for rank, design in enumerate(self._results.ranked()["design"])}
+        return min(self._tops, key=lambda top: ranks.get(str(self._about.loc[top, "design"]), math.inf), default=None)
+
+    def _compared(self, pairs: Pairs, name: str, other: str, family: str, p: float | None) -> dict[str, Any]:
+        both = pairs.differences(name, other)
+        interval = self._interval(pairs, name, other, both)
+        return {
+            "name": name,
+            "other": other,
+            "n": len(both),
+            "difference": float(both.mean()) if len(both) else math.nan,
+            "sd": float(both.std(ddof=1)) if len(both) > 1 else math.nan,
+            "low": interval.low,
+            "high": interval.high,
+            "interval": interval.name,
+            "p": p,
+            "family": family,
+        }
+
+    def _interval(self, pairs: Pairs, name: str, other: str, both: np.ndarray) -> Interval:
+        """Over seeds and images where every answer was kept, else over seeds."""
+        splits = self._plan.splits == "fresh"
+        there = pairs.scores[name].notna() & pairs.scores[other].notna()
+        seeds = [int(seed) for seed in there.index[there]]
+        designs = [str(self._about.loc[one, "design"]) for one in (name, other)]
+        kept = [[self._right.get((design, seed)) for seed in seeds] for design in designs]
+        if not seeds or any(answers is None for row in kept for answers in row):
+            return over_seeds(both, splits=splits)
+        one, two = (np.array(row, dtype=float) for row in kept)
+        return over_seeds_and_images(one - two, splits=splits)
+
+    def _said(self, table: Sequence[Mapping[str, Any]]) -> list[str]:
+        rows = [row for row in table if row["family"] == "controls" and row["p"] is not None]
+        if rows and "matched" not in self._controls and self._sides.plain is not None:
+            rows = [row for row in table if (row["name"], row["other"]) == (rows[0]["name"], self._sides.plain)] + rows
+        said = []
+        for row in rows:
+            what, p = IN_WORDS.get(row["other"], row["other"]), row["p"]
+            by = f"{100 * row['difference']:+.2f} points, p{p_text(p)}, n={row['n']}"
+            if p > ALPHA:
+                said.append(f"{row['name']} is not distinguishable from {what}: {by}.")
+            else:
+                said.append(f"{row['name']} is {'better' if row['difference'] > 0 else 'worse'} than {what}: {by}.")
+        return said + self._lost()
+
+    def _lost(self) -> list[str]:
+        """How many trainings failed, where some did."""
+        lost = {name: count for name, count in self._failed.items() if count}
+        if not lost:
+            return []
+        named = ", ".join(f"{count} of {name}" for name, count in lost.items())
+        return [f"Trainings that failed are left out: {named}."]
+
+    def _subject(self, name: str) -> Subject:
+        row = self._about.loc[name]
+        kind = "design" if row["role"] != Role.BASELINE else "plain" if name == self._sides.plain else "published"
+        costs: dict[str, float] = {}
+        if self._sides.plain is not None:
+            plain = self._about.loc[self._sides.plain]
+            for column, title in (("params", "parameters"), ("flops", "FLOPs"), ("latency_ms", "time")):
+                if not pd.isna(row[column]) and plain[column] > 0:
+                    costs[title] = float(row[column] / plain[column] - 1)
+        return Subject(name, str(row["design"]), kind, str(row["label"]), dict(row["spec"]), costs)
+
+    def _designs(self) -> pd.DataFrame:
+        rows: list[dict[str, Any]] = []
+        for name in self._scores.columns:
+            values, row = self._scores[name].dropna(), self._about.loc[name]
+            interval = over_seeds(values.to_numpy())
+            rows.append(
+                {
+                    "name": name,
+                    "role": row["role"],
+                    "design": row["design"],
+                    "placement": row["placement"],
+                    "n": len(values),
+                    "failed": self._failed.get(name, 0),
+                    "mean": values.mean(),
+                    "sd": values.std(),
+                    "low": interval.low,
+                    "high": interval.high,
+                    "params": row["params"],
+                    "params_added": row["params_added"],
+                }
+            )
+        return pd.DataFrame(rows).sort_values("mean", ascending=False, kind="stable", ignore_index=True)
+
+
+COLUMNS = ["name", "other", "n", "difference", "sd", "low", "high", "interval", "p", "family"]
 
 
 def _names(rows: pd.DataFrame) -> list[str]:
@@ -228,15 +291,3 @@ def _names(rows: pd.DataFrame) -> list[str]:
         same = row["role"] == Role.TRIAL and [*short.values()].count(forms[0]) > 1
         called[str(design)] = next(form for form in forms[same:] if form not in called.values())
     return [called[design] for design in rows["design"]]
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:.2f}"
-
-
-def _signed(difference: float) -> str:
-    return f"{100 * difference:+.2f}"
-
-
-def _p_text(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"={p:.3f}" if p < 0.1 else f"={p:.2f}"

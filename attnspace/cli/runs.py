@@ -104,10 +104,11 @@ def _print_searched(console: Console, study: Study, found: Searched) -> None:
 def confirm(
     run_: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of a finished search.")],
     top: Annotated[int | None, typer.Option(min=1, max=64, help="How many of the best designs.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Fresh seeds of each.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Fresh seeds of each, at most.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Begin a new confirmation, on other fresh seeds.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Train the best designs, the baselines and two controls on fresh seeds, test them once, and say what is real."""
+    """Train the best designs, the baselines and two controls on fresh seeds, test them once, and recommend one."""
     import_torch()
     from attnspace.cli.tables import confirmation_table, terminal
     from attnspace.data import progress_bar
@@ -122,9 +123,9 @@ def confirm(
             test = prepared.data.sealed_test()  # decoded here, with the bar
         _print_images(console, prepared.data, (*prepared.notes, *test.notes))
         with watcher_for(console) as watcher:
-            found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds)
+            found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds, again=again)
     console.print(confirmation_table(found))
-    for line in (found.verdict.sentence, *found.controls):
+    for line in (found.sentence, *found.controls):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     _print_report(console, run_)
 

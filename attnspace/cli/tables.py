@@ -133,7 +133,7 @@ def summary_table(results: Results) -> Table:
         table.add_row(*cells, style="red" if row["role"] == Role.BASELINE else None)
     more = f"{hidden} more design{'s are' if hidden > 1 else ' is'} in the report. " if hidden else ""
     confirmed = confirmation(results)
-    sentence = confirmed.verdict.sentence if confirmed else summary(results).sentence(results.metric)
+    sentence = confirmed.sentence if confirmed else summary(results).sentence(results.metric)
     table.caption = escape(more + sentence)
     table.caption_justify = "left"
     return table
@@ -143,7 +143,7 @@ def confirmation_table(found: Confirmation) -> Table:
     """The table of every confirmed design, the best first."""
     from attnspace.record.evaluation import Role
 
-    columns = ("design", "n", "test accuracy, %", "95% interval", "sd", "parameters", "added")
+    columns = ("design", "n", "test accuracy, %", "95% interval over seeds", "sd", "parameters", "added")
     table = Table(*columns, box=None, header_style="bold")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -153,7 +153,7 @@ def confirmation_table(found: Confirmation) -> Table:
             escape(f"{row['name']}{role}"),
             str(row["n"]),
             f"{100 * row['mean']:.2f}",
-            f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
+            "" if row["low"] != row["low"] else f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
             f"{100 * row['sd']:.2f}",
             f"{int(row['params']):,}",
             f"{int(row['params_added']):+,}",

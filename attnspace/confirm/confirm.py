@@ -1,94 +1,182 @@
 """The confirmation of a finished search: its best designs, the baselines and two controls on fresh, paired seeds.
 
+It goes from look to look of its plan, and ends where the recommendation is settled. Then the controls of the confirmed
+best design are trained under the same seeds, unless something else is recommended in its place, or the seeds are too
+few to claim anything. What comes next depends on the ledger alone, so that a confirmation that was killed goes on as if
+it had not been.
+
 Only here are test images looked at: once by each network, after its training.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
+from attnspace.analysis.significance import FEWEST
+from attnspace.analysis.verdict import Confirmation, confirmation
 from attnspace.confirm.controls import constant, matched
-from attnspace.errors import RunError, RunFailed
+from attnspace.confirm.planning import FRESH, planned
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.record.evaluation import Outcome, Phase, Role
+from attnspace.record.evaluation import Evaluation, Outcome, Phase
 from attnspace.record.ledger import Ledger
-from attnspace.record.results import Results
+from attnspace.record.plan import ConfirmationPlan
+from attnspace.record.results import Results, load
 from attnspace.record.weights import WEIGHTS, KeptWeights
+from attnspace.search.common_fault import CommonFault
 from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
 from attnspace.study.design import Design
 from attnspace.study.study import Study
 from attnspace.workers.job import Job
+from attnspace.workers.pool import WorkerPool
 from attnspace.workers.sizing import open_pool
 from attnspace.workers.threads import threads
 
-__all__ = ["FRESH", "chosen", "confirm"]
-
-FRESH = 1_000_000
-"""Seeds of a confirmation begin so far above the search's."""
+__all__ = ["FRESH", "confirm", "controls_of"]
 
 
-def confirm(study: Study, results: Results, ledger: Ledger, watcher: Watcher, *, top: int, seeds: int) -> int:
-    """Train what is still missing of a confirmation, one seed of all designs after the other.
+def confirm(
+    study: Study,
+    results: Results,
+    ledger: Ledger,
+    watcher: Watcher,
+    *,
+    top: int | None = None,
+    seeds: int | None = None,
+    again: bool = False,
+) -> int:
+    """Train what is still missing of a confirmation, look by look, one seed of all designs after the other.
+
+    Args:
+        study: whose designs.
+        results: the run, with a finished search.
+        ledger: of the run.
+        watcher: hears of every step.
+        top: how many of the best designs; by default as planned before, else as the study says.
+        seeds: how many fresh seeds at most, alike.
+        again: whether a new confirmation begins, on seeds that nobody has looked at.
 
     Returns:
         how many networks were trained.
 
     Raises:
-        RunError: the search has no finished trial.
+        RunError: the search has no finished trial, or another plan is asked for after a look.
+        StudyError: all networks fail alike; then none of these failures is on record.
         RunFailed: the ledger cannot be written.
     """
-    designs = chosen(study, results, top)
-    feasibility = Feasibility(study, ledger)
-    have = {
-        (row.design, row.seed) for row in ledger.rows() if row.phase == Phase.CONFIRM and row.protocol == study.protocol
-    }
-    wanted = [(design, study.seed(FRESH + i)) for i in range(seeds) for design in designs]
-    missing = [(design, seed) for design, seed in wanted if (design.identity, seed) not in have]
-    watcher.begin_confirmation(study, len(designs), seeds, len(wanted) - len(missing))
-    if not missing:
-        return 0
-    weights = KeptWeights(results.path / WEIGHTS)
-    weights.begin()
-    failures: list[str | None] = []
-    jobs = deque(Job(design, seed, 0, study.epochs, phase=Phase.CONFIRM) for design, seed in missing)
-    with (
-        threads(study.config.search.threads),
-        open_pool(study, Checkpoints(None), watcher.epoch_ends, watcher.note) as pool,
-    ):
-        while jobs or pool.busy:
+    plan = planned(study, results, ledger, watcher.warn, top=top, seeds=seeds, again=again)
+    with ExitStack() as stack:
+        stack.enter_context(threads(study.config.search.threads))
+        return _Sitting(study, results, ledger, watcher, plan, stack).run()
+
+
+class _Sitting:
+    """One sitting of a confirmation."""
+
+    def __init__(
+        self,
+        study: Study,
+        results: Results,
+        ledger: Ledger,
+        watcher: Watcher,
+        plan: ConfirmationPlan,
+        stack: ExitStack,
+    ) -> None:
+        self._study, self._ledger, self._watcher, self._plan = study, ledger, watcher, plan
+        self._path = results.path
+        self._weights = KeptWeights(results.path / WEIGHTS)
+        self._stack = stack
+        self._pool: WorkerPool | None = None
+        self._feasibility = Feasibility(study, ledger)
+        self._have = {
+            (row.design, row.seed): row.outcome
+            for row in ledger.rows()
+            if row.phase == Phase.CONFIRM and row.protocol == study.protocol
+        }
+
+    def run(self) -> int:
+        """Go from look to look, then to the controls; the number of networks that were trained."""
+        plan, study = self._plan, self._study
+        tops = [study.recorded_design(row["spec"], row["choices"], row["design"]) for row in plan.designs]
+        designs = [*study.baselines, *tops]  # the plain network first: a fault of all of them is seen at once
+        wanted = {(design.identity, seed) for design in designs for seed in plan.seeds}
+        self._watcher.begin_confirmation(study, len(designs), len(plan.seeds), len(wanted & self._have.keys()))
+        trained = 0
+        for look in plan.looks:
+            trained += self._train(designs, plan.seeds[:look])
+            found = self._standing()
+            if found.ended:
+                break
+        if found.decision.best is not None and found.decision.outcome != "keep" and found.looked >= FEWEST:
+            best = self._design_of(found.decision.best, found, tops)
+            extra = [one for one in controls_of(study, best) if one.identity not in {d.identity for d in designs}]
+            trained += self._train(extra, plan.seeds[: found.looked])
+        return trained
+
+    def _standing(self) -> Confirmation:
+        found = confirmation(load(self._path))
+        assert found is not None
+        return found
+
+    def _design_of(self, name: str, found: Confirmation, tops: Sequence[Design]) -> Design:
+        named = found.designs.set_index("name")["design"]
+        return next(design for design in tops if design.identity == named[name])
+
+    def _train(self, designs: Sequence[Design], seeds: Sequence[int]) -> int:
+        """Train what is missing of these designs under these seeds."""
+        jobs = deque(
+            Job(
+                design,
+                seed,
+                0,
+                self._study.epochs,
+                phase=Phase.CONFIRM,
+                split=seed if self._plan.splits == "fresh" else None,
+            )
+            for seed in seeds
+            for design in designs
+            if (design.identity, seed) not in self._have
+        )
+        number = len(jobs)
+        faults = {seed: self._fault(seed) for seed in dict.fromkeys(job.seed for job in jobs)}
+        while jobs or (self._pool and self._pool.busy):
+            pool = self._opened()
             while jobs and pool.busy < pool.size:
                 job = jobs.popleft()
-                job = replace(job, keep=weights.wanted_for(job.design.identity))  # of its first seed that ends
-                watcher.design_begins(job)
-                pool.submit(feasibility.with_costs(job))
-            _, row = pool.next_result()
-            ledger.add(row)
-            watcher.design_ends(row)
-            failures = [*failures, row.reason] if row.outcome == Outcome.FAILED else []
-            if len(failures) == len(designs):
-                raise RunFailed(
-                    f"the last {len(designs)} trainings all failed: {failures[-1]}",
-                    file=str(results.path),
-                    remedy="mend the cause; failed trainings of a confirmation are kept as failed",
-                )
-    return len(missing)
+                job = replace(job, keep=self._weights.wanted_for(job.design.identity))  # of its first seed that ends
+                self._watcher.design_begins(job)
+                pool.submit(self._feasibility.with_costs(job))
+            job, row = pool.next_result()
+            for known in faults[job.seed].sift(row):
+                self._record(known)
+        for fault in faults.values():
+            for known in fault.rest():
+                self._record(known)
+        return number
+
+    def _record(self, row: Evaluation) -> None:
+        self._ledger.add(row)
+        self._have[row.design, row.seed] = row.outcome
+        self._watcher.design_ends(row)
+
+    def _fault(self, seed: int) -> CommonFault:
+        """What ends the confirmation if all networks fail alike under a seed of which nothing is trained yet."""
+        begun = any(known == seed and outcome != Outcome.FAILED for (_, known), outcome in self._have.items())
+        return CommonFault(self._study.plain.identity, self._study.file, begun=begun)
+
+    def _opened(self) -> WorkerPool:
+        if self._pool is None:
+            watcher = self._watcher
+            self._weights.begin()
+            pool = open_pool(self._study, Checkpoints(None), watcher.epoch_ends, watcher.note)
+            self._pool = self._stack.enter_context(pool)
+        return self._pool
 
 
-def chosen(study: Study, results: Results, top: int) -> list[Design]:
-    """What is confirmed: the best designs of the search, every baseline, and the controls of the best.
-
-    Raises:
-        RunError: the search has no finished trial.
-    """
-    ranked = results.ranked()
-    trials = ranked[ranked["role"] == Role.TRIAL].head(top)
-    if trials.empty:
-        raise RunError("has no finished trial to confirm", file=str(results.path), remedy="search first")
-    best = [study.recorded_design(row["spec"], row["choices"], row["design"]) for _, row in trials.iterrows()]
-    designs = [*best, *study.baselines]
-    for control in (matched(study, best[0]), constant(study, best[0])):
-        if control is not None and control.identity not in {design.identity for design in designs}:
-            designs.append(control)
-    return designs
+def controls_of(study: Study, design: Design) -> list[Design]:
+    """The controls of a design: the plain backbone with as many parameters, and the design with constant gates."""
+    found = (matched(study, design), constant(study, design))
+    return [control for control in found if control is not None]

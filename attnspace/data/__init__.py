@@ -9,7 +9,6 @@ hub            data sets of the Hugging Face hub
 progress       how far long work on data has come
 section        the section of a study that says where images come from
 summary        what a dataset holds, in a few lines
-digits         handwritten digits, which scikit-learn carries
 external       no images, for training code that has its own
 files          files below a folder, and what their names say
 pixels         from the bytes of an image to numbers
@@ -20,6 +19,7 @@ decoder        a whole source decoded into files
 cache          decoded images, kept
 options        how images are decoded and split
 drawing        splits drawn class by class
+digits         handwritten digits, which scikit-learn carries
 notes          what a dataset says of itself
 same_images    images that stand in several splits, or under several labels
 assembly       a dataset from encoded sources

@@ -33,10 +33,17 @@ class Sources:
     test: Source | None
 
 
-def assemble(config: DecodingOptions, sources: Sources, notes: tuple[str, ...], watch: Watch | None) -> Dataset:
+def assemble(
+    config: DecodingOptions,
+    sources: Sources,
+    notes: tuple[str, ...],
+    watch: Watch | None,
+    redraw: int | None = None,
+) -> Dataset:
     """Make a dataset of encoded sources, whose test images are decoded only when they are asked for.
 
-    Of test images only their number, labels and digests are known before.
+    With a number to `redraw`, training and validation images are drawn anew, and nothing is said of images that stand
+    in several splits. Of test images only their number, labels and digests are known before.
 
     Raises:
         DataError: the sources cannot be used as the configuration says.
@@ -46,21 +53,24 @@ def assemble(config: DecodingOptions, sources: Sources, notes: tuple[str, ...], 
     given = _usable(config, sources.validation, watch, kept) if sources.validation else None
     classes = sources.train.classes
     _check_classes(kept.labels, classes)
-    rows = draw_rows(kept.labels, classes, config, validation=given is None, test=sources.test is None)
+    drawn_too = sources.test is None
+    rows = draw_rows(kept.labels, classes, config, validation=given is None, test=drawn_too, redraw=redraw)
     mean, std = mean_and_std(kept.sums[rows.train], kept.squares[rows.train], kept.pixels)
 
     def test_split() -> DataSplit:
         if sources.test is None:
-            assert rows.test is not None
-            return _split(kept, rows.test)
+            return _split(kept, _there(rows.test))
         found = _usable(config, sources.test, watch, kept)
         return DataSplit(found.images(), torch.from_numpy(found.labels), _said(found, sources.test, config))
 
     labels = {"training": kept.labels[rows.train]}
     labels["validation"] = given.labels if given else kept.labels[_there(rows.validation)]
     labels["test"] = kept.labels[_there(rows.test)] if test_labels is None else test_labels
-    drawn = () if rows.test is None else (drawn_note(len(rows.test), len(kept.labels)),)
-    said = (*_said(kept, sources.train, config), *(_said(given, sources.validation, config) if given else ()))
+    said = [*_said(kept, sources.train, config), *(_said(given, sources.validation, config) if given else ())]
+    said += [] if rows.test is None else [drawn_note(len(rows.test), len(kept.labels))]
+    said += absent_classes(kept.labels, labels, classes)
+    if redraw is None:
+        said += same_image_notes(_marked(sources, kept, given, rows, labels, watch), classes)
     return Dataset(
         train=_split(kept, rows.train),
         validation=_split(given) if given else _split(kept, _there(rows.validation)),
@@ -68,16 +78,15 @@ def assemble(config: DecodingOptions, sources: Sources, notes: tuple[str, ...], 
         mean=mean,
         std=std,
         fingerprint=fingerprint(config, rows, kept.key, given.key if given else None),
-        notes=(
-            *notes,
-            *said,
-            *drawn,
-            *absent_classes(kept.labels, labels, classes),
-            *same_image_notes(_marked(sources, kept, given, rows, labels, watch), classes),
-        ),
-        test_counts=tuple(np.bincount(labels["test"][labels["test"] >= 0], minlength=len(classes)).tolist()),
+        notes=(*notes, *said),
+        test_counts=_counted(labels["test"], classes),
         _test=test_split,
+        _redraw=None if given else lambda number: assemble(config, sources, notes, watch, number),
     )
+
+
+def _counted(labels: np.ndarray, classes: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(np.bincount(labels[labels >= 0], minlength=len(classes)).tolist())
 
 
 def _there(rows: np.ndarray | None) -> np.ndarray:

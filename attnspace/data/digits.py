@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from attnspace.data.drawing import split_seed
 from attnspace.data.progress import Watch
 from attnspace.data.section import Data
 from attnspace.data.split import Dataset, DataSplit
@@ -38,23 +39,24 @@ class DigitsConfig(Data):
         return load_digits(self)
 
 
-def load_digits(config: DigitsConfig) -> Dataset:
-    """Load the digits, split in equal shares of every class."""
+def load_digits(config: DigitsConfig, redraw: int | None = None) -> Dataset:
+    """Load the digits, split in equal shares of every class; `redraw` draws training and validation images anew."""
     from sklearn import datasets, model_selection  # slow to import, and only this source needs it
 
     digits = datasets.load_digits()
     images = _placed(np.ascontiguousarray(digits.images, dtype=np.uint8)[:, None], config.canvas)
     labels = np.asarray(digits.target, dtype=np.int64)
 
-    def halve(indices: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    def halve(indices: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         rest, taken = model_selection.train_test_split(
-            indices, test_size=size, random_state=SPLIT_SEED, stratify=labels[indices]
+            indices, test_size=size, random_state=seed, stratify=labels[indices]
         )
         return rest, taken
 
-    rest, test = halve(np.arange(len(labels)), TEST)
-    rest, validation = halve(rest, VALIDATION)
-    train = rest if config.train_images is None else halve(rest, config.train_images)[1]
+    seed = split_seed(SPLIT_SEED, redraw)
+    rest, test = halve(np.arange(len(labels)), TEST, SPLIT_SEED)
+    rest, validation = halve(rest, VALIDATION, seed)
+    train = rest if config.train_images is None else halve(rest, config.train_images, seed)[1]
 
     def split(indices: np.ndarray) -> DataSplit:
         return DataSplit(torch.from_numpy(images[indices]), torch.from_numpy(labels[indices]))
@@ -69,6 +71,7 @@ def load_digits(config: DigitsConfig) -> Dataset:
         fingerprint=f"digits/{config.train_images}/{config.canvas}",
         test_counts=tuple(np.bincount(labels[test]).tolist()),
         _test=lambda: split(test),
+        _redraw=lambda number: load_digits(config, number),
     )
 
 

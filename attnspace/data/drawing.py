@@ -9,7 +9,7 @@ import numpy as np
 from attnspace.data.options import SplitOptions
 from attnspace.errors import DataError
 
-__all__ = ["Rows", "draw_rows"]
+__all__ = ["Rows", "draw_rows", "split_seed"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,18 @@ class Rows:
 
 
 def draw_rows(
-    labels: np.ndarray, classes: tuple[str, ...], options: SplitOptions, *, validation: bool, test: bool
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    options: SplitOptions,
+    *,
+    validation: bool,
+    test: bool,
+    redraw: int | None = None,
 ) -> Rows:
     """Draw test images, then validation images, then those that train, each in equal shares of every class.
 
-    A class has an image in each split if it has as many images; the last one of a class trains.
+    With a number to `redraw`, training and validation images are drawn anew; the test images stay. A class has an image
+    in each split if it has as many images; the last one of a class trains.
 
     Raises:
         DataError: the numbers asked for do not fit the images.
@@ -42,12 +49,19 @@ def draw_rows(
         if wanted:
             amount = getattr(options, field)
             count = amount if isinstance(amount, int) else max(1, round(amount * len(rest)))
-            halves = _halve(rest, labels, classes, count, options.split_seed, field)
+            seed = options.split_seed if field == "test_images" else split_seed(options.split_seed, redraw)
+            halves = _halve(rest, labels, classes, count, seed, field)
             rest, drawn[field], mended = halves.rest, halves.drawn, mended or halves.mended
     if options.train_images is not None and options.train_images != len(rest):
-        halves = _halve(rest, labels, classes, options.train_images, options.split_seed, "train_images")
+        seed = split_seed(options.split_seed, redraw)
+        halves = _halve(rest, labels, classes, options.train_images, seed, "train_images")
         rest, mended = halves.drawn, mended or halves.mended
     return Rows(rest, drawn["validation"], drawn["test_images"], mended)
+
+
+def split_seed(seed: int, redraw: int | None) -> int:
+    """The seed that draws a split: the study's own, or that of a split drawn anew."""
+    return seed if redraw is None else int(np.random.SeedSequence([seed, redraw]).generate_state(1)[0])
 
 
 @dataclass(frozen=True)

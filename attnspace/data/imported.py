@@ -74,11 +74,16 @@ def load_imported(config: ImportedConfig) -> Dataset:
 
 
 def _dataset(
-    config: ImportedConfig, train: Arrays, validation: Arrays | None, test: Arrays | None, classes: tuple[str, ...]
+    config: ImportedConfig,
+    train: Arrays,
+    validation: Arrays | None,
+    test: Arrays | None,
+    classes: tuple[str, ...],
+    redraw: int | None = None,
 ) -> Dataset:
     if len(np.unique(train[1])) < 2:
         raise _wrong("all training images are of one class", allowed="images of two classes or more")
-    rows = draw_rows(train[1], classes, config, validation=validation is None, test=test is None)
+    rows = draw_rows(train[1], classes, config, validation=validation is None, test=test is None, redraw=redraw)
     parts = {"train": _split(train, rows.train)}
     for name, given, drawn in (("validation", validation, rows.validation), ("test", test, rows.test)):
         parts[name] = _split(train, drawn) if given is None else _split(given)
@@ -104,6 +109,7 @@ def _dataset(
         ),
         test_counts=tuple(np.bincount(labels["test"], minlength=len(classes)).tolist()),
         _test=lambda: parts["test"],
+        _redraw=None if validation else lambda number: _dataset(config, train, validation, test, classes, number),
     )
 
 

@@ -51,6 +51,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     test_counts: tuple[int, ...] = ()
     _test: Callable[[], DataSplit] = field(kw_only=True, repr=False)
+    _redraw: Callable[[int], Dataset] | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -64,6 +65,22 @@ class Dataset:
         known = {"train": self.train.labels, "validation": self.validation.labels}
         found = {name: tuple(labels.bincount(minlength=len(self.classes)).tolist()) for name, labels in known.items()}
         return found | ({"test": self.test_counts} if self.test_counts else {})
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether validation images are drawn from the others, so that they can be drawn anew."""
+        return self._redraw is not None
+
+    def redrawn(self, number: int) -> Dataset:
+        """The same images with training and validation images drawn anew, for each number in one way; the test images
+        stay.
+
+        Raises:
+            ValueError: the source says which images validate.
+        """
+        if self._redraw is None:
+            raise ValueError("the source says which images validate: there is nothing to draw")
+        return self._redraw(number)
 
     def sealed_test(self) -> DataSplit:
         """The test split, which is loaded only now. A search never asks for it."""

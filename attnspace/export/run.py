@@ -14,6 +14,7 @@ from torch import nn
 
 from attnspace.analysis.handed_over import CONSTANT, WINNER, handed_over
 from attnspace.analysis.verdict import confirmation
+from attnspace.analysis.winner import winner_data
 from attnspace.confirm.controls import constant_gates
 from attnspace.documents.writing import write_bytes
 from attnspace.errors import ExportError, RunError, within
@@ -22,8 +23,9 @@ from attnspace.export.insertion import export_insertion
 from attnspace.export.network_onnx import export_network
 from attnspace.placement.document import DesignDocument
 from attnspace.record.evaluation import Role
-from attnspace.record.results import Results, load, winner_data
+from attnspace.record.results import Results, load
 from attnspace.record.weights import WEIGHTS, KeptWeights, about_weights, write_weights
+from attnspace.study.design import Design
 from attnspace.study.loading import recorded_study
 from attnspace.study.study import Study, inputs_for
 
@@ -79,7 +81,8 @@ def export_run(
     if fold:
         return _folded(results, winner, to, path, data_folder)
     if to == "json":
-        return ExportedRun(json.dumps(winner_data(results, winner), indent=2, ensure_ascii=False) + "\n")
+        about = winner_data(results, confirmation(results))
+        return ExportedRun(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
     weights = _weights(run, WINNER, str(winner["design"]))
     if to == "safetensors":
         if weights is None:
@@ -107,9 +110,17 @@ def _whose(weights: Path) -> str:
     return f"the weights are those of seed {about['seed']} after {about['epochs']} epochs{reached}; {normalised}"
 
 
+def _design_of(study: Study, winner: pd.Series[Any]) -> Design:
+    """The design that is handed over: a trial of the search, a baseline, or the plain network."""
+    identity = str(winner["design"])
+    known = {baseline.identity: baseline for baseline in study.baselines}
+    return known.get(identity) or study.recorded_design(winner["spec"], winner["choices"], identity)
+
+
 def _as_python(study: Study, results: Results, winner: pd.Series[Any]) -> ExportedRun:
-    design = study.recorded_design(winner["spec"], winner["choices"], str(winner["design"]))
-    about = winner_data(results, winner)
+    design = _design_of(study, winner)
+    about = winner_data(results, confirmation(results))
+    assert about is not None
     doc = [f"{about['name']}: {about['doc']}", "Written by attnspace from\n" + json.dumps(design.data())]
     return ExportedRun(
         export_insertion(
@@ -123,7 +134,7 @@ def _as_python(study: Study, results: Results, winner: pd.Series[Any]) -> Export
 
 
 def _as_onnx(study: Study, winner: pd.Series[Any], weights: Path | None, path: Path) -> ExportedRun:
-    network = study.spare_network(study.recorded_design(winner["spec"], winner["choices"], str(winner["design"])))
+    network = study.spare_network(_design_of(study, winner))
     note = f"THE WEIGHTS ARE UNTRAINED: the run keeps none of this design; {KEEP}"
     if weights is not None:
         load_weights(network, weights)

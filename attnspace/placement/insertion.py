@@ -129,11 +129,17 @@ def _check_free(model: nn.Module, blocks: Mapping[str, SpecLike], free: Mapping[
 
 
 def insert_design(model: nn.Module, design: str | Path, input_shape: InputsLike | None = None) -> nn.Module:
-    """Put a design, as a search writes it to `winner.json`, into a model like the one searched; return the model.
+    """Put a design, as a run writes it to `winner.json`, into a model like the one searched; return the model.
+
+    Args:
+        model: changed in place.
+        design: a file such as `winner.json`, or the directory of a run that holds one.
+        input_shape: (C, H, W), or example inputs; by default the model's own.
 
     Raises:
         SpecError, PlacementError: the file is no design, or not one that this model can take.
     """
+    design = Path(design) / "winner.json" if Path(design).is_dir() else design
     with in_file(str(design)):
         document = DesignDocument.of_file(read_spec(design))
         available = slots(model, input_shape)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from attnspace.costs.declaration import DesignCosts
+from attnspace.record.answers import Answers
 
 __all__ = ["Evaluation", "JSON_COLUMNS", "Outcome", "Phase", "RENAMED", "Role", "timestamp"]
 
@@ -74,6 +75,8 @@ class Evaluation:
         finished: UTC, ISO 8601.
         environment: versions of libraries, device, threads, and how steps were taken.
         worker: host and process.
+        split: which draw of training and validation images it was trained on; None for the study's own.
+        answers: of a confirmed network to the test images, on their way to the record; None in rows that are read.
     """
 
     phase: Phase
@@ -98,6 +101,8 @@ class Evaluation:
     finished: str
     environment: dict[str, str]
     worker: str
+    split: int | None = None
+    answers: Answers | None = field(default=None, compare=False, repr=False)
 
     def metric(self, name: str) -> float | None:
         """The value of a metric or of a cost; None if it is not known."""

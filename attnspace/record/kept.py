@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attnspace.errors import RunError
+from attnspace.record.plan import ConfirmationPlan
 
-__all__ = ["LEDGER_FILE", "TABLE_FILE", "is_kept", "kept_images", "read_kept", "require_ledger"]
+__all__ = ["LEDGER_FILE", "TABLE_FILE", "is_kept", "kept_images", "kept_plan", "read_kept", "require_ledger"]
 
 LEDGER_FILE, TABLE_FILE = "ledger.db", "trials.parquet"
 
-_STUDY, _IMAGES = b"attnspace.study", b"attnspace.images"
-"""The keys of the table's metadata that hold the study and what its images are as JSON text."""
+_STUDY, _IMAGES, _PLAN = b"attnspace.study", b"attnspace.images", b"attnspace.plan"
+"""The keys of the table's metadata: the study, what its images are, and the plan of its confirmation, as JSON text."""
 
 
 def is_kept(run: Path) -> bool:
@@ -58,6 +59,12 @@ def kept_images(run: Path) -> Mapping[str, Any]:
     """What the table says of the images; empty in one that an earlier version wrote."""
     found: Mapping[str, Any] = json.loads((pq.read_schema(run / TABLE_FILE).metadata or {}).get(_IMAGES, b"{}"))
     return found
+
+
+def kept_plan(run: Path) -> ConfirmationPlan | None:
+    """The plan of the confirmation; None where there is none."""
+    text = (pq.read_schema(run / TABLE_FILE).metadata or {}).get(_PLAN)
+    return None if text is None else ConfirmationPlan.from_json(text.decode())
 
 
 def require_ledger(run: Path, what: str) -> None:

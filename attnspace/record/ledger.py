@@ -22,11 +22,13 @@ from attnspace.costs.latency import Latency
 from attnspace.costs.measured import cost_columns
 from attnspace.errors import RunError, RunFailed
 from attnspace.objective.metrics import METRICS
-from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Evaluation, Outcome, Phase, Role
+from attnspace.record.answers import Answers, packed
+from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Evaluation, Outcome, Phase, Role, timestamp
+from attnspace.record.plan import ConfirmationPlan
 
 __all__ = ["Ledger", "is_begun", "opened_copy"]
 
-_FIELDS = tuple(field.name for field in fields(Evaluation) if field.name not in ("metrics", "costs"))
+_FIELDS = tuple(field.name for field in fields(Evaluation) if field.name not in ("metrics", "costs", "answers"))
 """Columns that are fields of an evaluation; metrics and costs have a column for each that is declared."""
 
 
@@ -58,6 +60,7 @@ def _evaluation_table(metadata: sa.MetaData) -> sa.Table:
         sa.Column("finished", sa.String(32), nullable=False),
         sa.Column("environment", sa.Text, nullable=False),
         sa.Column("worker", sa.String(200), nullable=False),
+        sa.Column("split", sa.Integer),
         sa.UniqueConstraint("design", "protocol", "seed", "epochs"),
     )
 
@@ -77,6 +80,36 @@ def _timing_table(metadata: sa.MetaData) -> sa.Table:
     )
 
 
+def _answer_tables(metadata: sa.MetaData) -> tuple[sa.Table, sa.Table]:
+    """The answers of confirmed networks to the test images, and what is right."""
+    answers = sa.Table(
+        "answers",
+        metadata,
+        sa.Column("design", sa.String(16), primary_key=True),
+        sa.Column("protocol", sa.String(16), primary_key=True),
+        sa.Column("seed", sa.Integer, primary_key=True),
+        sa.Column("predicted", sa.LargeBinary, nullable=False),
+    )
+    labels = sa.Table(
+        "test_labels",
+        metadata,
+        sa.Column("protocol", sa.String(16), primary_key=True),
+        sa.Column("labels", sa.LargeBinary, nullable=False),
+    )
+    return answers, labels
+
+
+def _plan_table(metadata: sa.MetaData) -> sa.Table:
+    """Plans of confirmations; the last one is in force."""
+    return sa.Table(
+        "plans",
+        metadata,
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("plan", sa.Text, nullable=False),
+        sa.Column("begun", sa.String(32), nullable=False),
+    )
+
+
 class Ledger:
     """The tables of one run, in the SQLite file `path`.
 
@@ -91,6 +124,8 @@ class Ledger:
         self._metrics, self._costs = list(METRICS), list(cost_columns())
         metadata = sa.MetaData()
         self._evaluations, self._timings = _evaluation_table(metadata), _timing_table(metadata)
+        self._plans = _plan_table(metadata)
+        self._answers, self._labels = _answer_tables(metadata)
         with self._faults(), self._engine.begin() as connection:
             if sa.inspect(connection).has_table("evaluations"):
                 self._bring_up_to_date(connection)
@@ -106,7 +141,7 @@ class Ledger:
         renamed = {before: now for before, now in RENAMED.items() if before in found and now not in found}
         known = {renamed.get(name, name) for name in found}
         new = [column for column in self._evaluations.columns if column.name not in known]
-        missing = [column.name for column in new if column.name not in (*self._metrics, *self._costs)]
+        missing = [column.name for column in new if column.name not in (*self._metrics, *self._costs, "split")]
         if missing:
             raise RunError(
                 f"is of an earlier version of attnspace: it has no {', '.join(missing)}",
@@ -127,6 +162,15 @@ class Ledger:
         row |= {name: evaluation.costs.get(name) for name in self._costs}
         with self._faults(), self._engine.begin() as connection:
             connection.execute(self._evaluations.insert(), row)
+            if evaluation.answers is not None:
+                self._add_answers(connection, evaluation, evaluation.answers)
+
+    def _add_answers(self, connection: sa.Connection, evaluation: Evaluation, found: Answers) -> None:
+        keys = {name: getattr(evaluation, name) for name in ("design", "protocol", "seed")}
+        connection.execute(self._answers.insert(), {**keys, "predicted": packed(found.predicted)})
+        of_protocol = self._labels.c.protocol == evaluation.protocol
+        if connection.execute(sa.select(self._labels.c.protocol).where(of_protocol)).first() is None:
+            connection.execute(self._labels.insert(), {"protocol": evaluation.protocol, "labels": packed(found.labels)})
 
     def rows(self) -> list[Evaluation]:
         """All evaluations, in the order in which they ended."""
@@ -161,6 +205,17 @@ class Ledger:
         """Keep a measured latency."""
         with self._faults(), self._engine.begin() as connection:
             connection.execute(self._timings.insert().values(design=design, **asdict(found)))
+
+    def plans(self) -> list[ConfirmationPlan]:
+        """The plans of confirmations, in the order in which they were made; the last one is in force."""
+        with self._faults(), self._engine.connect() as connection:
+            found = connection.execute(sa.select(self._plans.c.plan).order_by(self._plans.c.number)).scalars().all()
+        return [ConfirmationPlan.from_json(text) for text in found]
+
+    def add_plan(self, plan: ConfirmationPlan) -> None:
+        """Put a plan into force."""
+        with self._faults(), self._engine.begin() as connection:
+            connection.execute(self._plans.insert().values(plan=plan.to_json(), begun=timestamp()))
 
     def close(self) -> None:
         """Close the file."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
+import zlib
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,16 +20,18 @@ from pandas.api.types import is_integer_dtype
 
 from attnspace.costs.measured import cost_columns, declared
 from attnspace.documents.reading import read
-from attnspace.documents.writing import write_bytes, write_text
+from attnspace.documents.writing import write_bytes
 from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
+from attnspace.record.answers import unpacked
 from attnspace.record.estimated import estimated
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
-from attnspace.record.kept import LEDGER_FILE, TABLE_FILE, is_kept, kept_images, read_kept
+from attnspace.record.kept import LEDGER_FILE, TABLE_FILE, is_kept, kept_images, kept_plan, read_kept
+from attnspace.record.plan import ConfirmationPlan
 
-__all__ = ["DATA_FILE", "Results", "frame", "load", "write_tables"]
+__all__ = ["DATA_FILE", "Results", "frame", "load", "write_table"]
 
-_ADDED: dict[str, Any] = {"phase": Phase.SEARCH.value, "trial": None}
+_ADDED: dict[str, Any] = {"phase": Phase.SEARCH.value, "trial": None, "split": None}
 """Columns that ledgers of earlier versions do not have, besides metrics and costs."""
 
 
@@ -47,11 +51,13 @@ class Results:
         path: the run directory.
         study: the study file, as plain data.
         frame: see `frame`.
+        plan: of the confirmation; None where there is none, or an earlier version made it.
     """
 
     path: Path
     study: Mapping[str, Any]
     frame: pd.DataFrame
+    plan: ConfirmationPlan | None = None
 
     @property
     def goals(self) -> dict[str, Direction]:
@@ -116,6 +122,28 @@ class Results:
         """The rows of the confirmation."""
         return self.frame[self.frame["phase"] == Phase.CONFIRM]
 
+    def right(self) -> dict[tuple[str, int], np.ndarray]:
+        """Design and seed of a confirmed network -> whether its answer to each test image was right; empty where the
+        run has kept no answers.
+
+        Raises:
+            RunError: they are damaged.
+        """
+        ledger = self.path / "ledger.db"
+        if not ledger.is_file():
+            return {}
+        query = "SELECT design, seed, predicted, labels FROM answers JOIN test_labels USING (protocol)"
+        try:
+            with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone() is None:
+                    return {}
+                return {
+                    (design, seed): unpacked(predicted) == unpacked(labels)
+                    for design, seed, predicted, labels in connection.execute(query)
+                }
+        except (sqlite3.Error, ValueError, zlib.error) as cause:
+            raise RunError(f"is damaged: {cause}", file=str(ledger), remedy="confirm again elsewhere") from None
+
     def images(self) -> Mapping[str, Any]:
         """The `classes` and the `shape` of the images, `counts` of each class in each split, and `notes`; empty for
         runs of earlier versions.
@@ -153,6 +181,7 @@ def frame(run: str | Path) -> pd.DataFrame:
         spec (`{block, placement}`), choices (hole -> option), history (one mapping an epoch), environment: Python
             objects
         worker
+        split: which draw of training and validation images it was trained on; missing for the study's own
 
     Raises:
         RunError: no such run.
@@ -167,7 +196,11 @@ def load(run: str | Path) -> Results:
         RunError: no such run, or its files are damaged.
     """
     path = Path(run)
-    study, table = read_kept(path) if is_kept(path) else (_study_of(path), _table_of(path / LEDGER_FILE))
+    if is_kept(path):
+        (study, table), plan = read_kept(path), kept_plan(path)
+    else:
+        study = _study_of(path)
+        table, plan = _table_of(path / LEDGER_FILE)
     if not isinstance(study, Mapping) or not {"name", "objective"} <= study.keys():
         file = path / (TABLE_FILE if is_kept(path) else "study.yaml")
         raise RunError("is no study", file=str(file), remedy="restore it, or search again elsewhere")
@@ -188,7 +221,7 @@ def load(run: str | Path) -> Results:
         if not cost.timed:
             base = plain[cost.name].iloc[0] if len(plain) else float("nan")
             table[f"{cost.name}_added"] = table[cost.name] - base
-    return Results(path, study, table)
+    return Results(path, study, table, plan)
 
 
 def _study_of(run: Path) -> Any:
@@ -210,16 +243,16 @@ def _study_of(run: Path) -> Any:
     return read(run / "study.yaml", RunError).data
 
 
-def _table_of(ledger: Path) -> pd.DataFrame:
-    """The evaluations of a ledger.
+def _table_of(ledger: Path) -> tuple[pd.DataFrame, ConfirmationPlan | None]:
+    """The evaluations of a ledger, and the plan of its confirmation.
 
     Raises:
         RunError: it is damaged.
     """
     try:
         with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return pd.read_sql_query("SELECT * FROM evaluations ORDER BY number", connection)
-    except (sqlite3.Error, pd.errors.DatabaseError) as cause:
+            return pd.read_sql_query("SELECT * FROM evaluations ORDER BY number", connection), _plan(connection)
+    except (sqlite3.Error, pd.errors.DatabaseError, KeyError, TypeError, ValueError) as cause:
         raise _damaged(ledger.parent, cause) from None
 
 
@@ -227,55 +260,43 @@ def _damaged(run: Path, cause: Exception) -> RunError:
     return RunError(f"is damaged: {cause}", file=str(run), remedy="restore it, or search again elsewhere")
 
 
-def write_tables(results: Results) -> list[Path]:
-    """Write `trials.parquet` and, once there is a winner, `winner.json` into the run directory.
+def _plan(connection: sqlite3.Connection) -> ConfirmationPlan | None:
+    """The plan of a confirmation that is in force, if the ledger has one."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'plans'").fetchone() is None:
+        return None
+    found = connection.execute("SELECT plan FROM plans ORDER BY number DESC LIMIT 1").fetchone()
+    return None if found is None else ConfirmationPlan.from_json(found[0])
+
+
+def write_table(results: Results) -> Path:
+    """Write `trials.parquet` into the run directory, and return its path.
 
     In the parquet file spec, choices, history and environment are JSON text. Where it is all that is kept of a run, it
     stays as it is.
 
-    Returns:
-        the files written.
-
     Raises:
         RunFailed: the directory cannot be written.
     """
-    written: list[Path] = []
+    path = results.path / TABLE_FILE
     if not is_kept(results.path):
         flat = results.frame.copy()
         for column in JSON_COLUMNS:
             flat[column] = flat[column].map(json.dumps)
-        written.append(results.path / TABLE_FILE)
-        write_bytes(written[0], write_parquet(flat, results.study, results.images()))
-    winner = results.winner()
-    if winner is not None:
-        written.append(results.path / "winner.json")
-        text = json.dumps(winner_data(results, winner), indent=2, ensure_ascii=False)
-        write_text(written[-1], text + "\n")
-    return written
+        write_bytes(path, write_parquet(flat, results.study, results.images(), results.plan))
+    return path
 
 
-def write_parquet(table: pd.DataFrame, study: Mapping[str, Any], images: Mapping[str, Any]) -> bytes:
-    """The table, saying which study it is of and what its images are, so that it can be replayed without them."""
+def write_parquet(
+    table: pd.DataFrame, study: Mapping[str, Any], images: Mapping[str, Any], plan: ConfirmationPlan | None = None
+) -> bytes:
+    """The table, saying which study it is of, what its images are and how it was confirmed, so that it can be read
+    alone, and replayed without images.
+    """
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     about = {b"attnspace.study": json.dumps(study).encode(), b"attnspace.images": json.dumps(images).encode()}
+    if plan is not None:
+        about[b"attnspace.plan"] = plan.to_json().encode()
     arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, **about})
     content = io.BytesIO()
     pq.write_table(arrow, content, compression="zstd")
     return content.getvalue()
-
-
-def winner_data(results: Results, winner: pd.Series[Any]) -> dict[str, Any]:
-    """The content of `winner.json`: the design, as it may stand in a study's space, and what it reached."""
-    seeds = f"seed {winner['seed']}" if winner["seeds"] == 1 else f"{winner['seeds']} seeds"
-    show = METRICS[results.metric].show
-    reached = f"estimated {results.metric} {show(winner['estimate'])} after {winner['epochs']} epochs, {seeds}"
-    tested = results.confirmed().query("design == @winner.design")["test_accuracy"].dropna()
-    confirmed = "not yet confirmed"
-    if len(tested):
-        confirmed = f"test_accuracy {tested.mean():.4f}, mean of {len(tested)} fresh seeds"
-    return {
-        "name": f"{results.study['name']}-winner",
-        "doc": f"{winner['label']} at {winner['placement']}: {reached}, the leading design of the search; {confirmed}",
-        "placement": winner["spec"]["placement"],
-        "block": winner["spec"]["block"],
-    }

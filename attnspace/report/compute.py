@@ -66,9 +66,10 @@ class Summary:
         if self.begun != self.trials:
             many += f", {self.trials} of them trained to the end,"
         design = f"{self.best['label']} at {self.best['placement']}"
-        lead = f"Of {many} {design} leads, with an estimated {metric} of {estimate_text(self.best, metric)}"
+        reached = f"an estimated {metric} of {estimate_text(self.best, metric)}"
+        lead = f"The leading design of {many} is {design}, with {reached}"
         against = f"the best baseline, {self.best_baseline['name']}, has {estimate_text(self.best_baseline, metric)}"
-        return f"{lead}; {against}. Nothing is confirmed."
+        return f"{lead}; {against}. It is not confirmed."
 
 
 def estimate_text(row: pd.Series[Any], metric: str) -> str:

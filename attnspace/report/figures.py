@@ -160,7 +160,9 @@ def confirmation_figure(found: Confirmation) -> go.Figure:
             y=[name],
             mode="markers",
             marker={"color": colour, "size": 10, "symbol": "diamond"},
-            error_x={
+            error_x=None
+            if row["low"] != row["low"]  # no interval is claimed
+            else {
                 "type": "data",
                 "symmetric": False,
                 "array": [100 * (row["high"] - row["mean"])],

@@ -15,7 +15,8 @@ import yaml
 from plotly.offline import get_plotlyjs
 
 from attnspace.analysis.importance import importance
-from attnspace.analysis.verdict import confirmation
+from attnspace.analysis.recommendation import where
+from attnspace.analysis.verdict import Confirmation, confirmation
 from attnspace.costs.declaration import DesignCost
 from attnspace.costs.measured import declared
 from attnspace.documents.writing import write_text
@@ -65,7 +66,7 @@ def render(results: Results) -> str:
     return template.from_string(page).render(
         study=results.study,
         metric=results.metric,
-        sentence=confirmed.verdict.sentence if confirmed else facts.sentence(results.metric),
+        sentence=confirmed.sentence if confirmed else facts.sentence(results.metric),
         confirmed=confirmed,
         confirmed_rows=[_confirmed_row(row) for _, row in confirmed.designs.iterrows()] if confirmed else [],
         comparisons=[_comparison(row) for _, row in confirmed.comparisons.iterrows()] if confirmed else [],
@@ -85,7 +86,7 @@ def render(results: Results) -> str:
             {"name": r["name"] or r["label"], "placement": r["placement"], "reason": r["reason"]}
             for _, r in failed.iterrows()
         ],
-        winner=_winner(facts.best) if facts.best is not None else None,
+        winner=_winner(confirmed, facts.best),
         outside=_outside(int(board["outside"].sum())),
         front=_html(front_figure(results)) if len(board) > 1 else "",
         curves=_html(curves_figure(results)) if _has_curves(board) else "",
@@ -159,7 +160,7 @@ def _confirmed_row(row: pd.Series[Any]) -> dict[str, Any]:
     return {
         **row,
         "mean": f"{100 * row['mean']:.2f}",
-        "interval": f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
+        "interval": _ends(row, ".2f"),
         "sd": f"{100 * row['sd']:.2f}",
         **_sizes(row),
     }
@@ -175,20 +176,37 @@ def _comparison(row: pd.Series[Any]) -> dict[str, Any]:
     return {
         **row,
         "difference": f"{100 * row['difference']:+.2f}",
-        "interval": f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}",
-        "p": f"{row['p']:.3g}",
-        "p_holm": f"{row['p_holm']:.3g}",
-        "power": f"{row['power']:.0%}",
-        "detectable": f"{100 * row['detectable']:.2f}",
+        "interval": _ends(row, "+.2f"),
+        "what": row["interval"],
+        "p": "" if pd.isna(row["p"]) else f"{row['p']:.3g}",
     }
 
 
-def _winner(row: pd.Series[Any]) -> dict[str, Any]:
-    parts = parse_blocks(row["spec"]["block"]).titled()
+def _ends(row: pd.Series[Any], form: str) -> str:
+    """An interval in points; empty where none is claimed."""
+    return "" if pd.isna(row["low"]) else f"{100 * row['low']:{form}} to {100 * row['high']:{form}}"
+
+
+def _winner(confirmed: Confirmation | None, leader: pd.Series[Any] | None) -> dict[str, Any] | None:
+    """The design that is handed over: what the confirmation recommends, else the leading design of the search."""
+    if confirmed and confirmed.recommendation:
+        found = confirmed.recommendation
+        heading = "The design in question" if found.outcome == "undecided" else "The recommended design"
+        subject = found.subject
+        return _drawn(heading, subject.called, where(subject.spec["placement"]), subject.spec, subject.kind == "plain")
+    if leader is None:
+        return None
+    heading = "The leading design, not confirmed"
+    return _drawn(heading, leader["label"], leader["placement"], leader["spec"], is_plain=False)
+
+
+def _drawn(heading: str, label: str, placement: str, spec: Mapping[str, Any], is_plain: bool) -> dict[str, Any]:
+    parts = [] if is_plain else parse_blocks(spec["block"]).titled()
     reference = load_spec("se")
     return {
-        "label": row["label"],
-        "placement": row["placement"],
+        "heading": heading,
+        "label": label,
+        "placement": "" if is_plain else placement,
         "parts": [
             {
                 "title": title,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attnspace.record.results import Results, load, write_tables
+from attnspace.analysis.winner import write_winner
+from attnspace.record.results import Results, load, write_table
 from attnspace.report.page import write_report
 
 __all__ = ["report_run"]
@@ -18,6 +19,7 @@ def report_run(run: str | Path) -> Results:
         RunFailed: the files cannot be written.
     """
     results = load(run)
-    write_tables(results)
+    write_table(results)
+    write_winner(results)
     write_report(results)
     return results

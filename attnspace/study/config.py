@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -27,6 +27,10 @@ __all__ = ["BASELINES", "Rung", "Rungs", "StudyConfig", "load_config"]
 
 BASELINES = ("none", "se", "cbam", "eca", "ca")
 """Evaluated in every study: no attention, and the four blocks."""
+
+
+FEWEST_SEEDS = 4
+"""With fewer seeds a confirmation claims nothing."""
 
 
 class SpaceConfig(Section):
@@ -129,10 +133,45 @@ class SearchConfig(Section):
 
 
 class ConfirmConfig(Section):
-    """What `attnspace confirm` trains again, beside the baselines and the controls, on fresh paired seeds."""
+    """What `attnspace confirm` trains again, beside the baselines and the controls, on fresh paired seeds.
+
+    The results are looked at after each number of seeds in `looks`, the last of which is `seeds`, and the confirmation
+    ends as soon as the recommendation is settled. `looks: null` is four looks, the first of them at 0.4 of the seeds;
+    with fewer than four seeds nothing is claimed. With `splits: fresh` each seed has training and validation images of
+    its own, where the study draws them; the test images are always the same.
+    """
 
     top: Annotated[int, Field(ge=1, le=64, description="How many of the best designs.")] = 3
-    seeds: Annotated[int, Field(ge=2, le=1_000, description="Fresh seeds of each.")] = 10
+    seeds: Annotated[int, Field(ge=2, le=1_000, description="Fresh seeds of each, at most.")] = 10
+    looks: Annotated[
+        tuple[Annotated[int, Field(ge=FEWEST_SEEDS, le=1_000)], ...] | None,
+        Field(min_length=1, max_length=20, description="After how many seeds results are looked at; null: four looks."),
+    ] = None
+    margin: Annotated[
+        float | None,
+        Field(gt=0, le=100, description="Points of test accuracy: a smaller difference is none in practice."),
+    ] = None
+    splits: Annotated[
+        Literal["fresh", "same"],
+        Field(description="Training and validation images: drawn anew for each seed, or those of the search."),
+    ] = "fresh"
+
+    @model_validator(mode="after")
+    def _looks_rise_to_the_end(self) -> Self:
+        looks = self.looks
+        if looks and (list(looks) != sorted(set(looks)) or looks[-1] != self.seeds):
+            allowed = f"rising numbers of seeds, the last one being {self.seeds}"
+            raise fault("are no looks at this plan", at=("looks",), allowed=allowed, remedy="or looks: null")
+        return self
+
+    def planned_looks(self, seeds: int) -> tuple[int, ...]:
+        """The looks of a confirmation of so many seeds: those that the study names, if it speaks of as many seeds."""
+        if self.looks and seeds == self.looks[-1]:
+            return self.looks
+        if seeds < FEWEST_SEEDS:
+            return (seeds,)
+        shares = (max(FEWEST_SEEDS, round(seeds * share)) for share in (0.4, 0.6, 0.8, 1.0))
+        return tuple(sorted(set(shares)))
 
 
 class StudyConfig(Section):

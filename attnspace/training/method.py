@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -75,22 +76,33 @@ class Workplace:
         data: the images.
         device: where networks are trained.
         share: images that take more than this part of the device's free memory are streamed.
+        test: the test images, where they are loaded already.
     """
 
-    def __init__(self, data: Dataset, device: torch.device, share: float = SHARE) -> None:
+    def __init__(
+        self, data: Dataset, device: torch.device, share: float = SHARE, test: DataSplit | None = None
+    ) -> None:
         self.data = data
         self.device = device
         self._share = share
+        self._test = test
 
     @cached_property
     def device_data(self) -> DeviceData:
         """Training and validation images on the device."""
         return DeviceData(self.data, self.device, self._share)
 
-    @cached_property
+    @property
+    def loaded_test(self) -> DataSplit | None:
+        """The test images if they were asked for."""
+        return self._test
+
+    @property
     def test(self) -> DataSplit:
         """The test images, for confirmations alone."""
-        return self.data.sealed_test()
+        if self._test is None:
+            self._test = self.data.sealed_test()
+        return self._test
 
     @cached_property
     def test_batches(self) -> Batches:
@@ -106,11 +118,13 @@ class Run(ABC):
         history: one entry for each epoch.
         how: in words, how steps are taken.
         tested: metrics on the test images, name -> value, once they are known.
+        answers: the class predicted of each test image, (images,); None where the training does not say.
     """
 
     history: list[Epoch] = field(default_factory=list)
     how: str = ""
     tested: Mapping[str, float | None] = field(default_factory=dict)
+    answers: np.ndarray | None = None
 
     @abstractmethod
     def run(self, until: int, on_epoch: Callable[[Epoch], None]) -> None:

@@ -44,8 +44,11 @@ class SgdRun(Run):
         return self.training.evaluated
 
     def test(self) -> None:
-        loss, accuracy = self.training.evaluate(self.place.test_batches)
-        self.tested = {"test_accuracy": accuracy, "test_loss": loss}
+        batches = self.place.test_batches
+        loss, predicted = self.training.answered(batches)
+        right = int((predicted == batches.labels).sum())
+        self.tested = {"test_accuracy": right / len(batches), "test_loss": loss}
+        self.answers = predicted.cpu().numpy()
 
 
 @method_for(Recipe)

@@ -27,7 +27,7 @@ from attnspace.training.epoch import Epoch
 from attnspace.training.recipe import Recipe
 from attnspace.training.step import Step
 
-__all__ = ["Training", "algorithms", "evaluate", "random_stream", "train"]
+__all__ = ["Training", "algorithms", "answered", "evaluate", "random_stream", "train"]
 
 
 EVALUATED = 512
@@ -190,6 +190,12 @@ class Training:
         with algorithms(self.recipe.deterministic):
             return evaluate(model, batches, lambda images: self._step.logits(model, self._step.inputs(images)))
 
+    def answered(self, batches: Batches) -> tuple[float, Tensor]:
+        """Mean cross-entropy on a split, and the class predicted of each image, of the averaged weights alike."""
+        model = self._step.average or self.model
+        with algorithms(self.recipe.deterministic):
+            return answered(model, batches, lambda images: self._step.logits(model, self._step.inputs(images)))
+
     def state(self) -> dict[str, Any]:
         """All that `restore` needs, as `torch.save` writes it and `torch.load(weights_only=True)` reads it."""
         average = self._step.average
@@ -239,9 +245,15 @@ def train(
     return Training(model, data, recipe, seed).run(recipe.epochs, on_epoch)
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, batches: Batches, logits: Callable[[Tensor], Tensor]) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy on a split, in batches as large as memory allows.
+    """Mean cross-entropy and accuracy on a split; see `answered`."""
+    loss, predicted = answered(model, batches, logits)
+    return loss, int((predicted == batches.labels).sum()) / len(batches)
+
+
+@torch.no_grad()
+def answered(model: nn.Module, batches: Batches, logits: Callable[[Tensor], Tensor]) -> tuple[float, Tensor]:
+    """Mean cross-entropy on a split, and the class predicted of each image, in batches as large as memory allows.
 
     Args:
         model: set to evaluation.
@@ -255,12 +267,12 @@ def evaluate(model: nn.Module, batches: Batches, logits: Callable[[Tensor], Tens
     size = EVALUATED
     while True:
         try:
-            loss, correct = torch.zeros(2, dtype=torch.float64, device=batches.device)
+            loss, predicted = torch.zeros((), dtype=torch.float64, device=batches.device), []
             for images, labels in batches.in_order(size):
                 found = logits(images)
                 loss += F.cross_entropy(found, labels, reduction="sum")
-                correct += (found.argmax(1) == labels).sum()
-            return loss.item() / len(batches), correct.item() / len(batches)
+                predicted.append(found.argmax(1))
+            return loss.item() / len(batches), torch.cat(predicted)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise

@@ -18,6 +18,7 @@ import torch
 from attnspace.costs.declaration import DesignCosts
 from attnspace.costs.measured import cost_columns
 from attnspace.objective.metrics import METRICS
+from attnspace.record.answers import Answers
 from attnspace.record.evaluation import Evaluation, Outcome, Phase, timestamp
 from attnspace.study.design import Design
 from attnspace.training.epoch import Epoch
@@ -39,6 +40,7 @@ class Job:
         costs: of the design; None if they could not be found.
         fault: why they could not.
         keep: the file that the weights are kept in when the training has ended; None keeps none.
+        split: draws the training and validation images anew; None trains on the study's own.
     """
 
     design: Design
@@ -50,6 +52,7 @@ class Job:
     costs: DesignCosts | None = None
     fault: str | None = None
     keep: Path | None = None
+    split: int | None = None
 
 
 @dataclass
@@ -63,6 +66,7 @@ class Result:
         train_s: seconds in the training loop.
         total_s: seconds with building and bookkeeping.
         environment: device, and how steps were taken.
+        answers: to the test images, where the training says them.
     """
 
     history: Sequence[Epoch] = ()
@@ -71,6 +75,7 @@ class Result:
     train_s: float = 0.0
     total_s: float = 0.0
     environment: Mapping[str, str] | None = None
+    answers: Answers | None = None
 
 
 def row(protocol: str, epochs: int, job: Job, result: Result) -> Evaluation:
@@ -109,6 +114,8 @@ def row(protocol: str, epochs: int, job: Job, result: Result) -> Evaluation:
         finished=timestamp(),
         environment=_environment() | dict(result.environment or {}),
         worker=f"{socket.gethostname()}:{os.getpid()}",
+        split=job.split,
+        answers=result.answers,
     )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from attnspace.data.loader import SHARE
 from attnspace.errors import RunFailed, TrainingFailed
 from attnspace.placement.watch import check_blocks, watch_blocks
+from attnspace.record.answers import Answers
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.evaluation import Evaluation, Phase
 from attnspace.record.weights import write_weights
@@ -56,6 +57,8 @@ class Trainer:
         self._study = study
         self._checkpoints = checkpoints
         self._place = Workplace(study.data, device, share)
+        self._share = share
+        self._split: int | None = None
         self._on_epoch = on_epoch
 
     def advance(self, job: Job) -> Evaluation:
@@ -87,6 +90,7 @@ class Trainer:
 
     def _train(self, job: Job, result: Result) -> None:
         """Fill in what the training comes to, as far as it gets."""
+        self._go_to(job.split)
         design, confirming = job.design, job.phase == Phase.CONFIRM
         made: list[nn.Module] = []
         assignment = Assignment(
@@ -108,6 +112,8 @@ class Trainer:
         if confirming:
             run.test()
             result.tested = run.tested
+            if run.answers is not None:
+                result.answers = Answers(run.answers, self._place.test.labels.numpy())
         if job.keep is not None and not job.keep.exists() and (why_not := self._keep(job, job.keep, run)) is not None:
             result.environment = {**result.environment, "weights": why_not}
 
@@ -117,7 +123,7 @@ class Trainer:
         Raises:
             RunFailed: the file cannot be written.
         """
-        network, data = run.network(), self._study.data
+        network, data = run.network(), self._place.data
         if network is None:
             return "are not kept: this kind of training hands out no network"
         about = {
@@ -138,6 +144,15 @@ class Trainer:
         except Exception as error:  # what a network of the user's may hold must not cost its result
             return f"are not kept: {describe(error)}"
         return None
+
+    def _go_to(self, split: int | None) -> None:
+        """Have the images of a split where networks are trained, in the place of those of the split before."""
+        if split == self._split:
+            return
+        device, test = self._place.device, self._place.loaded_test
+        del self._place  # one split at a time lies in memory
+        data = self._study.data if split is None else self._study.data.redrawn(split)
+        self._place, self._split = Workplace(data, device, self._share, test), split
 
     def _network(self, design: Design, made: list[nn.Module]) -> nn.Module:
         """A new network, which fails when it runs and a block of the design is not in it any more; it joins `made`."""

@@ -21,7 +21,7 @@ def printed(table) -> str:
 @pytest.fixture
 def bracketed(tmp_path):
     """A confirmed run whose labels have brackets, as selections and placements do."""
-    path = made_run(tmp_path / "run", trials=8, confirmed=3)
+    path = made_run(tmp_path / "run", trials=8, confirmed=4)
     with sqlite3.connect(path / "ledger.db") as connection:
         connection.execute("UPDATE evaluations SET label = 'select[conv3 | conv5]' WHERE role = 'trial'")
     connection.close()
@@ -36,8 +36,8 @@ def test_brackets_in_labels_are_no_markup(bracketed):
 def test_a_confirmed_run_shows_its_verdict_and_no_caution(bracketed, tmp_path):
     shown = printed(summary_table(bracketed))
     assert "the best baseline" in shown
-    assert "Nothing is confirmed" not in shown
-    assert "Nothing is confirmed" in printed(summary_table(load(made_run(tmp_path / "other", trials=8))))
+    assert "It is not confirmed" not in shown
+    assert "It is not confirmed" in printed(summary_table(load(made_run(tmp_path / "other", trials=8))))
 
 
 def test_the_best_trials_are_shown_however_good_the_baselines_are(bracketed):

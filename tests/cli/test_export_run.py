@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from attnspace import cli
-from attnspace.record.results import load, write_tables
+from attnspace.analysis.winner import write_winner
+from attnspace.record.results import load, write_table
 from tests.made_run import made_run
 
 EXAMPLE = Path(__file__).parents[2] / "studies" / "example"
@@ -28,7 +29,8 @@ def call(capsys, monkeypatch, tmp_path):
 
 def test_the_design_of_a_run_is_printed_or_written(call, tmp_path):
     run = made_run(tmp_path / "run", trials=3)
-    write_tables(load(run))
+    write_table(load(run))
+    write_winner(load(run))
     status, out, _ = call("export", run, "--to", "json")
     assert status == 0
     assert json.loads(out) == json.loads((run / "winner.json").read_text())

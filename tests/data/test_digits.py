@@ -52,3 +52,14 @@ def test_on_a_larger_canvas_each_digit_stands_somewhere_whole():
         corners.add(found[0])
     assert len(corners) == 16
     assert torch.equal(DigitsConfig(canvas=11).load().train.images, placed.train.images)
+
+
+def test_splits_drawn_anew_keep_the_test_images_and_are_the_same_for_the_same_number():
+    data = DigitsConfig(train_images=100).load()
+    assert data.is_drawn
+    one, again, other = data.redrawn(7), data.redrawn(7), data.redrawn(8)
+    assert keys(one.sealed_test()) == keys(data.sealed_test())
+    assert keys(one.validation) == keys(again.validation) != keys(other.validation)
+    assert len({tuple(keys(drawn.train)) for drawn in (data, one, other)}) == 3
+    assert not set(keys(one.validation)) & set(keys(one.sealed_test()))
+    assert keys(one.redrawn(8).train) == keys(other.train)

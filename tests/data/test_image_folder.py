@@ -326,3 +326,21 @@ def test_images_of_every_usual_suffix_are_read(tmp_path, suffix):
     (tmp_path / "set" / "cat" / f"one{suffix}").write_bytes(encoded(90, form=form))
     data = folder(tmp_path / "set").load()
     assert len(data.train) + len(data.validation) + len(data.sealed_test()) == 21
+
+
+def test_splits_are_drawn_anew_where_the_study_draws_them(tmp_path):
+    write_folder(tmp_path / "set", ("dog", "cat"))
+    data = folder(tmp_path / "set").load()
+    drawn = data.redrawn(3)
+    assert keys(drawn.sealed_test()) == keys(data.sealed_test())
+    assert sorted(keys(drawn.train) + keys(drawn.validation)) == sorted(keys(data.train) + keys(data.validation))
+    assert keys(drawn.validation) != keys(data.validation)
+
+
+def test_a_source_with_validation_images_of_its_own_keeps_them(tmp_path):
+    for part in ("train", "val"):
+        write_folder(tmp_path / "set" / part, ("dog", "cat"))
+    data = folder(tmp_path / "set").load()
+    assert not data.is_drawn
+    with pytest.raises(ValueError, match="there is nothing to draw"):
+        data.redrawn(3)

@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file, load_model
 
 from attnspace import confirm_run, insert_design, run_study
+from attnspace.analysis.winner import write_winner
 from attnspace.backbones import ResNet
 from attnspace.errors import ExportError, RunError
 from attnspace.export.run import export_run
-from attnspace.record.results import load, write_tables
+from attnspace.record.results import load, write_table
 from attnspace.record.weights import about_weights
 from tests.made_run import made_run
 
@@ -171,7 +172,8 @@ def test_a_run_without_a_winner_is_refused(tmp_path):
 
 def test_a_kept_table_is_enough_for_the_design_alone(tmp_path):
     run = made_run(tmp_path / "run", trials=3)
-    write_tables(load(run))
+    write_table(load(run))
+    write_winner(load(run))
     (run / "ledger.db").unlink()
     assert "block" in json.loads(export_run(run, "json").text)
     with pytest.raises(RunError, match=r"has no ledger\.db, which the export of a network needs"):

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import attnspace
+from attnspace.analysis.winner import write_winner
 from attnspace.errors import RunError
-from attnspace.record.results import load, write_tables
+from attnspace.record.results import load, write_table
 from attnspace.report import report_run
 from attnspace.search.migration import migrate
 from attnspace.study.loading import prepare, prepare_run
@@ -30,7 +31,8 @@ def example(tmp_path) -> Path:
 
 def kept(run: Path) -> Path:
     """Leaves nothing of a run but its table."""
-    write_tables(load(run))
+    write_table(load(run))
+    write_winner(load(run))
     for file in run.iterdir():
         if file.name != "trials.parquet":
             file.unlink()
@@ -66,7 +68,8 @@ def test_a_kept_table_is_the_frame_of_the_run(tmp_path, old):
 
 def test_the_ledger_counts_where_there_is_one(tmp_path):
     run = made_run(tmp_path / "run", trials=3)
-    write_tables(load(run))
+    write_table(load(run))
+    write_winner(load(run))
     (run / "trials.parquet").write_bytes(b"of yesterday")
     assert len(load(run).ranked()) == 8
 

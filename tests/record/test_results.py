@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from attnspace import frame, load_spec, parse_spec
+from attnspace.analysis.winner import write_winner
 from attnspace.errors import RunError
 from attnspace.record.ledger import Ledger
-from attnspace.record.results import load, write_tables
+from attnspace.record.results import load, write_table
 from attnspace.report.compute import curves, edf, front, leaderboard, summary
 from tests.made_run import made_run
 
@@ -27,13 +28,14 @@ def test_an_empty_ledger_is_an_empty_frame(tmp_path):
     results = load(path)
     assert results.frame.empty
     assert results.winner() is None
-    assert write_tables(results) == [path / "trials.parquet"]
+    assert write_table(results) == path / "trials.parquet"
+    assert write_winner(results) is None
 
 
 def test_the_parquet_file_holds_the_frame(tmp_path):
     path = made_run(tmp_path / "run", trials=4)
     results = load(path)
-    write_tables(results)
+    write_table(results)
     table = pd.read_parquet(path / "trials.parquet")
     assert list(table["val_accuracy"].dropna()) == list(results.frame["val_accuracy"].dropna())
     assert json.loads(table["spec"].iloc[0]) == results.frame["spec"].iloc[0]
@@ -42,7 +44,7 @@ def test_the_parquet_file_holds_the_frame(tmp_path):
 def test_the_winner_is_the_best_trial_and_loads_as_a_spec(tmp_path):
     path = made_run(tmp_path / "run", trials=12)
     results = load(path)
-    write_tables(results)
+    write_winner(results)
     winner = json.loads((path / "winner.json").read_text())
     best = results.frame.query("role == 'trial'").sort_values("val_accuracy").iloc[-1]
     assert winner["block"] == best["spec"]["block"]
@@ -127,8 +129,8 @@ def test_the_summary_says_what_may_be_said(tmp_path):
     assert (facts.trials, facts.baselines, facts.failed) == (10, 5, 2)
     assert facts.gain == pytest.approx(facts.best["estimate"] - facts.best_baseline["estimate"])
     assert re.fullmatch(
-        r"Of 12 designs, 10 of them trained to the end, .+ at residual, all stages leads, with an estimated val_accuracy of "
-        r"\d\d\.\d% \(1 seed\); the best baseline, \w+, has \d\d\.\d% \(1 seed\)\. Nothing is confirmed\.",
+        r"The leading design of 12 designs, 10 of them trained to the end, is .+ at residual, all stages, with an estimated "
+        r"val_accuracy of \d\d\.\d% \(1 seed\); the best baseline, \w+, has \d\d\.\d% \(1 seed\)\. It is not confirmed\.",
         facts.sentence("val_accuracy"),
     )
     empty = summary(load(made_run(tmp_path / "empty", trials=0)))

@@ -34,7 +34,7 @@ def test_the_page_shows_every_section(tmp_path):
         "Quality against size",
         "Learning curves",
         "The space as a whole",
-        "The best design",
+        "The leading design, not confirmed",
     ):
         assert f"<h2>{heading}</h2>" in page
     assert "Difference from SE" in page

@@ -11,7 +11,7 @@ import yaml
 from attnspace.errors import RunError, StudyError
 from attnspace.objective.goals import Objective
 from attnspace.record.ledger import Ledger
-from attnspace.record.results import load, write_tables
+from attnspace.record.results import load, write_table
 from attnspace.search.progress import Watcher
 from attnspace.search.search import search
 from attnspace.study.loading import prepare, prepare_run
@@ -28,7 +28,7 @@ def whole_space(tmp_path_factory):
     study["space"]["placement"] = {"stages": {"$choice": [[2], [3]]}}
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     _, rows = searched(prepare(folder / "study.yaml"), folder / "recorded")
-    write_tables(load(folder / "recorded"))
+    write_table(load(folder / "recorded"))
     return study, folder / "recorded", rows
 
 
@@ -146,7 +146,7 @@ def test_cut_anywhere_a_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, 
 def test_a_table_that_was_itself_looked_up_is_refused(recorded, write, tmp_path, run):
     replay, _ = recorded
     run(prepare(write(replay)), tmp_path / "again")
-    write_tables(load(tmp_path / "again"))
+    write_table(load(tmp_path / "again"))
     replay["train"]["table"] = "again/trials.parquet"
     with pytest.raises(StudyError, match=r"train\.table: was itself looked up"):
         prepare(write(replay))
