@@ -11,7 +11,7 @@ from torch import nn
 from attnspace.backbones.libraries import imported
 from attnspace.confirm.confirm import confirm
 from attnspace.data import DigitsConfig
-from attnspace.errors import RunError, RunFailed, StudyError, TrainingDiverged, TrainingFailed
+from attnspace.errors import RunError, StudyError, TrainingDiverged, TrainingFailed
 from attnspace.record.ledger import Ledger
 from attnspace.record.results import load as load_run
 from attnspace.report import write_report
@@ -217,8 +217,9 @@ def test_a_confirmation_whose_trainings_all_fail_ends(tiny, write, tmp_path, run
     study = prepare(write(tiny))
     run(study, tmp_path / "run")
     ledger = Ledger(tmp_path / "run" / "ledger.db")
-    with pytest.raises(RunFailed, match=r"trainings all failed: the loop returned no test_accuracy"):
+    with pytest.raises(StudyError, match=r"every network fails alike.*: the loop returned no test_accuracy"):
         confirm(study, load_run(tmp_path / "run"), ledger, Watcher(), top=1, seeds=5)
+    assert not [row for row in ledger.rows() if row.phase == "confirm"]
 
 
 @pytest.mark.parametrize(
