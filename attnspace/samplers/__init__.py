@@ -7,8 +7,8 @@ history      what a sampler learns from: completed trials and their values
 tree         what evolution and NSGA-II have in common
 tpe          Optuna's tree-structured Parzen estimator, one for each group of holes that are asked together
 coding       the answers of trials as numbers
-forest       a random forest's most promising candidate
-nsga2        children of two of the ten best designs so far; the default, by measurement
+forest       a random forest's most promising candidate; the default, by measurement
+nsga2        children of two of the ten best designs so far
 evolution    regularised evolution: a good recent design with a change
 uniform      `random`: each hole by itself, every option as likely
 exhaustive   every filling once, in random order

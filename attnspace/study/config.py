@@ -108,7 +108,7 @@ class SearchConfig(Section):
     """
 
     trials: Annotated[int, Field(ge=1, le=1_000_000, description="New designs, besides the baselines.")] = 30
-    sampler: Annotated[SamplerName, Field(description="What suggests designs.")] = "nsga2"
+    sampler: Annotated[SamplerName, Field(description="What suggests designs.")] = "forest"
     rungs: Annotated[
         Rungs | None, Field(description="Successive halving; null trains every design to the end, under one seed.")
     ] = Rungs()

@@ -158,6 +158,7 @@ def test_after_a_look_the_plan_is_binding_and_another_begins_on_other_seeds(fini
 
 
 def test_a_confirmation_that_has_not_ended_says_so_and_no_other_one_begins(finished, scored):
+    scored |= {best_of(finished)[0]: 0.006}  # too much to give up at the first look, too little to be sure
     with pytest.raises(KeyboardInterrupt):
         confirmed(finished, StopAfterRows(30), seeds=10)
     found = confirmation(load(finished))

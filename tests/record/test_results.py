@@ -141,5 +141,5 @@ def test_every_column_of_the_ledger_is_in_the_frame(tmp_path):
     path = made_run(tmp_path / "run", trials=1)
     ledger = Ledger(path / "ledger.db")
     row = ledger.rows()[0]
-    assert {*vars(row), *row.metrics, *row.costs} - {"metrics", "costs"} <= set(frame(path).columns)
+    assert {*vars(row), *row.metrics, *row.costs} - {"metrics", "costs", "answers"} <= set(frame(path).columns)
     ledger.close()
