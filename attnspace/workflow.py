@@ -10,6 +10,7 @@ from pathlib import Path
 from attnspace.analysis.handed_over import kept_designs
 from attnspace.analysis.verdict import Confirmation, confirmation
 from attnspace.confirm.confirm import confirm
+from attnspace.confirm.recipe_check import check_recipe
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.ledger import Ledger
 from attnspace.record.results import Results, load
@@ -109,6 +110,7 @@ def confirm_run(
     top: int | None = None,
     seeds: int | None = None,
     again: bool = False,
+    recipe_check: bool = False,
 ) -> Confirmation:
     """Train the best designs, the baselines and two controls on fresh seeds, test them once, and recommend one.
 
@@ -118,13 +120,16 @@ def confirm_run(
         top: how many of the best designs; by default as planned before, else as the study says.
         seeds: how many fresh seeds at most, alike.
         again: whether a new confirmation begins, on seeds that the earlier ones did not have.
+        recipe_check: whether the confirmed best, the best baseline and the plain network are trained at a third and at
+            three times the learning rate, too.
 
     Raises:
         AttnspaceError: it is no run, or its study is not possible any more.
         RunFailed: it could not be finished; what was finished before is kept.
         Stopped: Ctrl-C.
     """
-    return confirm_study(prepare_run(Path(run)), run, watcher, top=top, seeds=seeds, again=again)
+    study = prepare_run(Path(run))
+    return confirm_study(study, run, watcher, top=top, seeds=seeds, again=again, recipe_check=recipe_check)
 
 
 def confirm_study(
@@ -135,6 +140,7 @@ def confirm_study(
     top: int | None = None,
     seeds: int | None = None,
     again: bool = False,
+    recipe_check: bool = False,
 ) -> Confirmation:
     """`confirm_run` of a study that is read."""
     place = RunDirectory(Path(run))
@@ -142,6 +148,8 @@ def confirm_study(
         watcher = watcher or Watcher()
         confirm(study, load(place.path), ledger, watcher, top=top, seeds=seeds, again=again)
         _settle_weights(load(place.path), watcher)
+        if recipe_check:
+            check_recipe(study, load(place.path), ledger, watcher)
         found = confirmation(report_run(place.path))
     assert found is not None
     return found

@@ -5,6 +5,7 @@ intervals       95% intervals, and what they are called
 sequential      looks at a test while its data come in
 pairs           two designs at a time, at the looks that a confirmation has taken
 decision        what a confirmation comes to
+recipe_order    whether the order of designs holds at other learning rates
 recommendation  the same for one design, in numbers and in a sentence
 verdict         a run's confirmation, read from its record
 winner          the design that a run hands over

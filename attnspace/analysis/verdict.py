@@ -16,6 +16,7 @@ import pandas as pd
 from attnspace.analysis.decision import Decision, Sides, corrected, decide
 from attnspace.analysis.intervals import Interval, over_seeds, over_seeds_and_images
 from attnspace.analysis.pairs import Pairs
+from attnspace.analysis.recipe_order import RecipeOrder, recipe_order
 from attnspace.analysis.recommendation import Recommendation, Subject, p_text, recommended
 from attnspace.analysis.significance import ALPHA, holm
 from attnspace.record.evaluation import Outcome, Role
@@ -49,6 +50,8 @@ class Confirmation:
         looks: the looks that were planned.
         looked: the seeds of the latest look; 0 before the first.
         ended: whether the confirmation has ended: the recommendation is settled, or the last look was taken.
+        recipe: whether the order holds at other learning rates; None where that was not checked.
+        specs: identity of each design -> `{block, placement}`.
     """
 
     scores: pd.DataFrame
@@ -60,11 +63,14 @@ class Confirmation:
     looks: tuple[int, ...]
     looked: int
     ended: bool
+    recipe: RecipeOrder | None
+    specs: Mapping[str, Mapping[str, Any]]
 
     @property
     def sentence(self) -> str:
-        """The recommendation in words."""
-        return self.recommendation.sentence if self.recommendation else "Undecided: every training failed."
+        """The recommendation in words, and whether it depends on the recipe, where that was checked."""
+        said = self.recommendation.sentence if self.recommendation else "Undecided: every training failed."
+        return f"{said} {self.recipe.sentence}" if self.recipe else said
 
 
 def confirmation(results: Results) -> Confirmation | None:
@@ -148,6 +154,8 @@ class _Reader:
             looks,
             pairs.seeds,
             ended,
+            recipe_order(self._results),
+            dict(zip(self._about["design"], self._about["spec"], strict=True)),
         )
 
     def _looks_complete(self) -> int:

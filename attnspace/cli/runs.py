@@ -106,6 +106,9 @@ def confirm(
     top: Annotated[int | None, typer.Option(min=1, max=64, help="How many of the best designs.")] = None,
     seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Fresh seeds of each, at most.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Begin a new confirmation, on other fresh seeds.")] = False,
+    recipe_check: Annotated[
+        bool, typer.Option("--recipe-check", help="Train three designs at other learning rates, too.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Train the best designs, the baselines and two controls on fresh seeds, test them once, and recommend one."""
@@ -123,7 +126,7 @@ def confirm(
             test = prepared.data.sealed_test()  # decoded here, with the bar
         _print_images(console, prepared.data, (*prepared.notes, *test.notes))
         with watcher_for(console) as watcher:
-            found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds, again=again)
+            found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds, again=again, recipe_check=recipe_check)
     console.print(confirmation_table(found))
     for line in (found.sentence, *found.controls):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -36,6 +36,8 @@ class Phase(StrEnum):
 
     SEARCH = "search"
     CONFIRM = "confirm"
+    RECIPE = "recipe"
+    """By the recipe check of a confirmation, at another learning rate."""
 
 
 class Outcome(StrEnum):

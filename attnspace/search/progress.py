@@ -93,10 +93,11 @@ class Watcher:
 
     def design_ends(self, row: Evaluation) -> None:
         """Take note that a row is in the ledger."""
-        if row.phase == Phase.CONFIRM:
+        if row.phase != Phase.SEARCH:
             self.begun.add((row.design, row.seed))
-            tested = row.metric("test_accuracy")
-            result = f"failed: {row.reason}" if tested is None else f"test_accuracy {tested:.4f}"
+            shown = "test_accuracy" if row.phase == Phase.CONFIRM else self.goal.metric
+            tested = row.metric(shown)
+            result = f"failed: {row.reason}" if tested is None else f"{shown} {METRICS[shown].show(tested)}"
             line = (
                 f"{self.ended}/{self.total}  {result}  {row.name or row.label}, seed {row.seed}  ({self.time_left()})"
             )
@@ -208,7 +209,7 @@ class LiveWatcher(Watcher):
     def design_ends(self, row: Evaluation) -> None:
         super().design_ends(row)
         self._progress.remove_task(self._trained.pop((row.design, row.seed)))
-        say = self.time_left() if row.phase == Phase.CONFIRM else f"{self.best_so_far()}; {self.time_left()}"
+        say = self.time_left() if row.phase != Phase.SEARCH else f"{self.best_so_far()}; {self.time_left()}"
         self._progress.update(self._designs, completed=self.ended, say=escape(say))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,16 @@ from attnspace.study.study import Study, StudySource, inputs_for, network_of
 from attnspace.training.method import Method, Setting
 from attnspace.training.method import prepare as prepare_training
 
-__all__ = ["DATA_VARIABLE", "build_study", "prepare", "prepare_run", "recorded_study", "space_of", "valid_space_of"]
+__all__ = [
+    "DATA_VARIABLE",
+    "at_rate",
+    "build_study",
+    "prepare",
+    "prepare_run",
+    "recorded_study",
+    "space_of",
+    "valid_space_of",
+]
 
 DATA_VARIABLE = "ATTNSPACE_DATA"
 """The environment variable that says where images are, as `--data` does."""
@@ -126,6 +136,27 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
             make(config.search.sampler, space, 0)
     baselines, left_out = _baselines(config, available, folder, source.known)
     return Study(source, dataset, available, space, baselines, method, (*remarks, *left_out))
+
+
+def at_rate(study: Study, factor: float) -> Study:
+    """The study with so many times its learning rate, for all designs alike.
+
+    Raises:
+        StudyError: its training has no learning rate.
+    """
+    train: Any = study.config.train
+    if not isinstance(getattr(train, "lr", None), float):
+        raise StudyError(
+            "has no learning rate that could be changed",
+            at=("train",),
+            got=getattr(train, "kind", "import"),
+            allowed="kind: sgd",
+            remedy="leave --recipe-check out",
+            file=study.file,
+        )
+    config = study.config.model_copy(update={"train": train.model_copy(update={"lr": factor * train.lr})})
+    source = replace(study.source, config=config)
+    return replace(study, source=source, method=_method(config, Path(study.file).parent))
 
 
 def space_of(config: StudyConfig) -> Space:
