@@ -43,7 +43,7 @@ FAMILIES = (Data, Backbone, Train)
 OWN = {
     "data": {"kind": "stripes", "images": 40},
     "train": {"kind": "adam", "epochs": 2},
-    "search": {"trials": 3, "sampler": "greedy", "threads": 1},
+    "search": {"trials": 3, "sampler": "greedy", "threads": 1, "rungs": {"seeds": 1}},
 }
 
 

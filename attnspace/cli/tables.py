@@ -106,26 +106,26 @@ def summary_table(results: Results) -> Table:
     from attnspace.record.evaluation import Role
     from attnspace.report.compute import leaderboard, shown_costs, summary
 
+    board = leaderboard(results)
     costs = list({cost.name: cost for cost in (declared()["params"], *shown_costs(results))}.values())
     metric = METRICS[results.metric]
-    measured = (results.metric, "95% interval", "seeds", "gain")
+    is_known = bool(board["estimate_low"].notna().any())
+    measured = (results.metric, *(["95% interval"] if is_known else []), "seeds", "gain")
     columns = ("#", "block", "placement", *measured, *(cost.figure.heading for cost in costs))
     table = Table(*columns, box=None, header_style="bold")
     for column in (0, *range(3, len(columns))):
         table.columns[column].justify = "right"
-    board = leaderboard(results)
     best = board[board["role"] == Role.TRIAL].head(5)
     shown = board[board.index.isin(best.index) | (board["role"] == Role.BASELINE)]
     hidden = len(board) - len(shown)
     for _, row in shown.iterrows():
         name = f"{row['name']} (baseline)" if row["role"] == Role.BASELINE else row["label"]
-        is_known = row["low"] == row["low"]
         cells = (
             str(row["rank"]),
             escape(name),
             row["placement"],
             metric.show(row["estimate"]),
-            f"{metric.show(row['low'])} to {metric.show(row['high'])}" if is_known else "",
+            *([f"{metric.show(row['estimate_low'])} to {metric.show(row['estimate_high'])}"] if is_known else []),
             str(row["seeds"]),
             "" if row["gain"] != row["gain"] else metric.show_gain(row["gain"]),
             *(cost.figure.show(row[cost.name]) for cost in costs),

@@ -13,7 +13,7 @@ __all__ = ["LEDGER", "OWN_METRICS", "RESERVED", "claim", "share"]
 
 LEDGER = (
     *("number", "phase", "trial", "role", "name", "design", "protocol", "seed", "epochs", "label", "placement", "spec"),
-    *("choices", "outcome", "reason", "history", "train_s", "total_s", "finished", "environment", "worker"),
+    *("split", "choices", "outcome", "reason", "history", "train_s", "total_s", "finished", "environment", "worker"),
 )
 """The columns that the ledger always has."""
 
@@ -23,7 +23,8 @@ OWN_METRICS = ("val_accuracy", "val_loss", "train_loss", "test_accuracy", "test_
 RESERVED = {
     **dict.fromkeys(LEDGER, "it is a column of the ledger"),
     **dict.fromkeys(("recipe", "versions"), "it is a column of ledgers of earlier versions"),
-    **dict.fromkeys(("rank", "gain", "seeds", "size", "pareto", "shown"), "it is a column of reports"),
+    **dict.fromkeys(("rank", "gain", "seeds", "size", "pareto", "shown", "outside"), "it is a column of reports"),
+    **dict.fromkeys(("estimate", "estimate_low", "estimate_high"), "it is a column of reports"),
     **dict.fromkeys(("epoch", "lr"), "it is a word of the history of every training"),
     **dict.fromkeys(("names", "limited", "unset", "excesses"), "it is a word of the limits of a study"),
 }

@@ -13,7 +13,8 @@ __all__ = ["estimated"]
 
 
 def estimated(done: pd.DataFrame, metric: str, direction: Direction) -> pd.DataFrame:
-    """The estimated mean of a metric over seeds, `estimate`, and the ends of its 95% interval, `low` and `high`.
+    """The estimated mean of a metric over seeds, `estimate`, and the ends of its 95% interval, `estimate_low` and
+    `estimate_high`.
 
     Trials are drawn together by as much as luck drove them apart. Baselines are not drawn from the space: theirs is the
     mean of their own scores. Both are on one level, that of the mean over all seeds.
@@ -34,7 +35,11 @@ def estimated(done: pd.DataFrame, metric: str, direction: Direction) -> pd.DataF
     found = estimate(scores[is_trial].to_numpy())
     half = found.half_width(seeds.to_numpy())
     means = (scores.mean(axis=1) + found.shift * (seeds == 1)).to_numpy()
-    ends = {"estimate": means, "low": means - half, "high": means + half}
+    ends = {"estimate": means, "estimate_low": means - half, "estimate_high": means + half}
     table = pd.DataFrame(ends, index=scores.index)
     table.loc[is_trial, list(ends)] = np.stack([found.means, *found.interval()], axis=1)
-    return table if sign > 0 else (-table).rename(columns={"low": "high", "high": "low"})
+    return (
+        table
+        if sign > 0
+        else (-table).rename(columns={"estimate_low": "estimate_high", "estimate_high": "estimate_low"})
+    )

@@ -67,7 +67,7 @@ class Summary:
             many += f", {self.trials} of them trained to the end,"
         design = f"{self.best['label']} at {self.best['placement']}"
         reached = f"an estimated {metric} of {estimate_text(self.best, metric)}"
-        lead = f"The leading design of {many} is {design}, with {reached}"
+        lead = f"Of {many} the leading one is {design}, with {reached}"
         against = f"the best baseline, {self.best_baseline['name']}, has {estimate_text(self.best_baseline, metric)}"
         return f"{lead}; {against}. It is not confirmed."
 
@@ -76,9 +76,9 @@ def estimate_text(row: pd.Series[Any], metric: str) -> str:
     """The estimate of a row of the leaderboard in words: with its interval, and how many seeds it has."""
     show = METRICS[metric].show
     seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
-    if pd.isna(row["low"]):
+    if pd.isna(row["estimate_low"]):
         return f"{show(row['estimate'])} ({seeds})"
-    return f"{show(row['estimate'])} ({show(row['low'])} to {show(row['high'])}; {seeds})"
+    return f"{show(row['estimate'])} ({show(row['estimate_low'])} to {show(row['estimate_high'])}; {seeds})"
 
 
 def leaderboard(results: Results) -> pd.DataFrame:

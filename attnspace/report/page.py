@@ -146,7 +146,9 @@ def _row(row: pd.Series[Any], metric: str, costs: Sequence[DesignCost]) -> dict[
         "name": row["name"] or row["label"],
         "placement": row["placement"],
         "value": show(row["estimate"]),
-        "interval": "" if pd.isna(row["low"]) else f"{show(row['low'])} to {show(row['high'])}",
+        "interval": ""
+        if pd.isna(row["estimate_low"])
+        else f"{show(row['estimate_low'])} to {show(row['estimate_high'])}",
         "gain": "" if pd.isna(row["gain"]) else METRICS[metric].show_gain(row["gain"]),
         **_sizes(row),
         "costs": ["" if pd.isna(row[cost.name]) else cost.compact.show(row[cost.name]) for cost in costs],

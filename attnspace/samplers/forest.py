@@ -1,8 +1,7 @@
 """A model of the answers: a random forest learns what designs come to, and the most promising of many is next.
 
 Source: Hutter, Hoos and Leyton-Brown, Sequential Model-Based Optimization for General Algorithm Configuration, LION 5,
-2011 (the forest, expected improvement, candidates near the best and at random); Knowles, ParEGO, IEEE Transactions on
-Evolutionary Computation 10(1), 2006, section III.B (several objectives).
+2011: the forest, expected improvement, candidates near the best and at random.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from optuna.trial import FrozenTrial
 from scipy.stats import norm
 
 from attnspace.samplers.coding import Coding
-from attnspace.samplers.dominance import in_reach
 from attnspace.samplers.history import History
 from attnspace.samplers.registry import sampler
 from attnspace.samplers.tree import TreeSampler, fresh, is_option
@@ -32,7 +30,8 @@ MOST = 500
 class Forest(TreeSampler):
     """Of many candidates, random ones and children of the best, the one with the largest expected improvement.
 
-    Asked again for one trial, it gives the next best candidate. With several objectives each trial weighs them anew.
+    Asked again for one trial, it gives the next best candidate. It is for one objective; with several, NSGA-II finds
+    more.
 
     Args:
         space: what is searched.
@@ -64,6 +63,8 @@ class Forest(TreeSampler):
         self._ranked: Iterator[Mapping[str, Any]] | None = None
 
     def plan(self, history: History) -> Mapping[str, Any]:
+        if history.points.shape[1] > 1:
+            raise ValueError("a forest is for one objective; got several; use NSGA2")
         if self._ranked is None:
             is_random = self.rng.random() < self.adventure
             self._ranked = iter(()) if is_random else self._candidates(history)
@@ -74,7 +75,7 @@ class Forest(TreeSampler):
         from sklearn.ensemble import RandomForestRegressor  # slow to import, and only this sampler needs it
 
         coding = Coding(self.space)
-        values = self._scalar(history)
+        values = history.points[:, 0]
         chosen = _chosen(values)
         trials = history.trials
         model = RandomForestRegressor(
@@ -103,19 +104,6 @@ class Forest(TreeSampler):
             return fresh(distribution, self.rng)
 
         return dict(self.space.filled(answer).choices)
-
-    def _scalar(self, history: History) -> np.ndarray:
-        """One value for each trial, more being better: (trials). With several objectives those out of reach of the best
-        come after all others.
-        """
-        points = history.points
-        if points.shape[1] == 1:
-            return points[:, 0]
-        low, span = points.min(0), np.ptp(points, axis=0)
-        scaled = (points - low) / np.where(span > 0, span, 1.0)
-        weights = np.array([self.rng.expovariate(1.0) for _ in range(points.shape[1])])
-        weighted = scaled * (weights / weights.sum())
-        return np.asarray(weighted.min(1) + 0.05 * weighted.sum(1) - ~in_reach(points, history.primary))
 
 
 def _chosen(values: np.ndarray) -> np.ndarray:

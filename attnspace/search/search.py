@@ -79,7 +79,7 @@ class Search:
         goals = config.objective.goals
         self._suggester = Suggester(
             study.space,
-            config.search.sampler,
+            config.sampler,
             config.search.seed,
             [goal.direction for goal in goals],
             goals.index(config.objective.primary),

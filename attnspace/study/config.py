@@ -108,7 +108,10 @@ class SearchConfig(Section):
     """
 
     trials: Annotated[int, Field(ge=1, le=1_000_000, description="New designs, besides the baselines.")] = 30
-    sampler: Annotated[SamplerName, Field(description="What suggests designs.")] = "forest"
+    sampler: Annotated[
+        SamplerName | None,
+        Field(description="What suggests designs; null: forest for one objective, nsga2 for several."),
+    ] = None
     rungs: Annotated[
         Rungs | None, Field(description="Successive halving; null trains every design to the end, under one seed.")
     ] = Rungs()
@@ -220,12 +223,25 @@ class StudyConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_forest_has_one_objective(self) -> Self:
+        if self.search.sampler == "forest" and len(self.objective.goals) > 1:
+            remedy = "leave sampler out, or write sampler: nsga2"
+            raise fault("is for one objective", at=("search", "sampler"), remedy=remedy)
+        return self
+
+    @property
+    def sampler(self) -> str:
+        """What suggests designs: what the study names, else what is best for its objectives by measurement."""
+        return self.search.sampler or ("forest" if len(self.objective.goals) == 1 else "nsga2")
+
     def plain(self) -> dict[str, Any]:
         """Write the study as plain data, with every default.
 
         Limits that are not set, of costs that a user declared, are left out: the run is read without their module.
         """
         data = self.model_dump(mode="json")
+        data["search"]["sampler"] = self.sampler
         for name in self.objective.subject_to.unset():
             data["objective"]["subject_to"].pop(name, None)
         return data

@@ -82,10 +82,12 @@ def prepare_run(run: Path, data_folder: Path | None = None, watch: Watch | None 
         RunError: the run holds no study, or looked its results up.
         AttnspaceError: its study is not possible any more.
     """
-    study = recorded_study(run, "a confirmation", data_folder, watch)
-    if not study.config.train.can_confirm:
+    purpose = "a confirmation"
+    require_ledger(run, purpose)
+    load(run)  # where that is no run, it says so
+    if not load_config(run / "study.yaml")[0].train.can_confirm:
         raise RunError("looked its results up in a table: there is nothing to train again", file=str(run))
-    return study
+    return recorded_study(run, purpose, data_folder, watch)
 
 
 def recorded_study(run: Path, purpose: str, data_folder: Path | None = None, watch: Watch | None = None) -> Study:
@@ -133,7 +135,7 @@ def build_study(source: StudySource, *, check: bool = False, watch: Watch | None
         with within("space"):
             space.check(lambda filling: trial_of(filling.data, filling.choices, available, same_as))
         with within("search", "sampler"):
-            make(config.search.sampler, space, 0)
+            make(config.sampler, space, 0)
     baselines, left_out = _baselines(config, available, folder, source.known)
     return Study(source, dataset, available, space, baselines, method, (*remarks, *left_out))
 

@@ -386,7 +386,7 @@ def outcome(run: Path):
 
 
 def test_kill_9_at_any_moment_loses_no_finished_trial(tiny, write, tmp_path):
-    tiny["search"]["trials"] = 8
+    tiny["search"] |= {"trials": 8, "rungs": {"first": 1, "seeds": 1}}
     tiny["train"]["epochs"] = 3
     study = write(tiny)
     (tmp_path / "whole").mkdir()

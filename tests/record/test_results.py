@@ -129,7 +129,7 @@ def test_the_summary_says_what_may_be_said(tmp_path):
     assert (facts.trials, facts.baselines, facts.failed) == (10, 5, 2)
     assert facts.gain == pytest.approx(facts.best["estimate"] - facts.best_baseline["estimate"])
     assert re.fullmatch(
-        r"The leading design of 12 designs, 10 of them trained to the end, is .+ at residual, all stages, with an estimated "
+        r"Of 12 designs, 10 of them trained to the end, the leading one is .+ at residual, all stages, with an estimated "
         r"val_accuracy of \d\d\.\d% \(1 seed\); the best baseline, \w+, has \d\d\.\d% \(1 seed\)\. It is not confirmed\.",
         facts.sentence("val_accuracy"),
     )

@@ -24,7 +24,7 @@ def test_defaults_are_written_out(tiny, write):
     assert set(plain["objective"]["subject_to"].values()) == {None}
     assert plain["search"]["rungs"] == {"first": None, "factor": 3, "seeds": 4}
     assert plain["train"]["momentum"] == 0.9
-    assert load_config(write(plain, "again.yaml"))[0] == config
+    assert load_config(write(plain, "again.yaml"))[0].plain() == plain
 
 
 def test_a_prepared_study_has_the_five_baselines(tiny, write):
@@ -249,3 +249,13 @@ def test_a_stage_that_does_not_exist_has_no_block(tiny, write):
     stages = {stage: {"$published": "eca"} for stage in (1, 2, 3, 4)}
     with pytest.raises(AttnspaceError, match=r"per_stage\.4: stage 4 does not exist; allowed: 1, 2, 3"):
         prepare(write(put(tiny, "space.block", {"per_stage": stages})))
+
+
+def test_what_suggests_designs_depends_on_how_many_objectives_there_are(tiny, write):
+    del tiny["search"]["rungs"]
+    assert load_config(write(tiny))[0].plain()["search"]["sampler"] == "forest"
+    tiny["objective"] = {"maximize": "val_accuracy", "minimize": "params"}
+    assert load_config(write(tiny))[0].plain()["search"]["sampler"] == "nsga2"
+    tiny["search"]["sampler"] = "forest"
+    with pytest.raises(StudyError, match=r"search\.sampler: is for one objective; .*leave sampler out"):
+        load_config(write(tiny))
