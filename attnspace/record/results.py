@@ -100,9 +100,9 @@ class Results:
         """Designs that the search trained to the end, the best first; ties go to the smaller network, then the earlier.
 
         One row each: metrics are means over its `seeds`, `train_s` is the time of all its rows. The best is the one
-        with the best `estimate` of the metric's mean over seeds, with its 95% interval from `estimate_low` to `estimate_high` (NaN while
-        no design has several seeds): trials are drawn together by as much as luck drove them apart, baselines are not.
-        Designs that failed under one of their seeds are left out.
+        with the best `estimate` of the metric's mean over seeds. Its 95% interval goes from `estimate_low` to
+        `estimate_high`, which are NaN while no design has several seeds. Trials are drawn together by as much as luck
+        drove them apart, baselines are not. Designs that failed under one of their seeds are left out.
         """
         rows = self.searched
         failed = rows.loc[rows["outcome"] == Outcome.FAILED, "design"]

@@ -34,7 +34,7 @@ def test_brackets_in_labels_are_no_markup(bracketed):
 
 
 def test_a_confirmed_run_shows_its_verdict_and_no_caution(bracketed, tmp_path):
-    shown = printed(summary_table(bracketed))
+    shown = " ".join(printed(summary_table(bracketed)).split())
     assert "the best baseline" in shown
     assert "It is not confirmed" not in shown
     other = printed(summary_table(load(made_run(tmp_path / "other", trials=8))))

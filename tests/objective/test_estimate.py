@@ -35,6 +35,7 @@ def test_a_lead_under_one_seed_shrinks_more_than_one_under_four():
     assert found.errors[-2] > 1.5 * found.errors[-1]
 
 
+@pytest.mark.filterwarnings("ignore:The MLE may be on the boundary")
 def test_estimates_are_those_of_a_mixed_model_where_there_is_much_to_learn_from():
     """The restricted maximum likelihood fit of statsmodels, with seeds as fixed effects and designs as random ones."""
     import statsmodels.api as sm
