@@ -69,7 +69,7 @@ TRAINED = {
             "placement": {"every": {"$int": [1, 2]}, "start": "identity"},
             "fixed": {"placement.every": 1},
         },
-        "search": {**TINY["search"], "sampler": "tpe", "rungs": None, "seeds": 2},
+        "search": {**TINY["search"], "sampler": "tpe", "rungs": {"first": None, "factor": 2, "seeds": 2}},
         "objective": {"minimize": "val_loss"},
     },
     "own-loop": {"train": {"import": "loop.py:train", "epochs": 2}, "search": {"trials": 4, "threads": 1}},
@@ -81,7 +81,10 @@ REPLAYED = {
         {"maximize": "val_accuracy", "minimize": "params", "subject_to": {"flops_overhead": 0.05}},
     ),
     "tpe-plain": ({"sampler": "tpe", "trials": 40, "rungs": None, "seed": 2}, {"minimize": "val_loss"}),
-    "random-seeds": ({"sampler": "random", "trials": 150, "seeds": 3, "promising": 9}, {"maximize": "val_accuracy"}),
+    "random-seeds": (
+        {"sampler": "random", "trials": 150, "rungs": {"first": None, "factor": 3, "seeds": 3}},
+        {"maximize": "val_accuracy"},
+    ),
 }
 LOOP = """
 import torch
