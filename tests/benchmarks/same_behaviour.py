@@ -69,7 +69,7 @@ TRAINED = {
             "placement": {"every": {"$int": [1, 2]}, "start": "identity"},
             "fixed": {"placement.every": 1},
         },
-        "search": {**TINY["search"], "sampler": "tpe", "rungs": {"first": None, "factor": 2, "seeds": 2}},
+        "search": {**TINY["search"], "sampler": "tpe", "rungs": {"factor": 2, "seeds": 2}},
         "objective": {"minimize": "val_loss"},
     },
     "own-loop": {"train": {"import": "loop.py:train", "epochs": 2}, "search": {"trials": 4, "threads": 1}},
@@ -82,7 +82,7 @@ REPLAYED = {
     ),
     "tpe-plain": ({"sampler": "tpe", "trials": 40, "rungs": None, "seed": 2}, {"minimize": "val_loss"}),
     "random-seeds": (
-        {"sampler": "random", "trials": 150, "rungs": {"first": None, "factor": 3, "seeds": 3}},
+        {"sampler": "random", "trials": 150, "rungs": {"seeds": 3}},
         {"maximize": "val_accuracy"},
     ),
 }
