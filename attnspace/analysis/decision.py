@@ -30,7 +30,7 @@ Reason = Literal["better", "same", "futile", "open", "few", "nothing"]
 
 @dataclass(frozen=True)
 class Sides:
-    """Who is compared with whom.
+    """The designs that are in question, and the baselines that each of them has to beat.
 
     Attributes:
         designs: names of the designs in question.
@@ -98,11 +98,11 @@ def corrected(pairs: Pairs, sides: Sides) -> dict[tuple[str, str], float]:
     return found
 
 
-def _beats_all(pairs: Pairs, raw: Mapping[tuple[str, str], float], design: str, baselines: Sequence[str]) -> float:
-    """The p-value of a design being better than every baseline; 1 where it is not ahead of one."""
+def _beats_all(pairs: Pairs, p_values: Mapping[tuple[str, str], float], design: str, baselines: Sequence[str]) -> float:
+    """The p-value of a design being better than every baseline, by those of its pairs; 1 if it is behind one."""
     if not all(pairs.is_ahead(design, baseline) for baseline in baselines):
         return 1.0
-    return max((raw[design, baseline] for baseline in baselines), default=1.0)
+    return max((p_values[design, baseline] for baseline in baselines), default=1.0)
 
 
 def decide(pairs: Pairs, sides: Sides, margin: float | None = None, *, ended: bool) -> Decision:
@@ -130,7 +130,7 @@ class _Judge:
             return self._without_a_test()
         pairs = self._pairs
         self._p = corrected(pairs, self._sides)
-        beating = {design: self._beats(design) for design in self._designs}
+        beating = {design: _beats_all(pairs, self._p, design, self._baselines) for design in self._designs}
         winners = [design for design in self._designs if beating[design] <= ALPHA]
         best = max(winners or self._designs, key=pairs.mean)
         rival = max(self._baselines, key=pairs.mean)
@@ -159,12 +159,6 @@ class _Judge:
         rival = max(others, key=pairs.mean, default=None)
         reason: Reason = "few" if best and rival and pairs.seeds < FEWEST else "nothing"
         return Decision("undecided", reason, best, best, rival, rival, None)
-
-    def _beats(self, design: str) -> float:
-        """The corrected p-value of a design being better than every baseline."""
-        if not all(self._pairs.is_ahead(design, baseline) for baseline in self._baselines):
-            return 1.0
-        return max(self._p[design, baseline] for baseline in self._baselines)
 
     def _kept(self, rival: str) -> str:
         """What is recommended where no design is: the best baseline, or the plain network, which it does not beat."""

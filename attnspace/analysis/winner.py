@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attnspace.analysis.verdict import Confirmation, confirmation
+from attnspace.analysis.verdict import confirmation
 from attnspace.documents.writing import write_text
 from attnspace.objective.metrics import METRICS
 from attnspace.record.results import Results
 
-__all__ = ["winner_data", "write_winner"]
+__all__ = ["winner_data", "winner_text", "write_winner"]
 
 
 def write_winner(results: Results) -> Path | None:
@@ -20,20 +21,25 @@ def write_winner(results: Results) -> Path | None:
     Raises:
         RunFailed: the directory cannot be written.
     """
-    found = winner_data(results, confirmation(results))
+    found = winner_data(results)
     if found is None:
         return None
     path = results.path / "winner.json"
-    write_text(path, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, winner_text(found))
     return path
 
 
-def winner_data(results: Results, confirmed: Confirmation | None) -> dict[str, Any] | None:
+def winner_text(found: Mapping[str, Any]) -> str:
+    """The content of `winner.json` as text."""
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def winner_data(results: Results) -> dict[str, Any] | None:
     """The content of `winner.json`: what the confirmation recommends, else the leading design of the search.
 
     Where the plain network is recommended it holds the identity, which changes nothing in a model.
     """
-    name = f"{results.study['name']}-winner"
+    name, confirmed = f"{results.study['name']}-winner", confirmation(results)
     if confirmed and confirmed.recommendation:
         subject = confirmed.recommendation.subject
         return {"name": name, "doc": confirmed.recommendation.sentence, **_design(subject.spec)}

@@ -10,7 +10,6 @@ Only here are test images looked at: once by each network, after its training.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -127,35 +126,28 @@ class _Sitting:
 
     def _train(self, designs: Sequence[Design], seeds: Sequence[int]) -> int:
         """Train what is missing of these designs under these seeds."""
-        jobs = deque(
-            Job(
-                design,
-                seed,
-                0,
-                self._study.epochs,
-                phase=Phase.CONFIRM,
-                split=seed if self._plan.splits == "fresh" else None,
-            )
+        split = self._plan.splits == "fresh"
+        jobs = [
+            Job(design, seed, 0, self._study.epochs, phase=Phase.CONFIRM, split=seed if split else None)
             for seed in seeds
             for design in designs
             if (design.identity, seed) not in self._have
-        )
-        number = len(jobs)
+        ]
+        if not jobs:
+            return 0
         faults = {seed: self._fault(seed) for seed in dict.fromkeys(job.seed for job in jobs)}
-        while jobs or (self._pool and self._pool.busy):
-            pool = self._opened()
-            while jobs and pool.busy < pool.size:
-                job = jobs.popleft()
-                job = replace(job, keep=self._weights.wanted_for(job.design.identity))  # of its first seed that ends
-                self._watcher.design_begins(job)
-                pool.submit(self._feasibility.with_costs(job))
-            job, row = pool.next_result()
+        for job, row in self._opened().worked_off(jobs, self._begun):
             for known in faults[job.seed].sift(row):
                 self._record(known)
         for fault in faults.values():
             for known in fault.rest():
                 self._record(known)
-        return number
+        return len(jobs)
+
+    def _begun(self, job: Job) -> Job:
+        """A job that is about to be trained, with its costs, and where its weights are kept unless they are there."""
+        self._watcher.design_begins(job)
+        return self._feasibility.with_costs(replace(job, keep=self._weights.wanted_for(job.design.identity)))
 
     def _record(self, row: Evaluation) -> None:
         self._ledger.add(row)

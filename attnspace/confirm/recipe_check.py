@@ -7,7 +7,7 @@ times the learning rate, the same for all, under a few seeds of the confirmation
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Sequence
 
 from attnspace.analysis.recipe_order import RATE
 from attnspace.analysis.verdict import Confirmation, confirmation
@@ -43,7 +43,7 @@ def check_recipe(study: Study, results: Results, ledger: Ledger, watcher: Watche
         RunFailed: the ledger cannot be written.
     """
     plan, found = results.plan, confirmation(results)
-    if plan is None or found is None or not found.ended or found.decision.best is None:
+    if plan is None or found is None or not found.ended or None in (found.decision.best, found.decision.rival):
         raise RunError(
             "has no confirmation that has ended, whose recipe could be checked",
             file=str(results.path),
@@ -58,27 +58,27 @@ def check_recipe(study: Study, results: Results, ledger: Ledger, watcher: Watche
     with threads(study.config.search.threads):
         for other in rates:
             have = {(row.design, row.seed) for row in ledger.rows() if row.protocol == other.protocol}
-            jobs = deque(
+            jobs = [
                 Job(design, seed, 0, other.epochs, phase=Phase.RECIPE, split=seed if plan.splits == "fresh" else None)
                 for seed in seeds
                 for design in designs
                 if (design.identity, seed) not in have
-            )
+            ]
             trained += len(jobs)
             if jobs:
                 _train(other, jobs, ledger, watcher)
     return trained
 
 
-def _train(study: Study, jobs: deque[Job], ledger: Ledger, watcher: Watcher) -> None:
+def _train(study: Study, jobs: Sequence[Job], ledger: Ledger, watcher: Watcher) -> None:
     feasibility = Feasibility(study, ledger)
+
+    def begun(job: Job) -> Job:
+        watcher.design_begins(job)
+        return feasibility.with_costs(job)
+
     with open_pool(study, Checkpoints(None), watcher.epoch_ends, watcher.note) as pool:
-        while jobs or pool.busy:
-            while jobs and pool.busy < pool.size:
-                job = jobs.popleft()
-                watcher.design_begins(job)
-                pool.submit(feasibility.with_costs(job))
-            _, row = pool.next_result()
+        for _, row in pool.worked_off(jobs, begun):
             row.environment[RATE] = repr(getattr(study.config.train, "lr", None))
             ledger.add(row)
             watcher.design_ends(row)
@@ -86,9 +86,8 @@ def _train(study: Study, jobs: deque[Job], ledger: Ledger, watcher: Watcher) -> 
 
 def _designs(study: Study, found: Confirmation) -> list[Design]:
     """The plain network, the best baseline and the confirmed best, each once."""
+    identities = {str(row["name"]): str(row["design"]) for _, row in found.designs.iterrows()}
     baselines = {design.identity: design for design in study.baselines}
-    table = found.designs
-    rival = next(str(design) for design in table["design"] if design in baselines)
-    best = next(str(row["design"]) for _, row in table.iterrows() if row["name"] == found.decision.best)
+    rival, best = (identities[str(name)] for name in (found.decision.rival, found.decision.best))
     chosen = [study.plain, baselines[rival], study.recorded_design(found.specs[best], {}, best)]
     return list({design.identity: design for design in chosen}.values())

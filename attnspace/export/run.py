@@ -14,7 +14,7 @@ from torch import nn
 
 from attnspace.analysis.handed_over import CONSTANT, WINNER, handed_over
 from attnspace.analysis.verdict import confirmation
-from attnspace.analysis.winner import winner_data
+from attnspace.analysis.winner import winner_data, winner_text
 from attnspace.confirm.controls import constant_gates
 from attnspace.documents.writing import write_bytes
 from attnspace.errors import ExportError, RunError, within
@@ -81,8 +81,9 @@ def export_run(
     if fold:
         return _folded(results, winner, to, path, data_folder)
     if to == "json":
-        about = winner_data(results, confirmation(results))
-        return ExportedRun(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+        about = winner_data(results)
+        assert about is not None
+        return ExportedRun(winner_text(about))
     weights = _weights(run, WINNER, str(winner["design"]))
     if to == "safetensors":
         if weights is None:
@@ -119,7 +120,7 @@ def _design_of(study: Study, winner: pd.Series[Any]) -> Design:
 
 def _as_python(study: Study, results: Results, winner: pd.Series[Any]) -> ExportedRun:
     design = _design_of(study, winner)
-    about = winner_data(results, confirmation(results))
+    about = winner_data(results)
     assert about is not None
     doc = [f"{about['name']}: {about['doc']}", "Written by attnspace from\n" + json.dumps(design.data())]
     return ExportedRun(

@@ -30,9 +30,6 @@ class Scores:
         self._costs = {goal.metric: GrowingArray(1) for goal in goals if not goal.is_learnt}
         self._seeds = seeds
 
-    def __contains__(self, design: object) -> bool:
-        return design in self._numbers
-
     def add(self, design: str, seed: int, values: Mapping[str, float]) -> None:
         """Note what a design reached under its n-th seed: metric or cost -> value."""
         if design not in self._numbers:

@@ -58,6 +58,7 @@ class SearchState:
         self._study = study
         self._suggester = suggester
         self._goals = study.config.objective.goals
+        self._epochs = tuple(rung.epochs for rung in study.rungs if rung.seeds == 1)  # climbed under the first seed
         rungs, primary = study.config.search.rungs, self._goals.index(study.config.objective.primary)
         self.seen: set[str] = set()
         self.halving: Halving[str] = Halving(len(study.rungs), rungs.factor if rungs else 2, len(self._goals), primary)
@@ -76,11 +77,6 @@ class SearchState:
         self._forecasts = {
             (goal.metric, epochs): Forecast() for goal in self._goals if goal.is_learnt for epochs in self._epochs
         }
-
-    @property
-    def _epochs(self) -> tuple[int, ...]:
-        """The epochs of the rungs that are climbed under the first seed, the last one being all."""
-        return tuple(rung.epochs for rung in self._study.rungs if rung.seeds == 1)
 
     @property
     def trials(self) -> int:

@@ -54,7 +54,7 @@ class Suggester:
         self._reported: dict[Hashable, int] = {}
         # One order of the whole space, gone through from its beginning in each sitting: what is known is passed over.
         self._fixed: BaseSampler | None = make(sampler, space, seed) if keeps_order(sampler) else None
-        self._sampler: BaseSampler = self._fixed or make(sampler, space, seed)
+        self._sampler = self._fixed
         self._storage = optuna.storages.InMemoryStorage()
         self._study = optuna.create_study(
             storage=self._storage,
@@ -108,6 +108,7 @@ class Suggester:
             question_seed = hashlib.sha256(f"{self._seed}/{trial}".encode()).digest()[:4]
             self._sampler = make(self._name, self._space, int.from_bytes(question_seed, "big"))
         sampler = self._sampler
+        assert sampler is not None, "the first attempt makes it"
         if isinstance(sampler, TreeSampler):
             sampler.history = self._history
         else:

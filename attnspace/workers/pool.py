@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -46,6 +47,19 @@ class WorkerPool(ABC):
         Raises:
             RunFailed: a checkpoint cannot be written, or a worker cannot begin.
         """
+
+    def worked_off(self, jobs: Iterable[Job], begin: Callable[[Job], Job]) -> Iterator[tuple[Job, Evaluation]]:
+        """Hand over one job after the other, as there is room, and give back each with its row as it ends.
+
+        Args:
+            jobs: in the order in which they begin.
+            begin: makes a job ready when its turn has come.
+        """
+        waiting = deque(jobs)
+        while waiting or self.busy:
+            while waiting and self.busy < self.size:
+                self.submit(begin(waiting.popleft()))
+            yield self.next_result()
 
     @abstractmethod
     def close(self) -> None:

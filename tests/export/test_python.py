@@ -12,17 +12,11 @@ from attnspace import build, identity, published
 from attnspace.errors import ExportError
 from attnspace.export import export_python
 from attnspace.export.python import write_module
-from tests.export.blocks import channels_of
+from tests.export.blocks import REFUSE_ATTNSPACE, channels_of
 
-WITHOUT_ATTNSPACE = """
-import sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "attnspace":
-            raise ImportError("attnspace is refused")
-
-sys.meta_path.insert(0, Refuse())
+WITHOUT_ATTNSPACE = (
+    REFUSE_ATTNSPACE
+    + """
 import torch
 namespace = {}
 exec(open(sys.argv[1], encoding="utf-8").read(), namespace)
@@ -31,6 +25,7 @@ state, x = torch.load(sys.argv[3])
 block.load_state_dict(state)
 torch.save(block.eval()(x), sys.argv[4])
 """
+)
 
 
 @cache

@@ -16,6 +16,7 @@ from attnspace.errors import ExportError, RunError
 from attnspace.export.run import export_run
 from attnspace.record.results import load, write_table
 from attnspace.record.weights import about_weights
+from tests.export.blocks import REFUSE_ATTNSPACE
 from tests.made_run import made_run
 
 
@@ -67,18 +68,12 @@ def test_onnx_is_the_trained_network_at_any_size(confirmed, tmp_path):
         torch.testing.assert_close(torch.from_numpy(y), trained(confirmed)(x), rtol=1e-4, atol=1e-5)
 
 
-RUNS_WITHOUT_ATTNSPACE = """
-import sys
-
+RUNS_WITHOUT_ATTNSPACE = (
+    REFUSE_ATTNSPACE
+    + """
 import torch
 from torch import nn
 
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "attnspace":
-            raise ImportError("attnspace is refused")
-
-sys.meta_path.insert(0, Refuse())
 namespace = {}
 exec(open(sys.argv[1], encoding="utf-8").read(), namespace)
 
@@ -100,6 +95,7 @@ class Network(nn.Module):
 model = namespace["insert"](Network())
 print(*model.state_dict())
 """
+)
 
 
 def test_python_inserts_the_blocks_without_attnspace(confirmed, tmp_path):
