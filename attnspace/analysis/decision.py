@@ -6,8 +6,9 @@ these are corrected by Holm for the number of designs. A published block is bett
 p-value against it, corrected by Holm for the number of published blocks.
 
 The confirmation ends at a look at which the recommendation is settled: a design beats every baseline; or one is
-practically the same as what would be kept; or no design leads the best baseline by `FUTILE` standard errors. The last
-rule is not binding: the levels hold without it.
+practically the same as what would be kept; or all designs are given up. A design is given up while looks are to come
+where its conditional power against the best baseline is below `HOPELESS`, and at the last look where its lead is less
+than `SLIGHT` standard errors. Giving up is not binding: the levels hold without it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from typing import Literal
 from attnspace.analysis.pairs import Pairs
 from attnspace.analysis.significance import ALPHA, FEWEST, holm, seeds_needed
 
-__all__ = ["Decision", "FUTILE", "Outcome", "Sides", "corrected", "decide"]
+__all__ = ["Decision", "HOPELESS", "Outcome", "SLIGHT", "Sides", "corrected", "decide"]
 
-FUTILE = (0.0, 0.5)
-"""Standard errors of a lead below which a design is given up: at the first look, and at later ones."""
+HOPELESS = 0.04
+"""A design that would be found better with a lower probability than this is given up before the last look."""
+
+SLIGHT = 0.5
+"""Standard errors: a design whose lead is smaller at the last look is given up; with a larger one the test is open."""
 
 Outcome = Literal["use", "keep", "undecided"]
 Reason = Literal["better", "same", "futile", "open", "few", "nothing"]
@@ -186,5 +190,7 @@ class _Judge:
         return self._sides.sizes.get(name, float("inf"))
 
     def _is_futile(self, rival: str) -> bool:
-        least = FUTILE[self._pairs.looks_taken > 1 or self._ended]
-        return all(self._pairs.t(design, rival) < least for design in self._designs)
+        if self._ended:
+            return all(self._pairs.t(design, rival) < SLIGHT for design in self._designs)
+        level = ALPHA / len(self._designs)
+        return all(self._pairs.conditional_power(design, rival, level) < HOPELESS for design in self._designs)

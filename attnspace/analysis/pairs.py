@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import ndtri, stdtr
 
-from attnspace.analysis.sequential import repeated_p
+from attnspace.analysis.sequential import conditional_power, repeated_p
 from attnspace.analysis.significance import FEWEST, p_value, t_value
 
 __all__ = ["Pairs"]
@@ -56,6 +56,21 @@ class Pairs:
         """The mean difference over its standard error, at the latest look."""
         return t_value(self.differences(name, other))
 
+    def conditional_power(self, name: str, other: str, level: float) -> float:
+        """How likely the last planned look shows the first one to be better, if what was seen so far goes on.
+
+        Args:
+            name: who is to be better.
+            other: than whom.
+            level: two-sided, of the test.
+        """
+        both = self.differences(name, other)
+        t = t_value(both)
+        if math.isinf(t):
+            return float(t > 0)
+        quantile = -float(ndtri(stdtr(len(both) - 1, -t)))
+        return conditional_power(quantile, self.seeds, self._looks, level)
+
     def is_ahead(self, name: str, other: str) -> bool:
         """Whether the first one's mean is above the other's, under the seeds that both have."""
         both = self.differences(name, other)
@@ -81,7 +96,7 @@ class Pairs:
             both = self.differences(name, other, seeds) - bound
             t = t_value(both)
             enough = len(both) >= FEWEST and math.isfinite(t)
-            one_sided = float(stats.t.sf(t, len(both) - 1)) if enough else 1.0
+            one_sided = float(stdtr(len(both) - 1, -t)) if enough else 1.0
             if len(both) >= FEWEST and t == math.inf:
                 one_sided = float(0.5 ** len(both))
             found.append(min(1.0, 2 * one_sided))

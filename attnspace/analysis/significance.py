@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr
 
 __all__ = ["ALPHA", "FEWEST", "POWER", "holm", "p_value", "seeds_needed", "t_value"]
 
@@ -44,7 +44,7 @@ def p_value(differences: np.ndarray) -> float:
     t = t_value(differences)
     if math.isinf(t):
         return float(2.0 ** (1 - len(differences)))
-    return float(2 * stats.t.sf(abs(t), len(differences) - 1)) if len(differences) > 1 else 1.0
+    return float(2 * stdtr(len(differences) - 1, -abs(t))) if len(differences) > 1 else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

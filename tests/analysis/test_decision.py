@@ -41,9 +41,20 @@ def test_where_no_block_is_better_the_plain_network_is_kept():
     assert (found.outcome, found.name) == ("keep", "none")
 
 
-def test_at_the_first_look_a_design_is_given_up_only_where_it_is_behind():
+def test_before_the_last_look_a_design_is_given_up_where_it_is_behind_or_hardly_ahead():
     assert judged(table(mine=0.001, none=0.0, sd=1e-3, seed=5), taken=1).outcome == "undecided"
     assert judged(table(mine=-0.02, none=0.0), taken=1).reason == "futile"
+    scores = table(mine=0.0, none=0.0)
+    scores["mine"] = scores["none"] + np.tile([0.011, -0.01], 5)
+    assert judged(scores, taken=1).reason == "futile"
+
+
+def test_of_several_designs_each_is_given_up_sooner():
+    """With more designs a lead has to be larger to be found, and the same lead is less promising."""
+    scores = table(mine=0.0, none=0.0, other=-0.02, further=-0.02)
+    scores["mine"] = scores["none"] + np.tile([0.02, -0.01], 5)
+    assert judged(scores, taken=1).outcome == "undecided"
+    assert judged(scores, designs=("mine", "other", "further"), taken=1).reason == "futile"
 
 
 def test_a_lead_that_chance_may_have_made_is_undecided_and_says_how_many_seeds_would_tell():

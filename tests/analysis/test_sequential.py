@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnspace.analysis.sequential import nominal_levels, repeated_p, spent
+from attnspace.analysis.sequential import conditional_power, nominal_levels, repeated_p, spent
 
 LOOKS = (4, 6, 8, 10)
 
@@ -35,3 +35,17 @@ def test_a_look_once_passed_stays_passed_and_early_looks_need_far_smaller_p_valu
 def test_with_one_look_it_is_the_p_value_itself_and_with_none_1():
     assert repeated_p([0.03], (10,)) == 0.03
     assert repeated_p([], LOOKS) == repeated_p([1.0], LOOKS) == 1.0
+
+
+@pytest.mark.parametrize("quantile", [-0.5, 0.8, 2.0])
+def test_the_conditional_power_is_how_often_sums_end_above_the_boundary_if_they_go_on_as_they_began(quantile):
+    seeds, looks = 6, (4, 6, 8, 10)
+    further = np.random.default_rng(0).normal(quantile / seeds**0.5, 1, (200_000, looks[-1] - seeds)).sum(1)
+    last = (quantile * seeds**0.5 + further) / looks[-1] ** 0.5
+    boundary = stats.norm.isf(nominal_levels(0.05, looks)[-1] / 2)
+    assert conditional_power(quantile, seeds, looks, 0.05) == pytest.approx(np.mean(last > boundary), abs=0.004)
+
+
+def test_a_stricter_level_leaves_less_conditional_power():
+    looks = (4, 6, 8, 10)
+    assert conditional_power(1.0, 6, looks, 0.05 / 3) < conditional_power(1.0, 6, looks, 0.05)

@@ -188,12 +188,14 @@ def coverage_at_the_end(repetitions: int, lead: float) -> dict[str, object]:
 def tune(repetitions: int) -> None:
     """Print what rules for giving up do to power and seeds."""
     lead = lead_of(0.8, 10)
-    for futile in ((-9.0, 0.5), (0.0, 0.5), (0.25, 0.5), (0.5, 0.5), (0.0, 0.75), (0.25, 0.75), (0.0, 1.0)):
-        decision.FUTILE = futile
-        for designs, baselines in (([lead], [0.0]), ([0.0], [0.0]), ([0.0] * 3, [0.0] * 5)):
+    far = 1.5 * lead
+    cases = [([lead], [0.0]), ([far, 0.0, 0.0], [0.0] * 5), ([0.0], [0.0]), ([0.0] * 3, [0.0]), ([0.0] * 3, [0.0] * 5)]
+    for hopeless in (0.01, 0.02, 0.05, 0.1, 0.15):
+        decision.HOPELESS = hopeless
+        for designs, baselines in cases:
             found = case(repetitions, normal, designs, baselines, stream=TUNED)
             print(
-                futile,
+                hopeless,
                 len(designs),
                 len(baselines),
                 round(max(designs), 2),
@@ -222,7 +224,8 @@ def main() -> None:
         "machine": machine(),
         "repetitions": many,
         "alpha": ALPHA,
-        "futile": decision.FUTILE,
+        "hopeless": decision.HOPELESS,
+        "slight": decision.SLIGHT,
         "no_design_is_better": [
             case(many, noise, *sides) for noise in (normal, recorded) for sides in (*equal, *apart)
         ],
