@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attnspace.analysis.handed_over import frame, recommend
     from attnspace.costs.network import Cost, cost
     from attnspace.errors import (
         AttnspaceError,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from attnspace.placement.sites import Site
     from attnspace.placement.slots import Slot, slots
     from attnspace.primitives import Block
-    from attnspace.record.results import frame
     from attnspace.space.space import Space, load_space
     from attnspace.workflow import confirm_run, run_study
 
@@ -71,6 +71,7 @@ __all__ = [
     "parse_spec",
     "plan",
     "published",
+    "recommend",
     "run_study",
     "save_spec",
     "slots",
@@ -79,6 +80,7 @@ __all__ = [
 # Loaded when first asked for: `attnspace --help` must not wait for torch. No module may be called like a public name,
 # or importing it would hide the name.
 _HOME = {
+    "analysis.handed_over": ("frame", "recommend"),
     "costs.network": ("Cost", "cost"),
     "errors": tuple(name for name in __all__ if name.endswith(("Error", "Failed", "Diverged"))),
     "export": ("export_onnx", "export_python", "fold_constants"),
@@ -92,7 +94,6 @@ _HOME = {
     "placement.sites": ("Site",),
     "placement.slots": ("Slot", "slots"),
     "primitives": ("Block",),
-    "record.results": ("frame",),
     "space.space": ("Space", "load_space"),
     "workflow": ("confirm_run", "run_study"),
 }

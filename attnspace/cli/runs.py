@@ -115,6 +115,7 @@ def confirm(
     import_torch()
     from attnspace.cli.tables import confirmation_table, terminal
     from attnspace.data import progress_bar
+    from attnspace.record.weights import WEIGHTS
     from attnspace.search.progress import watcher_for
     from attnspace.study.loading import prepare_run
     from attnspace.workflow import confirm_study
@@ -130,6 +131,8 @@ def confirm(
     console.print(confirmation_table(found))
     for line in (found.sentence, *found.controls):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if (run_ / WEIGHTS).is_dir():
+        console.print(f"weights: {run_ / WEIGHTS}", highlight=False, soft_wrap=True)
     _print_report(console, run_)
 
 

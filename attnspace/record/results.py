@@ -29,7 +29,7 @@ from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, R
 from attnspace.record.kept import LEDGER_FILE, TABLE_FILE, is_kept, kept_images, kept_plan, read_kept
 from attnspace.record.plan import ConfirmationPlan
 
-__all__ = ["DATA_FILE", "Results", "frame", "load", "write_table"]
+__all__ = ["DATA_FILE", "Results", "load", "write_table"]
 
 _ADDED: dict[str, Any] = {"phase": Phase.SEARCH.value, "trial": None, "split": None}
 """Columns that ledgers of earlier versions do not have, besides metrics and costs."""
@@ -50,7 +50,7 @@ class Results:
     Attributes:
         path: the run directory.
         study: the study file, as plain data.
-        frame: see `frame`.
+        frame: the table that `attnspace.frame` describes, without `handed_over`.
         plan: of the confirmation; None where there is none, or an earlier version made it.
     """
 
@@ -164,29 +164,6 @@ class Results:
         ranked = self.ranked()
         trials = ranked[ranked["role"] == Role.TRIAL]
         return None if trials.empty else trials.iloc[0]
-
-
-def frame(run: str | Path) -> pd.DataFrame:
-    """One row for each time that a design reached a rung or the end, in that order.
-
-    Columns:
-        number, phase (`search` or `confirm`), trial (its number)
-        role (`baseline`, `trial` or `control`), name, label, placement
-        outcome (`done`, `paused` at a rung, or `failed`), reason
-        val_accuracy, val_loss, train_loss: of the last epoch trained; test_accuracy, test_loss: of a confirmation
-        params, flops, activation_bytes: of the network; with `_added`: against the plain backbone
-        latency_ms, latency_low_ms, latency_high_ms: where they were asked for
-        seed, epochs (trained so far), train_s, total_s (since the rung before), finished
-        design, protocol: identities
-        spec (`{block, placement}`), choices (hole -> option), history (one mapping an epoch), environment: Python
-            objects
-        worker
-        split: which draw of training and validation images it was trained on; missing for the study's own
-
-    Raises:
-        RunError: no such run.
-    """
-    return load(run).frame
 
 
 def load(run: str | Path) -> Results:

@@ -59,6 +59,7 @@ class Forest(TreeSampler):
         self.children = children
         self.population = population
         self.adventure = adventure
+        self._coding = Coding(space)
         self._distributions = space.distributions()
         self._ranked: Iterator[Mapping[str, Any]] | None = None
 
@@ -74,18 +75,17 @@ class Forest(TreeSampler):
         """Candidates, the most promising first."""
         from sklearn.ensemble import RandomForestRegressor  # slow to import, and only this sampler needs it
 
-        coding = Coding(self.space)
         values = history.points[:, 0]
         chosen = _chosen(values)
         trials = history.trials
         model = RandomForestRegressor(
             TREES, min_samples_leaf=LEAF, max_features=SHARE, random_state=self.rng.randrange(2**31), n_jobs=1
         )
-        model.fit(coding([trials[i].params for i in chosen]), values[chosen])
+        model.fit(self._coding([trials[i].params for i in chosen]), values[chosen])
         pool = [dict(self.space.sample(self.rng).choices) for _ in range(self.candidates)]
         parents = [trials[i] for i in np.argsort(-values, kind="stable")[: self.population]]
         pool += [self._child(parents[number % len(parents)]) for number in range(self.children)]
-        rows = coding(pool).astype(np.float32)
+        rows = self._coding(pool).astype(np.float32)
         predicted = np.stack([tree.predict(rows) for tree in model.estimators_])
         mean, deviation = predicted.mean(0), predicted.std(0) + 1e-12
         lead = mean - values.max()

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+import attnspace
 from attnspace import insert_design, parse_spec
 from attnspace.analysis.verdict import confirmation
 from attnspace.confirm.confirm import FRESH, confirm
@@ -112,7 +113,9 @@ def test_a_confirmation_ends_at_the_look_at_which_its_recommendation_is_settled(
     handed = json.loads((finished / "winner.json").read_text())
     spec = rows.loc[rows["design"] == winner, "spec"].iloc[0]
     assert (handed["block"], handed["placement"]) == (spec["block"], spec["placement"])
-    assert handed["doc"] == found.sentence
+    assert handed["doc"] == found.sentence == attnspace.recommend(finished).sentence
+    table = attnspace.frame(finished)
+    assert set(table.loc[table["handed_over"], "design"]) == {winner}
     assert "<h2>The recommended design</h2>" in render(results)
     assert escape(found.sentence) in render(results)
 

@@ -5,7 +5,7 @@ import sqlite3
 import pandas as pd
 import pytest
 
-from attnspace import frame, load_spec, parse_spec
+from attnspace import frame, load_spec, parse_spec, recommend
 from attnspace.analysis.winner import write_winner
 from attnspace.errors import RunError
 from attnspace.record.ledger import Ledger
@@ -51,6 +51,9 @@ def test_the_winner_is_the_best_trial_and_loads_as_a_spec(tmp_path):
     assert winner["placement"] == best["spec"]["placement"]
     assert load_spec(path / "winner.json") == parse_spec(winner["block"])
     assert "not yet confirmed" in winner["doc"]
+    table = frame(path)
+    assert set(table.loc[table["handed_over"], "design"]) == {best["design"]}
+    assert recommend(path) is None
 
 
 @pytest.mark.parametrize(
