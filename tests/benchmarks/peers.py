@@ -3,9 +3,11 @@
     pip install smac==2.4.1 syne-tune==0.16.0 neural-pipeline-search==0.17.0     in an environment of its own
     python -m tests.benchmarks.peers --kept FOLDER [--repetitions 16] [--only NAME ...]
 
-smac        SMAC3, MultiFidelityFacade: a random forest and Hyperband over 1, 3 and 9 epochs, on the conditional space
+smac        SMAC3, MultiFidelityFacade: a random forest and Hyperband over 3 and 9 epochs, on the conditional space
 syne-tune   Syne Tune, ASHA: asynchronous successive halving that stops; it knows no conditions
 neps        NePS, PriorBand on ASHA without priors; it knows no conditions
+
+Each is told the first rung that attnspace takes by itself.
 
 All maximise the accuracy under the first seed of a repetition. A training goes on from where an earlier one of the same
 design stopped, so that only further epochs are counted; what was trained before is looked up at no cost. What a tool
@@ -25,10 +27,14 @@ from typing import Any
 import numpy as np
 
 from attnspace.space.template import Hole, parameters
+from attnspace.study.config import Rungs
 from tests.benchmarks.search_efficiency import CAP, Trail, kept, shortened
 from tests.benchmarks.tables import METRIC, NAMES, judge, study
 
 FAILED = 0.0
+FIRST = Rungs().budgets(9)[0].epochs
+"""Epochs of the first rung."""
+
 REPEATS = 3_000
 """Evaluations after which a tool that only repeats itself is given up."""
 
@@ -109,7 +115,7 @@ def smac(table: Table) -> None:
             space,
             deterministic=True,
             n_trials=REPEATS,
-            min_budget=1,
+            min_budget=FIRST,
             max_budget=table.epochs,
             seed=table.repetition,
             output_directory=Path(folder),
@@ -137,7 +143,7 @@ def syne_tune(table: Table) -> None:
         do_minimize=False,
         time_attr="epoch",
         max_t=table.epochs,
-        grace_period=1,
+        grace_period=FIRST,
         reduction_factor=3,
         random_seed=table.repetition,
     )
@@ -170,7 +176,7 @@ def neps(table: Table) -> None:
         f"h{i}": tool.HPOCategorical([str(n) for n in range(len(hole.labels))])
         for i, (hole, _) in enumerate(table.holes())
     }
-    space["epochs"] = tool.HPOInteger(1, table.epochs, is_fidelity=True)
+    space["epochs"] = tool.HPOInteger(FIRST, table.epochs, is_fidelity=True)
     optimizer = tool.algorithms.priorband(tool.SearchSpace(space), base="asha")
     loop = tool.AskAndTell(optimizer=optimizer)
     while not table.is_over:

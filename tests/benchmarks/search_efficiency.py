@@ -44,6 +44,8 @@ Trail = list[tuple[int, str]]
 
 # name: sampler and rungs
 OURS: dict[str, tuple[str, Rungs | None]] = {
+    "forest": ("forest", Rungs()),
+    "forest-one-seed": ("forest", Rungs(seeds=1)),
     "nsga2": ("nsga2", Rungs()),
     "nsga2-one-seed": ("nsga2", Rungs(seeds=1)),
     "evolution": ("evolution", Rungs()),
@@ -60,8 +62,8 @@ DRAWN = {
     "random-whole": ("random, every design to the end", "#8a8a8a"),
     "optuna-tpe": ("Optuna's TPE", "#c8553d"),
     "random": ("random, rungs of epochs and seeds", "#7fb3e6"),
-    "nsga2-one-seed": ("nsga2, rungs of epochs", "#5a8f69"),
-    "nsga2": ("nsga2, rungs of epochs and seeds (the default)", "#12407a"),
+    "forest-one-seed": ("forest, rungs of epochs", "#5a8f69"),
+    "forest": ("forest, rungs of epochs and seeds (the default)", "#12407a"),
     "smac": ("SMAC3, multi-fidelity", "#e09f3e"),
     "syne-tune": ("Syne Tune's ASHA", "#8a5a83"),
     "neps": ("NePS, PriorBand", "#6d597a"),
