@@ -47,7 +47,7 @@ class Forest(TreeSampler):
         self,
         space: Space,
         seed: int | None = None,
-        startup: int = 10,
+        startup: int = 20,
         candidates: int = 300,
         children: int = 100,
         population: int = 10,
