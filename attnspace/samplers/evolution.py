@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attnspace.samplers.dominance import dominance_counts
+import numpy as np
+
+from attnspace.samplers.dominance import dominance_counts, in_reach
 from attnspace.samplers.history import History
 from attnspace.samplers.registry import sampler
 from attnspace.samplers.tree import TreeSampler
@@ -20,7 +22,7 @@ __all__ = ["Evolution"]
 class Evolution(TreeSampler):
     """Draws a few of the most recent trials and changes the best of them at one hole or, ever less often, at more.
 
-    With several objectives, the one that the fewest others dominate is the best.
+    With several objectives, the one that the fewest others dominate is the best, among those in reach of the best.
 
     Args:
         seed: the seed of everything that is drawn.
@@ -35,10 +37,10 @@ class Evolution(TreeSampler):
         self.tournament = tournament
 
     def plan(self, history: History) -> Mapping[str, Any]:
-        recent = history.trials[-self.population :]
+        recent, points = history.trials[-self.population :], history.points[-self.population :]
         drawn = self.rng.sample(range(len(recent)), min(self.tournament, len(recent)))
-        counts = dominance_counts(history.points[-self.population :][drawn])
-        parent = recent[drawn[int(counts.argmin())]]
+        is_far = ~in_reach(points, history.primary)[drawn]
+        parent = recent[drawn[int(np.lexsort((dominance_counts(points[drawn]), is_far))[0])]]
         return self.mutate(parent, parent.params)
 
 

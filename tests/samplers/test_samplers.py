@@ -72,6 +72,16 @@ def test_evolution_changes_one_hole_of_the_best_recent_design():
     assert {study.ask().suggest_categorical("u", ["a", "b"]) for _ in range(4)} == {"b"}
 
 
+def test_evolution_takes_no_parent_that_is_cheap_alone():
+    """Only the accurate ones are parents, though no other dominates the cheap one."""
+    sampler = Evolution(seed=0, startup=1, tournament=3)
+    study = optuna.create_study(sampler=sampler, directions=["maximize", "minimize"])
+    distributions = {"u": optuna.distributions.CategoricalDistribution(["a", "b"])}
+    for values, u in (((0.1, 1.0), "a"), ((0.9, 9.0), "b"), ((0.8, 10.0), "b")):
+        study.add_trial(optuna.trial.create_trial(params={"u": u}, distributions=distributions, values=values))
+    assert {study.ask().suggest_categorical("u", ["a", "b"]) for _ in range(8)} == {"a"}
+
+
 def test_nsga2_spreads_along_the_front():
     def two(data):
         n = data["a"].get("n", 0)
