@@ -30,8 +30,8 @@ MOST = 500
 class Forest(TreeSampler):
     """Of many candidates, random ones and children of the best, the one with the largest expected improvement.
 
-    Asked again for one trial, it gives the next best candidate. It is for one objective; with several, NSGA-II finds
-    more.
+    Asked again while nothing new is known, it gives the next best candidate. It is for one objective; with several,
+    NSGA-II finds more.
 
     Args:
         space: what is searched.
@@ -61,12 +61,14 @@ class Forest(TreeSampler):
         self.adventure = adventure
         self._coding = Coding(space)
         self._distributions = space.distributions()
-        self._ranked: Iterator[Mapping[str, Any]] | None = None
+        self._known = 0
+        self._ranked: Iterator[Mapping[str, Any]] = iter(())
 
     def plan(self, history: History) -> Mapping[str, Any]:
         if history.points.shape[1] > 1:
             raise ValueError("a forest is for one objective; got several; use NSGA2")
-        if self._ranked is None:
+        if len(history) != self._known:
+            self._known = len(history)
             is_random = self.rng.random() < self.adventure
             self._ranked = iter(()) if is_random else self._candidates(history)
         return next(self._ranked, {})
@@ -81,14 +83,15 @@ class Forest(TreeSampler):
         model = RandomForestRegressor(
             TREES, min_samples_leaf=LEAF, max_features=SHARE, random_state=self.rng.randrange(2**31), n_jobs=1
         )
-        model.fit(self._coding([trials[i].params for i in chosen]), values[chosen])
+        known = self._coding([trials[i].params for i in chosen])
+        model.fit(known, values[chosen])
         pool = [dict(self.space.sample(self.rng).choices) for _ in range(self.candidates)]
         parents = [trials[i] for i in np.argsort(-values, kind="stable")[: self.population]]
         pool += [self._child(parents[number % len(parents)]) for number in range(self.children)]
         rows = self._coding(pool).astype(np.float32)
         predicted = np.stack([tree.predict(rows) for tree in model.estimators_])
         mean, deviation = predicted.mean(0), predicted.std(0) + 1e-12
-        lead = mean - values.max()
+        lead = mean - model.predict(known).max()  # not of what was found, whose best owes something to luck
         improvement = lead * norm.cdf(lead / deviation) + deviation * norm.pdf(lead / deviation)
         for index in np.argsort(-improvement, kind="stable"):
             yield pool[int(index)]

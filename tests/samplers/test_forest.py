@@ -40,7 +40,7 @@ def searched(sampler: optuna.samplers.BaseSampler, trials: int) -> list[float]:
 def test_it_finds_what_is_good_sooner_than_random_search():
     ours = [max(searched(Forest(SPACE, seed), 60)) for seed in range(5)]
     random_ones = [max(searched(optuna.samplers.RandomSampler(seed=seed), 60)) for seed in range(5)]
-    assert np.mean(ours) > np.mean(random_ones) + 0.1
+    assert np.mean(ours) > np.mean(random_ones) + 0.2
 
 
 def test_the_same_seed_asks_the_same():
