@@ -7,7 +7,8 @@ A score is the sum of what its seed does to all designs, what its design is wort
 The best of many designs is partly a lucky one. The best linear unbiased predictor of a(design) draws each design
 towards the mean of all by as much as luck drove it away: a design under one seed more than one under four. So a lead
 under one seed is compared with a lead under four. The variances come from all designs by restricted maximum likelihood,
-and from those alone that have several seeds it is known what noise is.
+and from those alone that have several seeds it is known what noise is. While only one has, what further seeds do to all
+designs and what they do to this one cannot be told apart, so that designs rank as under the first seed.
 
 Source: Searle, Casella and McCulloch, Variance Components, Wiley 1992, sections 6.6 and 7.4.
 """
@@ -36,7 +37,7 @@ class Estimates:
     Attributes:
         means: the estimates, (designs); the mean of the scores where there is no design with several seeds.
         errors: their standard errors, (designs); NaN where noise is not known.
-        freedom: degrees of freedom of the noise; 0 where it is not known.
+        freedom: degrees of freedom of the noise; 0 where it is not known: fewer than two designs have several seeds.
         between: standard deviation tau between designs; NaN where it is not known.
         within: standard deviation sigma of noise; NaN where it is not known.
         shift: by how much the mean over the seeds exceeds what the first seed shows, for all designs alike.
@@ -84,33 +85,42 @@ def estimate(scores: np.ndarray) -> Estimates:
     scores, known = scores[:, known.any(0)], known[:, known.any(0)]
     values = np.where(known, scores, 0.0)
     counts = known.sum(1)
-    freedom = int(counts.sum() - len(scores) - known.shape[1] + 1)
-    if freedom < 1:
-        return Estimates(values.sum(1) / counts, np.full(len(scores), math.nan), 0, math.nan, math.nan)
-    model = _Model(np.where(known, _fenced(scores), 0.0), known, counts)
-    found = minimize_scalar(model.cost, bounds=(-WIDEST, WIDEST), method="bounded", options={"xatol": 1e-3})
-    ratio = math.exp(found.x)
+    if counts.max() == 1:
+        return Estimates(values.sum(1), np.full(len(scores), math.nan), 0, math.nan, math.nan)
+    is_far = _is_far(scores)
+    near = known & ~is_far[:, None]
+    freedom = int(near.sum() - np.count_nonzero(~is_far) - np.count_nonzero(near.any(0)) + 1)
+    if not near.any(0).all():  # a seed that only those far below have is compared by them
+        is_far, near, freedom = np.zeros_like(is_far), known, int(counts.sum() - len(scores) - known.shape[1] + 1)
+    model = _Model(values[~is_far], known[~is_far], counts[~is_far])
+    log_ratio = 0.0
+    if freedom > 0:
+        found = minimize_scalar(model.cost, bounds=(-WIDEST, WIDEST), method="bounded", options={"xatol": 1e-3})
+        log_ratio = float(found.x)
+    ratio = math.exp(log_ratio)
     effects, variance = model.fitted(ratio)
-    residual_sums = ((values - effects) * known).sum(1)
-    kept = ratio / (1 + counts * ratio)
+    kept = np.where(is_far, 1 / counts, ratio / (1 + counts * ratio))
+    is_known = freedom > 0
     return Estimates(
-        means=effects.mean() + kept * residual_sums,
-        errors=np.sqrt(variance * kept),
-        freedom=freedom,
-        between=math.sqrt(variance * ratio),
-        within=math.sqrt(variance),
+        means=effects.mean() + kept * ((values - effects) * known).sum(1),
+        errors=np.sqrt(variance * kept) if is_known else np.full(len(scores), math.nan),
+        freedom=max(0, freedom),
+        between=math.sqrt(variance * ratio) if is_known else math.nan,
+        within=math.sqrt(variance) if is_known else math.nan,
         shift=float(effects.mean() - effects[0]),
     )
 
 
-def _fenced(scores: np.ndarray) -> np.ndarray:
-    """The scores, those of trainings that went wrong drawn up to a fence: they say nothing of what others vary by.
+def _is_far(scores: np.ndarray) -> np.ndarray:
+    """Which designs have a score far below the others, as of a training that went wrong: (designs).
 
-    The fence lies as far below the median as `FENCE` standard deviations, by the median absolute deviation.
+    They say nothing of what others vary by, and are no draws from the same normal distribution, so that their own means
+    stand as they are. Far is `FENCE` standard deviations below the median, by the median absolute deviation.
     """
     middle = float(np.nanmedian(scores))
     deviation = 1.4826 * float(np.nanmedian(np.abs(scores - middle)))
-    return np.maximum(scores, middle - FENCE * deviation) if deviation else scores
+    below = np.where(np.isnan(scores), middle, scores) < middle - FENCE * deviation
+    return np.asarray(below.any(1)) if deviation else np.zeros(len(scores), dtype=bool)
 
 
 class _Model:

@@ -52,7 +52,7 @@ def test_estimates_are_those_of_a_mixed_model_where_there_is_much_to_learn_from(
     assert found.between == pytest.approx(float(np.asarray(theirs.cov_re)[0, 0]) ** 0.5, rel=0.03)
     assert found.means == pytest.approx(
         np.mean(theirs.fe_params) + effects, abs=2e-3
-    )  # ours draws far ones up to a fence
+    )  # ours leaves those far below out
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
@@ -85,6 +85,25 @@ def test_a_training_that_went_wrong_moves_no_other_estimate():
     after = estimate(np.vstack([scores, [0.1, NAN, NAN, NAN]]))
     assert after.means[:-1] == pytest.approx(before.means, abs=0.01)
     assert after.means[-1] < 0.2
+
+
+def test_a_design_far_below_the_others_has_its_own_mean():
+    """It is not drawn to the others by numbers that say how little they differ."""
+    scores = np.random.default_rng(6).normal(0.9, 0.004, (13, 4))
+    scores[4:, 1:] = NAN
+    scores[12, 0] = 0.1
+    found = estimate(scores)
+    low, high = found.interval()
+    assert found.means[12] == pytest.approx(0.1, abs=0.01)
+    assert low[12] < 0.1 < high[12]
+
+
+def test_while_one_design_alone_has_several_seeds_designs_rank_as_under_the_first():
+    """Else a mean over four seeds would be compared with single lucky runs."""
+    found = estimate(np.array([[0.90, 0.80, 0.81, 0.82], [0.88, NAN, NAN, NAN], [0.87, NAN, NAN, NAN]]))
+    assert list(np.argsort(-found.means)) == [0, 1, 2]
+    assert found.freedom == 0
+    assert np.isnan(found.interval()[0]).all()
 
 
 def test_what_is_no_number_has_no_estimate_and_spoils_none():
