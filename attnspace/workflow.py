@@ -19,7 +19,7 @@ from attnspace.report.run import report_run
 from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
 from attnspace.search.search import Sitting, search
-from attnspace.study.loading import prepare, prepare_run
+from attnspace.study.loading import at_rate, prepare, prepare_run
 from attnspace.study.run_directory import RunDirectory
 from attnspace.study.study import Study
 from attnspace.workers.threads import threads
@@ -144,13 +144,17 @@ def confirm_study(
 ) -> Confirmation:
     """`confirm_run` of a study that is read."""
     place = RunDirectory(Path(run))
+    if recipe_check:
+        at_rate(study, 1.0)  # a training without a learning rate is refused before anything is trained
     with place.opened(study), _ledger(place) as ledger:
         watcher = watcher or Watcher()
         confirm(study, load(place.path), ledger, watcher, top=top, seeds=seeds, again=again)
         _settle_weights(load(place.path), watcher)
+        results = report_run(place.path)
         if recipe_check:
-            check_recipe(study, load(place.path), ledger, watcher)
-        found = confirmation(report_run(place.path))
+            check_recipe(study, results, ledger, watcher)
+            results = report_run(place.path)
+        found = confirmation(results)
     assert found is not None
     return found
 

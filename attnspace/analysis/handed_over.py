@@ -22,7 +22,7 @@ def frame(run: str | Path) -> pd.DataFrame:
     """One row for each time that a design reached a rung or the end, in that order.
 
     Columns:
-        number, phase (`search` or `confirm`), trial (its number)
+        number, phase (`search`, `confirm`, or `recipe` for a check at other learning rates), trial (its number)
         role (`baseline`, `trial` or `control`), name, label, placement
         outcome (`done`, `paused` at a rung, or `failed`), reason
         val_accuracy, val_loss, train_loss: of the last epoch trained; test_accuracy, test_loss: of a confirmation
@@ -30,8 +30,8 @@ def frame(run: str | Path) -> pd.DataFrame:
         latency_ms, latency_low_ms, latency_high_ms: where they were asked for
         seed, epochs (trained so far), train_s, total_s (since the rung before), finished
         design, protocol: identities
-        spec (`{block, placement}`), choices (hole -> option), history (one mapping an epoch), environment: Python
-            objects
+        spec (`{block, placement}`), choices (hole -> option), history (one mapping an epoch), environment (versions and
+            device; `lr` of a recipe check, and `weights` where there is a reason why none were kept): Python objects
         worker
         split: which draw of training and validation images it was trained on; missing for the study's own
         handed_over: whether it is the design that `winner.json` holds: what the confirmation recommends, and before a
@@ -68,12 +68,12 @@ def kept_designs(results: Results) -> dict[str, str]:
     """Whose weights are kept when a confirmation ends: a name, such as `winner` -> the identity of the design."""
     rows = results.confirmed()
     rows = rows[rows["outcome"] == Outcome.DONE]
-    winner, found = handed_over(results), {}
+    winner, confirmed, found = handed_over(results), confirmation(results), {}
     if winner is not None:
         found[WINNER] = str(winner["design"])
-    scores = rows[rows["role"] == Role.BASELINE].groupby("design", sort=False)["test_accuracy"].mean().dropna()
-    if len(scores):
-        found[BEST_BASELINE] = str(scores.idxmax())
+    if confirmed is not None and confirmed.decision.rival is not None:
+        identities = confirmed.designs.set_index("name")["design"]
+        found[BEST_BASELINE] = str(identities[confirmed.decision.rival])
     named = {
         PLAIN_NETWORK: rows[(rows["role"] == Role.BASELINE) & (rows["name"] == PLAIN)],
         CONSTANT: rows[(rows["role"] == Role.CONTROL) & (rows["name"] == CONSTANT)],

@@ -77,7 +77,8 @@ class Recommendation:
         n: the seeds that both have.
         difference: mean of the subject minus mean of `against`, in units of the metric; NaN if there is none.
         interval: of the difference.
-        p: the corrected p-value of the claim that `use` makes; None with fewer than four seeds.
+        p: corrected: of the claim that `use` makes, or where a published block is kept of its being better than the
+            plain network; None where nothing of the kind is claimed.
         sentence: all of it in words.
     """
 
@@ -138,7 +139,7 @@ def _use(
 ) -> Recommendation:
     n, difference, interval = found
     if decision.reason == "same":
-        lead = f"practically the same as {rival.called} (less than {margin:g} points apart), and cheaper"
+        lead = f"practically the same as {rival.called} (less than {margin:g} points apart), with fewer parameters"
     else:
         lead = f"{_found(n, difference, interval, None)} against {_best_baseline(rival)}"
         lead += f"; it beats every baseline, p{p_text(decision.p or 0.0)}"
@@ -157,11 +158,13 @@ def _keep(
     subjects: Mapping[str, Subject],
     margin: float | None,
 ) -> Recommendation:
-    n, difference, interval, p = compared[best.name, rival.name]
-    seen = f"{best.label}, is at {_found(n, difference, interval, p)}"
+    n, difference, interval, p = compared.get((best.name, rival.name), (0, math.nan, NONE, None))
+    seen = f"{best.placed}, is at {_found(n, difference, interval, p)}"
     if decision.reason == "same":
-        why = f"the best confirmed design, {best.label}, is practically the same (less than {margin:g} points apart)"
-        why += f" and is not cheaper: {_found(n, difference, interval, None)}"
+        why = f"the best confirmed design, {best.placed}, is practically the same (less than {margin:g} points apart)"
+        cheaper = best.costs.get("parameters", 0.0) < kept.costs.get("parameters", 0.0)
+        but = "is not shown to be better than the plain network" if cheaper else "has no fewer parameters"
+        why += f" and {but}: {_found(n, difference, interval, None)}"
     else:
         why = f"no confirmed design beats {_best_baseline(rival)}; the best of them, {seen}"
     verb = "Keep" if kept.kind == "plain" else "Use"
@@ -175,7 +178,7 @@ def _keep(
         lead = _found(n, difference, interval, p)
         sentence += f" It gives {lead} against the plain network, for {_costs(kept)}."
     elif rival != kept:
-        sentence += f" {_upper(rival.called)} is not better than the plain network."
+        sentence += f" {_upper(rival.called)} is not shown to be better than the plain network."
         n, difference, interval, p = compared.get((best.name, kept.name), (n, math.nan, NONE, None))
         difference, interval, p = -difference, Interval(-interval.high, -interval.low, interval.name), None
     return Recommendation("keep", kept, against, n, difference, interval, p, sentence)
@@ -191,11 +194,13 @@ def _undecided(
             f"attnspace confirm RUN --seeds {seeds + more}."
         )
     if not ended:
-        looked = f"{seeds} of {planned} seeds have been looked at" if seeds else "no look has been taken"
-        return f"Undecided: the confirmation has not ended, {looked}. Go on with: attnspace confirm RUN."
+        return (
+            f"Undecided: the confirmation has not ended, {seeds} of {planned} seeds have been looked at. Go on with: "
+            "attnspace confirm RUN."
+        )
     if rival is None or decision.reason != "open":
         return "Undecided: too many trainings failed for a comparison."
-    lead = f"Undecided after {seeds} seeds: {best.label} is at {found} against {_best_baseline(rival)}"
+    lead = f"Undecided after {seeds} seeds: {best.placed} is at {found} against {_best_baseline(rival)}"
     if decision.needed is None:
         return f"{lead}; not even 1,000 seeds would tell a difference of this size."
     needed = max(decision.needed, seeds + 1)
@@ -209,7 +214,8 @@ def where(placement: Mapping[str, Any]) -> str:
     named = "all stages" if not stages else f"stage {stages[0]}" if len(stages) == 1 else f"stages {_listed(stages)}"
     said = f"{POSITIONS.get(found.position, f'at position {found.position}')} in {named}"
     if found.every > 1:
-        said += f", in every {found.every}th block"
+        nth = {2: "second", 3: "third"}.get(found.every, f"{found.every}th")
+        said += f", in every {nth} block"
     return f"{said}, beginning as the identity" if found.start == "identity" else said
 
 

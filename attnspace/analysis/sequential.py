@@ -76,7 +76,7 @@ def _quantiles(looks: tuple[int, ...]) -> np.ndarray:
 def repeated_p(p_values: Sequence[float], looks: Sequence[int]) -> float:
     """The p-value after the looks that were taken: the smallest level at which one of them would have ended the test.
 
-    It is 2e-11 at least, which is where the computed levels end.
+    With several looks it is 8e-11 at least, which is where the computed levels end.
 
     Args:
         p_values: two-sided p-values of the looks taken so far, the first one first.

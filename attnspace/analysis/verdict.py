@@ -1,6 +1,6 @@
 """A run's confirmation as statistics: scores under paired seeds, every comparison, and the recommendation.
 
-What is said is what the looks that were planned and taken say; trainings beyond the latest look are not looked at.
+What is said is what the looks that were planned and taken say; trainings beyond the latest look count for nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Confirmation:
     Attributes:
         scores: test accuracy, one row for each seed in the order of the plan, one column for each name.
         designs: one row for each, the best first: `name`, `role`, `design`, `placement`, `n`, `failed`, `mean`, `sd`,
-            `low`, `high` (95% interval over seeds, NaN with fewer than four), `params`, `params_added`.
+            `low`, `high` (NaN with fewer than four seeds) and `interval` (what it is), `params`, `params_added`.
         comparisons: one row for each pair that was tested: `name`, `other`, `n`, `difference`, `sd`, `low`, `high` and
             `interval` (what it is), `p` (corrected) and `family` (what for).
         decision: what the latest look says.
@@ -69,7 +69,10 @@ class Confirmation:
     @property
     def sentence(self) -> str:
         """The recommendation in words, and whether it depends on the recipe, where that was checked."""
-        said = self.recommendation.sentence if self.recommendation else "Undecided: every training failed."
+        nothing = (
+            "every training failed." if self.looked else "no look has been taken. Go on with: attnspace confirm RUN."
+        )
+        said = self.recommendation.sentence if self.recommendation else f"Undecided: {nothing}"
         return f"{said} {self.recipe.sentence}" if self.recipe else said
 
 
@@ -154,9 +157,18 @@ class _Reader:
             looks,
             pairs.seeds,
             ended,
-            recipe_order(self._results),
+            self._recipe(decision),
             dict(zip(self._about["design"], self._about["spec"], strict=True)),
         )
+
+    def _recipe(self, decision: Decision) -> RecipeOrder | None:
+        """Of the designs that the decision is about, under the seeds of this confirmation."""
+        plain, about = self._sides.plain, self._about
+        others = [name for name in dict.fromkeys((decision.rival, plain)) if name is not None]
+        if decision.best is None or not others:
+            return None
+        shown = {str(about.loc[name, "design"]): name for name in (decision.best, *others)}
+        return recipe_order(self._results, self._plan.seeds, shown)
 
     def _looks_complete(self) -> int:
         """How many of the planned looks have every training of every design and baseline."""
@@ -183,12 +195,17 @@ class _Reader:
         return [row for row in (*table, *self._controlled(pairs, decision)) if row["n"]]
 
     def _controlled(self, pairs: Pairs, decision: Decision) -> list[dict[str, Any]]:
-        """The confirmed best against its controls; of an earlier version's run, the best of the search."""
+        """The confirmed best against its controls; of an earlier version's run, the best of the search.
+
+        The best of several was chosen by the very scores that are compared: a p-value is multiplied by their number.
+        """
         best = decision.best if self._results.plan else self._best_of_search()
         if best is None or not pairs.seeds:
             return []
         usable = pairs.usable(self._controls) if best in pairs.usable([best]) else []
-        p_values = dict(zip(usable, holm([pairs.p(best, control) for control in usable]), strict=True))
+        chosen_from = len(pairs.usable(self._tops))
+        raw = [min(1.0, chosen_from * pairs.p(best, control)) for control in usable]
+        p_values = dict(zip(usable, holm(raw), strict=True))
         return [self._compared(pairs, best, name, "controls", p_values.get(name)) for name in self._controls]
 
     def _best_of_search(self) -> str | None:
@@ -260,7 +277,7 @@ class _Reader:
         rows: list[dict[str, Any]] = []
         for name in self._scores.columns:
             values, row = self._scores[name].dropna(), self._about.loc[name]
-            interval = over_seeds(values.to_numpy())
+            interval = over_seeds(values.to_numpy(), splits=self._plan.splits == "fresh")
             rows.append(
                 {
                     "name": name,
@@ -273,6 +290,7 @@ class _Reader:
                     "sd": values.std(),
                     "low": interval.low,
                     "high": interval.high,
+                    "interval": interval.name,
                     "params": row["params"],
                     "params_added": row["params_added"],
                 }

@@ -49,9 +49,11 @@ def about(
 
 
 def command_line(name: str, what: Sequence[Path | str], *options: tuple[str, object]) -> list[str]:
-    """The words of a command as it would be given again, with the options that were given."""
-    given = [(option, str(value)) for option, value in options if value is not None]
-    return ["attnspace", name, *map(str, what), *(word for pair in given for word in pair)]
+    """The words of a command as it would be given again, with the options that were given: True is a flag."""
+    given = [
+        [option] if value is True else [option, str(value)] for option, value in options if value not in (None, False)
+    ]
+    return ["attnspace", name, *map(str, what), *(word for words in given for word in words)]
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def _print_searched(console: Console, study: Study, found: Searched) -> None:
     sitting, config = found.sitting, study.config
     if sitting.exhausted:
         searched = found.results.searched
-        trials = searched.loc[searched["role"] == Role.TRIAL, ["design", "seed"]].drop_duplicates()
+        trials = searched.loc[searched["role"] == Role.TRIAL, "design"].unique()
         limited = " within the limits" if config.objective.subject_to.names else ""
         console.print(f"The space holds no further design{limited}: {len(trials)} of {config.search.trials} trials.")
     if sitting.evaluations:
@@ -121,7 +121,8 @@ def confirm(
     from attnspace.workflow import confirm_study
 
     console = terminal()
-    with stoppable(command_line("confirm", (run_,), ("--top", top), ("--seeds", seeds), ("--data", data))):
+    given = (("--top", top), ("--seeds", seeds), ("--recipe-check", recipe_check), ("--data", data))
+    with stoppable(command_line("confirm", (run_,), *given)):  # without --again, which would begin another one
         with progress_bar() as watch:
             prepared = prepare_run(run_, data, watch)
             test = prepared.data.sealed_test()  # decoded here, with the bar

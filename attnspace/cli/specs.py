@@ -301,7 +301,8 @@ def _export_run(run: Path, to: Format, channels: int | None, out: Path | None, d
     from attnspace.documents.writing import write_text
     from attnspace.export.run import export_run
 
-    with stoppable(command_line("export", (run,), ("--to", to.value), ("--out", out), ("--data", data))):
+    given = (("--to", to.value), ("--out", out), ("--data", data), ("--fold", fold))
+    with stoppable(command_line("export", (run,), *given)):
         found = export_run(run, to.value, out, data, fold=fold)
     path = found.path or out
     if path is None:

@@ -143,7 +143,8 @@ def confirmation_table(found: Confirmation) -> Table:
     """The table of every confirmed design, the best first."""
     from attnspace.record.evaluation import Role
 
-    columns = ("design", "n", "test accuracy, %", "95% interval over seeds", "sd", "parameters", "added")
+    called = next((name for name in found.designs["interval"] if name), "95% interval")
+    columns = ("design", "n", "test accuracy, %", called, "sd", "parameters", "added")
     table = Table(*columns, box=None, header_style="bold")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -156,7 +157,7 @@ def confirmation_table(found: Confirmation) -> Table:
             "" if row["low"] != row["low"] else f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
             f"{100 * row['sd']:.2f}",
             f"{int(row['params']):,}",
-            f"{int(row['params_added']):+,}",
+            "" if math.isnan(row["params_added"]) else f"{int(row['params_added']):+,}",
             style={Role.BASELINE: "red", Role.CONTROL: "magenta"}.get(row["role"]),
         )
     return table

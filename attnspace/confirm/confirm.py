@@ -19,7 +19,7 @@ from attnspace.analysis.verdict import Confirmation, confirmation
 from attnspace.confirm.controls import constant, matched
 from attnspace.confirm.planning import FRESH, planned
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.record.evaluation import Evaluation, Outcome, Phase
+from attnspace.record.evaluation import Evaluation, Outcome, Phase, Role
 from attnspace.record.ledger import Ledger
 from attnspace.record.plan import ConfirmationPlan
 from attnspace.record.results import Results, load
@@ -135,6 +135,7 @@ class _Sitting:
         ]
         if not jobs:
             return 0
+        self._watcher.more(len(jobs) if any(job.design.role == Role.CONTROL for job in jobs) else 0)
         faults = {seed: self._fault(seed) for seed in dict.fromkeys(job.seed for job in jobs)}
         for job, row in self._opened().worked_off(jobs, self._begun):
             for known in faults[job.seed].sift(row):
@@ -147,7 +148,8 @@ class _Sitting:
     def _begun(self, job: Job) -> Job:
         """A job that is about to be trained, with its costs, and where its weights are kept unless they are there."""
         self._watcher.design_begins(job)
-        return self._feasibility.with_costs(replace(job, keep=self._weights.wanted_for(job.design.identity)))
+        keep = self._weights.wanted_for(job.design.identity, self._plan.seeds)
+        return self._feasibility.with_costs(replace(job, keep=keep))
 
     def _record(self, row: Evaluation) -> None:
         self._ledger.add(row)

@@ -1,10 +1,14 @@
-"""The plan of a confirmation: made before its first training, and binding from its first look on."""
+"""The plan of a confirmation: made before its first training, and binding from its first look on.
+
+Once something is trained it is planned for no fewer seeds: a confirmation does not end when one likes what one sees.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
+from attnspace.analysis.significance import FEWEST
 from attnspace.analysis.verdict import confirmation
 from attnspace.errors import RunError
 from attnspace.record.evaluation import Role
@@ -57,17 +61,24 @@ def planned(
     if (len(wanted.seeds), len(wanted.designs)) == (len(before.seeds), len(before.designs)):
         _note_changes(study, before, note)
         return before
-    if _looked(results):
+    _check_may_change(before, wanted, results)
+    wanted = replace(wanted, splits=before.splits)  # some of it may be trained already
+    ledger.add_plan(wanted)
+    return wanted
+
+
+def _check_may_change(before: ConfirmationPlan, wanted: ConfirmationPlan, results: Results) -> None:
+    """Refuse another plan after a look, and one for fewer seeds once something is trained."""
+    begun = any(seed in before.seeds for seed in results.confirmed()["seed"])
+    if _looked(results) or (begun and len(wanted.seeds) < len(before.seeds)):
+        state = "has been looked at" if _looked(results) else "has begun"
         raise RunError(
-            "the confirmation has been looked at, so that its plan is binding",
+            f"the confirmation {state}, so that its plan is binding",
             file=str(results.path),
             got=f"{len(wanted.designs)} designs, {len(wanted.seeds)} seeds",
             allowed=f"{len(before.designs)} designs, {len(before.seeds)} seeds, looks at {_list(before.looks)}",
             remedy="leave --top and --seeds out to go on with it, or begin a new one on other seeds with --again",
         )
-    wanted = replace(wanted, splits=before.splits)  # some of it may be trained already
-    ledger.add_plan(wanted)
-    return wanted
 
 
 def _begun(
@@ -113,7 +124,7 @@ def _seeds_without_a_plan(results: Results, plans: list[ConfirmationPlan]) -> se
 def _looked(results: Results) -> bool:
     """Whether a look has been taken at which something might have been claimed."""
     found = confirmation(load(results.path))
-    return found is not None and found.looked >= 4
+    return found is not None and found.looked >= FEWEST
 
 
 def _check_ended(results: Results) -> None:
@@ -129,11 +140,11 @@ def _check_ended(results: Results) -> None:
 def _note_changes(study: Study, plan: ConfirmationPlan, note: Callable[[str], None]) -> None:
     """Say where the study asks for another confirmation than the one that goes on."""
     settings = study.config.confirm
-    asked = replace(plan, looks=settings.planned_looks(len(plan.seeds)), margin=settings.margin)
-    if asked != plan:
+    planned = len(plan.designs), plan.looks, plan.margin
+    if planned != (settings.top, settings.planned_looks(settings.seeds), settings.margin):
         note(
-            f"the confirmation goes on as it was planned: looks at {_list(plan.looks)} seeds, margin {plan.margin}; "
-            "the study says otherwise now"
+            f"the confirmation goes on as it was planned, with {len(plan.designs)} designs, looks at "
+            f"{_list(plan.looks)} seeds and margin {plan.margin}; the study says otherwise"
         )
 
 

@@ -28,7 +28,7 @@ from attnspace.workers.threads import threads
 __all__ = ["FACTORS", "SEEDS", "check_recipe"]
 
 FACTORS = (1 / 3, 3.0)
-SEEDS = 3
+SEEDS = 4
 
 
 def check_recipe(study: Study, results: Results, ledger: Ledger, watcher: Watcher) -> int:

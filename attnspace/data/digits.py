@@ -25,8 +25,8 @@ SIDE = 8
 
 
 class DigitsConfig(Data):
-    """Handwritten digits. 500 images validate and 500 test, always the same; `train_images` of the other 797 train,
-    or all. A larger `canvas` makes them harder: each digit stands somewhere on it.
+    """Handwritten digits. 500 images validate and 500 test, the same in each search; `train_images` of the other 797
+    train, or all. A larger `canvas` makes them harder: each digit stands somewhere on it.
     """
 
     kind: Literal["digits"] = "digits"

@@ -61,14 +61,16 @@ def fold_constants(model: nn.Module, input_shape: InputsLike | None = None) -> F
     itself is compared with what it was, in evaluation.
 
     Args:
-        model: a network with blocks; it keeps its mode.
+        model: a network with blocks; each of its modules keeps its mode.
         input_shape: (C, H, W), or example inputs; by default the model's own.
 
     Raises:
         ExportError: the model does something else afterwards; it is as it was then.
         PlacementError: its inputs are not known.
     """
-    inputs, training = inputs_of(model, input_shape), model.training
+    inputs = inputs_of(model, input_shape)
+    modes = {module: module.training for module in model.modules()}
+    undone: list[Callable[[], None]] = []
     before = copy.deepcopy(model).eval()
     trial = copy.deepcopy(before).double()
     expected = _outputs(trial, inputs)
@@ -81,7 +83,7 @@ def fold_constants(model: nn.Module, input_shape: InputsLike | None = None) -> F
             if isinstance(undo, str):
                 reason = undo
             elif _same(expected, _outputs(trial, inputs), 1e-9):
-                _fold(model, name, target, is_before, constant)
+                undone.append(_folded(model, name, target, is_before, constant))
                 folded[name] = target
                 break
             else:
@@ -89,13 +91,16 @@ def fold_constants(model: nn.Module, input_shape: InputsLike | None = None) -> F
                 reason = f"what stands between it and {target}, or beside it, sees another map then"
         else:
             left[name] = reason
-    if not _same(_outputs(before, inputs), _outputs(model.eval(), inputs), 1e-5):
-        _restore(model, before)
+    is_same = _same(_outputs(before, inputs), _outputs(model.eval(), inputs), 1e-5)
+    for undo in [] if is_same else reversed(undone):
+        undo()
+    for module, mode in modes.items():
+        module.training = mode
+    if not is_same:
         raise ExportError(
             "the network does something else after its constant gates were folded",
             remedy="export it as it is; the numbers of its weights may be too large for its type",
         )
-    model.train(training)
     had = dict(before.named_parameters())
     biases = [f"{target}.bias" for target in dict.fromkeys(folded.values())]
     return Folding(model, folded, left, tuple(b for b in biases if b not in had and _has(model, b)))
@@ -103,11 +108,6 @@ def fold_constants(model: nn.Module, input_shape: InputsLike | None = None) -> F
 
 def _has(model: nn.Module, parameter: str) -> bool:
     return any(name == parameter for name, _ in model.named_parameters())
-
-
-def _restore(model: nn.Module, before: nn.Module) -> None:
-    """Give a model the parts of its copy."""
-    model._modules, model._parameters, model._buffers = before._modules, before._parameters, before._buffers
 
 
 def _same(expected: Sequence[Tensor], found: Sequence[Tensor], tolerance: float) -> bool:
@@ -190,6 +190,13 @@ def _constant(block: nn.Module, channels: int) -> Constant | None:
     if not _same([block(drawn)], [scale * drawn + shift], 1e-9):
         return None
     return scale[0, :, 0, 0].clone(), shift[0, :, 0, 0].clone()
+
+
+def _folded(model: nn.Module, name: str, target: str, is_before: bool, constant: Constant) -> Callable[[], None]:
+    """Fold what a copy of the model has shown to be possible; return what undoes it."""
+    undo = _fold(model, name, target, is_before, constant)
+    assert not isinstance(undo, str)
+    return undo
 
 
 @torch.no_grad()

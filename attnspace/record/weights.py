@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -103,10 +103,14 @@ class KeptWeights:
         for design, file in self.designs().items():
             file.replace(self.named(design))
 
-    def wanted_for(self, design: str) -> Path | None:
-        """Where the weights of a design are to be written; None if they are there."""
+    def wanted_for(self, design: str, seeds: Collection[int]) -> Path | None:
+        """Where the weights of a design are to be written; None if those of one of these seeds are there.
+
+        Raises:
+            RunError: the file that is there is none of ours.
+        """
         file = self.named(design)
-        return None if file.exists() else file
+        return None if file.exists() and int(about_weights(file)["seed"]) in seeds else file
 
     def settle(self, wanted: Mapping[str, str]) -> list[str]:
         """Keep the weights of some designs under their names in the run, and remove the others.

@@ -23,7 +23,7 @@ from attnspace.documents.writing import write_text
 from attnspace.language.difference import diff
 from attnspace.language.specs import dump_spec, load_spec, parse_blocks
 from attnspace.objective.metrics import METRICS
-from attnspace.record.evaluation import Outcome, Role
+from attnspace.record.evaluation import Outcome, Phase, Role
 from attnspace.record.results import Results
 from attnspace.report.compute import hypervolume, leaderboard, shown_costs, summary
 from attnspace.report.figures import (
@@ -61,6 +61,7 @@ def render(results: Results) -> str:
     failed = results.frame[results.frame["outcome"] == Outcome.FAILED]
     confirmed, matters, volume = confirmation(results), importance(results), hypervolume(results)
     costs = _listed_costs(results, shown)
+    own = results.frame[results.frame["phase"] != Phase.RECIPE]  # which has other learning rates
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = (files("attnspace.report") / "page.html").read_text("utf-8")
     return template.from_string(page).render(
@@ -69,6 +70,7 @@ def render(results: Results) -> str:
         sentence=confirmed.sentence if confirmed else facts.sentence(results.metric),
         confirmed=confirmed,
         confirmed_rows=[_confirmed_row(row) for _, row in confirmed.designs.iterrows()] if confirmed else [],
+        confirmed_interval=next(filter(None, confirmed.designs["interval"]), "95% interval") if confirmed else "",
         comparisons=[_comparison(row) for _, row in confirmed.comparisons.iterrows()] if confirmed else [],
         confirmation=_html(confirmation_figure(confirmed)) if confirmed else "",
         matters=matters,
@@ -93,7 +95,7 @@ def render(results: Results) -> str:
         edf=_html(edf_figure(results)) if facts.trials > 1 else "",
         images=_images(results.images()),
         study_text=yaml.safe_dump(dict(results.study), sort_keys=False, allow_unicode=True),
-        environment=results.frame["environment"].iloc[-1] if len(results.frame) else {},
+        environment=own["environment"].iloc[-1] if len(own) else {},
         training_s=float(results.frame["train_s"].sum()),
         plotly=get_plotlyjs(),
     )

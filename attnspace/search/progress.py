@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -32,7 +32,7 @@ class Watcher:
         self.epochs = 1
         self.goal = Goal("val_accuracy", "maximize")
         self.total = 0
-        self.begun: set[tuple[str, int]] = set()
+        self.begun: set[Hashable] = set()
         self.resumed = 0
         self.already = 0
         self.leader = ""
@@ -77,6 +77,10 @@ class Watcher:
         again = f", {done} of {self.total} are trained" if done else ""
         self.console.print(f"{study.config.name}: confirming {designs} designs with {seeds} fresh seeds each{again}")
 
+    def more(self, trainings: int) -> None:
+        """Take note that a confirmation goes on with further trainings, those of controls."""
+        self.total += trainings
+
     def design_begins(self, job: Job) -> None:
         """Take note that a design is about to be trained."""
 
@@ -118,7 +122,7 @@ class Watcher:
 
     @property
     def ended(self) -> int:
-        """How many designs have a first result."""
+        """How many designs of a search have a first result, or how many trainings of a confirmation have ended."""
         return self.already + len(self.begun)
 
     def best_so_far(self) -> str:
@@ -143,8 +147,11 @@ class Watcher:
         return METRICS[self.goal.metric].show(value)
 
     def _compare(self, row: Evaluation) -> None:
-        self.begun.add((row.design, row.seed))
+        self.begun.add(row.design)
         value = row.metric(self.goal.metric)
+        if row.outcome == Outcome.FAILED and row.role == Role.TRIAL:
+            self._scores.fail(row.design)
+            self._lead()
         if value is None or row.outcome != Outcome.DONE:
             return
         if row.role == Role.BASELINE:
@@ -157,7 +164,11 @@ class Watcher:
 
     def _lead(self) -> None:
         """Say which trial leads by now."""
-        designs, estimates = self._scores.designs(), self._scores.estimates()[0][:, 0]
+        designs = self._scores.designs()
+        if not designs:
+            self.leader = ""
+            return
+        estimates = self._scores.estimates()[0][:, 0]
         best = int((self.goal.sign * estimates).argmax())
         seeds = self._scores.seeds(designs[best])
         self.leader = f"leading {METRICS[self.goal.metric].show(float(estimates[best]))} (n={seeds})"

@@ -69,8 +69,8 @@ class Rungs(Section):
     each rung go on to the next.
 
     A rung is `factor` times as far as the one before it. `first` is in epochs; null is about a ninth of all with the
-    default factor of 3, two rungs before the end, but no fewer than three epochs, before which little is told. Beyond
-    the last epoch the rungs are 2, 4, ... up to `seeds` seeds.
+    default factor of 3, two rungs before the end, but no fewer than three epochs, before which little is told. With all
+    epochs every design is trained to the end. Beyond the last epoch the rungs are 2, 4, ... up to `seeds` seeds.
     """
 
     first: Annotated[int | None, Field(ge=1, le=10_000, description="Epochs to the first rung.")] = None
@@ -213,13 +213,13 @@ class StudyConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _rung_before_the_end(self) -> Self:
+    def _rung_within_the_training(self) -> Self:
         rungs = self.search.rungs
         epochs = self.train.length
-        if epochs and rungs and rungs.first and rungs.first >= epochs:
-            allowed = f"up to {epochs - 1}"
+        if epochs and rungs and rungs.first and rungs.first > epochs:
+            allowed = f"up to {epochs}, where every design is trained to the end"
             raise fault(
-                "is no rung before the end", at=("search", "rungs", "first"), allowed=allowed, remedy="or rungs: null"
+                "comes after the end", at=("search", "rungs", "first"), allowed=allowed, remedy="or rungs: null"
             )
         return self
 

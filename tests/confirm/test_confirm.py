@@ -120,6 +120,22 @@ def test_a_confirmation_ends_at_the_look_at_which_its_recommendation_is_settled(
     assert escape(found.sentence) in render(results)
 
 
+def test_before_the_first_look_nothing_is_said_of_failures(finished, scored):
+    with pytest.raises(KeyboardInterrupt):
+        confirmed(finished, StopAfterRows(9), seeds=10)
+    assert confirmation(load(finished)).sentence == (
+        "Undecided: no look has been taken. Go on with: attnspace confirm RUN."
+    )
+
+
+def test_once_begun_it_is_planned_for_no_fewer_seeds(finished, scored):
+    """A confirmation does not end when one likes what one sees."""
+    with pytest.raises(KeyboardInterrupt):
+        confirmed(finished, StopAfterRows(9), seeds=10)
+    with pytest.raises(RunError, match=r"has begun, so that its plan is binding; got .2 designs, 4 seeds."):
+        confirmed(finished, seeds=4)
+
+
 def test_where_nothing_is_better_the_plain_network_is_kept_and_its_file_changes_nothing(finished, scored):
     scored |= dict.fromkeys(best_of(finished), -0.05)
     confirmed(finished, seeds=10)

@@ -1,11 +1,12 @@
 """The confirmed best, the best baseline and the plain network at other learning rates."""
 
+import pandas as pd
 import pytest
 
 from attnspace import StudyError, confirm_run, run_study
 from attnspace.analysis.recipe_order import recipe_order
 from attnspace.analysis.verdict import confirmation
-from attnspace.record.results import load
+from attnspace.record.results import Results, load
 
 
 @pytest.fixture
@@ -54,14 +55,51 @@ def test_what_the_check_says_is_what_the_differences_are(confirmed):
         )
         plain = rows.loc[rows["name"] == "none", "design"].iloc[0]
         assert difference == pytest.approx((part[best] - part[plain]).dropna().mean())
-    assert found.recipe.holds == all(
-        (part > 0).all() or (part < 0).all() for _, part in found.recipe.table.groupby("other")["difference"]
-    )
+    assert found.recipe.holds is None
+    assert "cannot be told with fewer than four seeds" in found.recipe.sentence
+
+
+def checked(tmp_path, monkeypatch, gaps):
+    """A recipe check of five seeds: rate -> differences to the plain network."""
+    rows = []
+    for times, found in gaps.items():
+        for seed, gap in enumerate(found):
+            common = {"seed": seed, "phase": "recipe", "environment": {"lr": repr(0.1 * times)}}
+            rows += [
+                {**common, "design": "a", "val_accuracy": 0.5 + gap},
+                {**common, "design": "b", "val_accuracy": 0.5},
+            ]
+    rows += [{**row, "seed": 99, "val_accuracy": 1 - row["val_accuracy"]} for row in rows]  # of another confirmation
+    frame = pd.DataFrame(rows)
+    study = {"train": {"lr": 0.1}, "objective": {"maximize": "val_accuracy"}}
+    monkeypatch.setattr(Results, "confirmed", lambda self: frame.iloc[:0])
+    return recipe_order(Results(tmp_path, study, frame), range(5), {"a": "mine", "b": "none"})
+
+
+UP, DOWN, NEITHER = [0.01, 0.012, 0.011, 0.009, 0.01], [-0.01, -0.012, -0.011, -0.009, -0.01], [0.01, -0.01, 0.02, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "holds"),
+    [
+        ({1 / 3: UP, 1: UP, 3: UP}, True),
+        ({1 / 3: UP, 1: UP, 3: DOWN}, False),
+        ({1 / 3: UP, 1: UP, 3: NEITHER}, None),
+        ({1 / 3: NEITHER, 1: NEITHER, 3: NEITHER}, None),
+    ],
+)
+def test_the_order_holds_or_changes_where_intervals_say_so(tmp_path, monkeypatch, gaps, holds):
+    """Signs of means alone would say "changes" of a lead that chance hides under one rate."""
+    found = checked(tmp_path, monkeypatch, gaps)
+    assert found.holds is holds
+    said = {True: "the order holds", False: "the order changes", None: "cannot be told with so few seeds"}[holds]
+    assert said in found.sentence
+    assert "mine" in found.sentence
 
 
 def test_a_run_that_is_not_confirmed_has_no_recipe_check(tiny, write, tmp_path):
     run = run_study(write(tiny), tmp_path / "run").path
-    assert recipe_order(load(run)) is None
+    assert recipe_order(load(run), (0, 1), {"a": "mine", "b": "none"}) is None
     assert confirmation(load(run)) is None
 
 

@@ -18,7 +18,7 @@ def network(value: float) -> nn.Module:
 def kept(folder, *designs: str) -> KeptWeights:
     weights = KeptWeights(folder)
     for number, design in enumerate(designs):
-        write_weights(weights.wanted_for(design), network(float(number)), {"design": design, "seed": "1"})
+        write_weights(weights.wanted_for(design, (1,)), network(float(number)), {"design": design, "seed": "1"})
     return weights
 
 
@@ -32,7 +32,8 @@ def test_weights_are_read_back_with_what_they_are_of(tmp_path):
     load_model(other, weights.designs()["bb"])
     assert other[0].weight.unique().tolist() == [1.0]
     assert about_weights(weights.named("bb")) == {"design": "bb", "seed": "1"}
-    assert weights.wanted_for("bb") is None
+    assert weights.wanted_for("bb", (1, 2)) is None
+    assert weights.wanted_for("bb", (3, 4)) == weights.named("bb")  # of another confirmation
 
 
 def test_weights_that_two_modules_share_are_kept_once(tmp_path):

@@ -1,7 +1,10 @@
 """Searches whose designs stop at rungs and go on."""
 
+import io
+
 import pytest
 import torch
+from rich.console import Console
 
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.ledger import Ledger
@@ -155,6 +158,25 @@ def test_beyond_the_last_epoch_the_best_half_of_each_rung_goes_on_to_further_see
     first = {design: ends[design, 0] for design in trained}
     assert len(trained[max(first, key=first.get)]) > 1
     assert {row.trial for row in rows if row.role == "trial"} == set(range(8))
+
+
+def test_a_first_rung_at_the_end_trains_every_design_to_the_end(seeds, write, tmp_path, run):
+    seeds["search"]["rungs"]["first"] = 2
+    study = prepare(write(seeds))
+    assert study.rungs == ((2, 1), (2, 2), (2, 4))
+    _, rows = run(study, tmp_path / "run")
+    assert len(under(rows)) == 8
+    assert {row.outcome for row in rows} == {"done"}
+
+
+def test_progress_counts_designs_and_not_their_seeds(seeds, write, tmp_path, run):
+    watcher = Watcher(Console(file=(said := io.StringIO()), width=300))
+    run(prepare(write(seeds)), tmp_path / "run", watcher)
+    counts = [line.split()[0] for line in said.getvalue().splitlines() if "val_accuracy" in line]
+    total = int(counts[-1].split("/")[1])
+    assert counts[-1] == f"{total}/{total}"
+    assert "left" in said.getvalue()
+    assert "-" not in "".join(line.rsplit("; ", 1)[-1] for line in said.getvalue().splitlines() if "left" in line)
 
 
 def test_a_further_seed_is_a_whole_training_of_the_same_trial(seeds, write, tmp_path, run):

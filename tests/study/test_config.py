@@ -151,7 +151,7 @@ def test_the_protocol_tells_trainings_apart(tiny, write):
             {"block.excite.0.reduction": 3},
             r"fixed\.block\.excite\.0\.reduction: is no option of this hole; got 3; allowed: 2, 4, 8",
         ),
-        ("search.rungs", {"first": 1}, r"search\.rungs\.first: is no rung before the end; .*or rungs: null"),
+        ("search.rungs", {"first": 2}, r"search\.rungs\.first: comes after the end; .*or rungs: null"),
         ("search.rungs", {"factor": 1}, r"search\.rungs\.factor: should be at least 2"),
         ("train", {"kind": "replay", "table": "gone.parquet"}, r"train\.table: cannot be read: .*gone\.parquet"),
         ("train", {"kind": "replai"}, r"train\.kind: unknown kind 'replai'; allowed: import, replay, sgd"),
