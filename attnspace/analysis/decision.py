@@ -148,9 +148,11 @@ class _Judge:
             return found("use" if cheap else "keep", "same", best if cheap else kept, kept)
         if winners:
             return found("use", "better", best, rival)
+        differences = pairs.differences(best, rival)
+        if len(differences) < FEWEST:  # of those that each of them has
+            return found("undecided", "nothing", best, rival)
         if self._is_futile(rival):
             return found("keep", "futile", kept, rival)
-        differences = pairs.differences(best, rival)
         lead, sd = float(differences.mean()), float(differences.std(ddof=1))
         needed = seeds_needed(lead, sd, ALPHA / len(self._designs)) if lead > 0 else None
         return found("undecided", "open", best, rival, needed)

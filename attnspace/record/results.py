@@ -129,7 +129,7 @@ class Results:
         Raises:
             RunError: they are damaged.
         """
-        ledger = self.path / "ledger.db"
+        ledger = self.path / LEDGER_FILE
         if not ledger.is_file():
             return {}
         query = "SELECT design, seed, predicted, labels FROM answers JOIN test_labels USING (protocol)"

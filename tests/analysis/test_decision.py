@@ -65,6 +65,14 @@ def test_a_lead_that_chance_may_have_made_is_undecided_and_says_how_many_seeds_w
     assert 10 < found.needed < 200
 
 
+def test_what_shares_too_few_seeds_is_not_compared():
+    scores = table(mine=0.02, none=0.0)
+    scores.loc[:4, "mine"] = np.nan
+    scores.loc[7:, "none"] = np.nan
+    found = judged(scores)
+    assert (found.outcome, found.reason, found.needed) == ("undecided", "nothing", None)
+
+
 def test_several_designs_are_corrected_for_by_holm():
     scores = table(mine=0.004, none=0.0, other=-0.02)
     one, two = judged(scores), judged(scores, designs=("mine", "other"))
