@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Answers", "packed", "unpacked"]
+__all__ = ["Answers", "packed", "packed_right", "unpacked", "unpacked_right"]
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,24 @@ def unpacked(content: bytes) -> np.ndarray:
         ValueError, zlib.error: they are no such bytes.
     """
     return np.asarray(np.load(io.BytesIO(zlib.decompress(content)), allow_pickle=False))
+
+
+def packed_right(right: Mapping[tuple[str, int], np.ndarray]) -> str:
+    """Which answers were right, by design and seed, as JSON text: for each the number of images and compressed bits."""
+    found = [
+        (design, seed, len(answers), base64.b64encode(packed(np.packbits(answers))).decode())
+        for (design, seed), answers in right.items()
+    ]
+    return json.dumps(found)
+
+
+def unpacked_right(text: str) -> dict[tuple[str, int], np.ndarray]:
+    """What `packed_right` made this text of.
+
+    Raises:
+        TypeError, ValueError, zlib.error: it is no such text.
+    """
+    return {
+        (design, seed): np.unpackbits(unpacked(base64.b64decode(bits)), count=images).astype(bool)
+        for design, seed, images, bits in json.loads(text)
+    }

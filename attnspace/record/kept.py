@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attnspace.errors import RunError
+from attnspace.record.answers import unpacked_right
 from attnspace.record.plan import ConfirmationPlan
 
-__all__ = ["LEDGER_FILE", "TABLE_FILE", "is_kept", "kept_images", "kept_plan", "read_kept", "require_ledger"]
+__all__ = [
+    "LEDGER_FILE",
+    "TABLE_FILE",
+    "is_kept",
+    "kept_images",
+    "kept_plan",
+    "kept_right",
+    "read_kept",
+    "require_ledger",
+]
 
 LEDGER_FILE, TABLE_FILE = "ledger.db", "trials.parquet"
 
-_STUDY, _IMAGES, _PLAN = b"attnspace.study", b"attnspace.images", b"attnspace.plan"
-"""The keys of the table's metadata: the study, what its images are, and the plan of its confirmation, as JSON text."""
+_STUDY, _IMAGES, _PLAN, _RIGHT = (b"attnspace." + name for name in (b"study", b"images", b"plan", b"right"))
+"""The keys of the table's metadata: the study, what its images are, the plan of its confirmation, and which answers to
+test images were right, as JSON text."""
 
 
 def is_kept(run: Path) -> bool:
@@ -65,6 +78,19 @@ def kept_plan(run: Path) -> ConfirmationPlan | None:
     """The plan of the confirmation; None where there is none."""
     text = (pq.read_schema(run / TABLE_FILE).metadata or {}).get(_PLAN)
     return None if text is None else ConfirmationPlan.from_json(text.decode())
+
+
+def kept_right(run: Path) -> dict[tuple[str, int], np.ndarray]:
+    """Design and seed of a confirmed network -> which of its answers were right; empty where the table does not say.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    text = (pq.read_schema(run / TABLE_FILE).metadata or {}).get(_RIGHT, b"[]")
+    try:
+        return unpacked_right(text.decode())
+    except (TypeError, ValueError, zlib.error) as cause:
+        raise RunError(f"is damaged: {cause}", file=str(run / TABLE_FILE), remedy="restore it") from None
 
 
 def require_ledger(run: Path, what: str) -> None:

@@ -23,10 +23,10 @@ from attnspace.documents.reading import read
 from attnspace.documents.writing import write_bytes
 from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
-from attnspace.record.answers import unpacked
+from attnspace.record.answers import packed_right, unpacked
 from attnspace.record.estimated import estimated
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
-from attnspace.record.kept import LEDGER_FILE, TABLE_FILE, is_kept, kept_images, kept_plan, read_kept
+from attnspace.record.kept import LEDGER_FILE, TABLE_FILE, is_kept, kept_images, kept_plan, kept_right, read_kept
 from attnspace.record.plan import ConfirmationPlan
 
 __all__ = ["DATA_FILE", "Results", "load", "write_table"]
@@ -130,6 +130,8 @@ class Results:
             RunError: they are damaged.
         """
         ledger = self.path / LEDGER_FILE
+        if is_kept(self.path):
+            return kept_right(self.path)
         if not ledger.is_file():
             return {}
         query = "SELECT design, seed, predicted, labels FROM answers JOIN test_labels USING (protocol)"
@@ -259,20 +261,26 @@ def write_table(results: Results) -> Path:
         flat = results.frame.copy()
         for column in JSON_COLUMNS:
             flat[column] = flat[column].map(json.dumps)
-        write_bytes(path, write_parquet(flat, results.study, results.images(), results.plan))
+        write_bytes(path, write_parquet(flat, results.study, results.images(), results.plan, results.right()))
     return path
 
 
 def write_parquet(
-    table: pd.DataFrame, study: Mapping[str, Any], images: Mapping[str, Any], plan: ConfirmationPlan | None = None
+    table: pd.DataFrame,
+    study: Mapping[str, Any],
+    images: Mapping[str, Any],
+    plan: ConfirmationPlan | None = None,
+    right: Mapping[tuple[str, int], np.ndarray] | None = None,
 ) -> bytes:
-    """The table, saying which study it is of, what its images are and how it was confirmed, so that it can be read
-    alone, and replayed without images.
+    """The table, saying which study it is of, what its images are, how it was confirmed, and which answers to test
+    images were right, so that it can be read alone, and replayed without images.
     """
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     about = {b"attnspace.study": json.dumps(study).encode(), b"attnspace.images": json.dumps(images).encode()}
     if plan is not None:
         about[b"attnspace.plan"] = plan.to_json().encode()
+    if right:
+        about[b"attnspace.right"] = packed_right(right).encode()
     arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, **about})
     content = io.BytesIO()
     pq.write_table(arrow, content, compression="zstd")

@@ -48,6 +48,8 @@ def test_the_shipped_example_is_read_and_reported(example):
     results = report_run(example)
     assert len(results.ranked()) > 0
     assert "Confirmation" in (example / "report.html").read_text()
+    assert attnspace.recommend(example).sentence == json.loads((EXAMPLE / "winner.json").read_text())["doc"]
+    assert "test images" in attnspace.recommend(example).interval.name  # the answers are in the table, too
     assert {"block", "placement"} <= json.loads((example / "winner.json").read_text()).keys()
     assert (example / "trials.parquet").read_bytes() == before
 
