@@ -50,7 +50,8 @@ def test_shipped_settings_make_a_valid_study():
     study = read(STUDIES / "cifar.yaml", StudyError)
     config, _ = load_config(STUDIES / "cifar.yaml", STUDIES / "settings" / "cifar-cpu.yaml")
     assert (config.name, config.train.epochs) == ("cifar10-cpu", 9)
-    assert config.train.augment.model_dump(exclude_defaults=True) == study.data["train"]["augment"]
+    assert config.train.augment.model_dump(exclude_defaults=True) == {"shift": 1, "flip": True}  # of smaller images
+    assert config.train.label_smoothing == study.data["train"]["label_smoothing"]
 
 
 @pytest.mark.parametrize(
