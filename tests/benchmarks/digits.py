@@ -34,7 +34,7 @@ def main() -> None:
         "training_s": (training_s := float(table["train_s"].sum())),
         "outside_training": 1 - training_s / wall_s,
         "designs": int(table.loc[table["role"] == "trial", "design"].nunique()),
-        "trained_to_the_end": int(((table["role"] == "trial") & (table["outcome"] == "done")).sum()),
+        "trainings_to_the_end": int(((table["role"] == "trial") & (table["outcome"] == "done")).sum()),
         "baselines": int((table["role"] == "baseline").sum()),
     }
     print(json.dumps(result, indent=1))
