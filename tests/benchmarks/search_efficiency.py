@@ -272,7 +272,7 @@ def main() -> None:
         "machine": machine(),
         "tables": {
             table: {
-                "designs": len(judge(table).values),
+                "designs": len(judge(table).values) - len(judge(table).baselines),
                 "seeds": len(judge(table).values.columns),
                 "deviation": clean(judge(table).deviation),
                 "methods": {name: summary(values, np.random.default_rng(0)) for name, values in by_name.items()},

@@ -37,14 +37,16 @@ class Judge:
 
     Attributes:
         values: the metric at the end, (designs, seeds), designs and seeds by name.
+        baselines: identities of what every search trains first. One may be a member of the space, too.
     """
 
     values: pd.DataFrame
+    baselines: frozenset[str]
 
     @cached_property
     def deviation(self) -> float:
         """The standard deviation of what designs are worth, without that of seeds."""
-        return float(variances(self.values.to_numpy())["sd_between"])
+        return float(variances(self.values.drop(index=list(self.baselines)).to_numpy())["sd_between"])
 
     def seeds(self, repetition: int) -> list[int]:
         """The seeds that a search sees, in the order in which the table is looked up."""
@@ -70,5 +72,5 @@ class Judge:
 def judge(name: str) -> Judge:
     """The judge of a table; designs that failed under some seed are worth what they reached at the worst."""
     table = pd.read_parquet(HERE / "data" / f"{name}.parquet")
-    trials = table[table["role"] == "trial"]
-    return Judge(trials.pivot(index="design", columns="seed", values=METRIC).dropna())
+    baselines = frozenset(table.loc[table["role"] == "baseline", "design"])
+    return Judge(table.pivot(index="design", columns="seed", values=METRIC).dropna(), baselines)
