@@ -72,8 +72,7 @@ def kept_designs(results: Results) -> dict[str, str]:
     if winner is not None:
         found[WINNER] = str(winner["design"])
     if confirmed is not None and confirmed.decision.rival is not None:
-        identities = confirmed.designs.set_index("name")["design"]
-        found[BEST_BASELINE] = str(identities[confirmed.decision.rival])
+        found[BEST_BASELINE] = confirmed.identities[confirmed.decision.rival]
     named = {
         PLAIN_NETWORK: rows[(rows["role"] == Role.BASELINE) & (rows["name"] == PLAIN)],
         CONSTANT: rows[(rows["role"] == Role.CONTROL) & (rows["name"] == CONSTANT)],

@@ -67,6 +67,18 @@ class Confirmation:
     specs: Mapping[str, Mapping[str, Any]]
 
     @property
+    def identities(self) -> dict[str, str]:
+        """Name -> identity of the design."""
+        return {
+            str(name): str(design) for name, design in zip(self.designs["name"], self.designs["design"], strict=True)
+        }
+
+    @property
+    def interval(self) -> str:
+        """What the intervals of `designs` are."""
+        return next(filter(None, self.designs["interval"]), "95% interval")
+
+    @property
     def sentence(self) -> str:
         """The recommendation in words, and whether it depends on the recipe, where that was checked."""
         nothing = (

@@ -143,8 +143,7 @@ def confirmation_table(found: Confirmation) -> Table:
     """The table of every confirmed design, the best first."""
     from attnspace.record.evaluation import Role
 
-    called = next((name for name in found.designs["interval"] if name), "95% interval")
-    columns = ("design", "n", "test accuracy, %", called, "sd", "parameters", "added")
+    columns = ("design", "n", "test accuracy, %", found.interval, "sd", "parameters", "added")
     table = Table(*columns, box=None, header_style="bold")
     for column in table.columns[1:]:
         column.justify = "right"

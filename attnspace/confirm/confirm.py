@@ -19,7 +19,7 @@ from attnspace.analysis.verdict import Confirmation, confirmation
 from attnspace.confirm.controls import constant, matched
 from attnspace.confirm.planning import FRESH, planned
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.record.evaluation import Evaluation, Outcome, Phase, Role
+from attnspace.record.evaluation import Evaluation, Outcome, Phase
 from attnspace.record.ledger import Ledger
 from attnspace.record.plan import ConfirmationPlan
 from attnspace.record.results import Results, load
@@ -105,14 +105,16 @@ class _Sitting:
         self._watcher.begin_confirmation(study, len(designs), len(plan.seeds), len(wanted & self._have.keys()))
         trained = 0
         for look in plan.looks:
-            trained += self._train(designs, plan.seeds[:look])
+            trained += self._train(self._missing(designs, plan.seeds[:look]))
             found = self._standing()
             if found.ended:
                 break
         if found.decision.best is not None and found.decision.outcome != "keep" and found.looked >= FEWEST:
             best = self._design_of(found.decision.best, found, tops)
             extra = [one for one in controls_of(study, best) if one.identity not in {d.identity for d in designs}]
-            trained += self._train(extra, plan.seeds[: found.looked])
+            jobs = self._missing(extra, plan.seeds[: found.looked])
+            self._watcher.more(len(jobs))
+            trained += self._train(jobs)
         return trained
 
     def _standing(self) -> Confirmation:
@@ -121,21 +123,22 @@ class _Sitting:
         return found
 
     def _design_of(self, name: str, found: Confirmation, tops: Sequence[Design]) -> Design:
-        named = found.designs.set_index("name")["design"]
-        return next(design for design in tops if design.identity == named[name])
+        return next(design for design in tops if design.identity == found.identities[name])
 
-    def _train(self, designs: Sequence[Design], seeds: Sequence[int]) -> int:
-        """Train what is missing of these designs under these seeds."""
+    def _missing(self, designs: Sequence[Design], seeds: Sequence[int]) -> list[Job]:
+        """The trainings of these designs under these seeds that are not on record."""
         split = self._plan.splits == "fresh"
-        jobs = [
+        return [
             Job(design, seed, 0, self._study.epochs, phase=Phase.CONFIRM, split=seed if split else None)
             for seed in seeds
             for design in designs
             if (design.identity, seed) not in self._have
         ]
+
+    def _train(self, jobs: Sequence[Job]) -> int:
+        """Train networks, and return how many."""
         if not jobs:
             return 0
-        self._watcher.more(len(jobs) if any(job.design.role == Role.CONTROL for job in jobs) else 0)
         faults = {seed: self._fault(seed) for seed in dict.fromkeys(job.seed for job in jobs)}
         for job, row in self._opened().worked_off(jobs, self._begun):
             for known in faults[job.seed].sift(row):

@@ -69,9 +69,9 @@ def planned(
 
 def _check_may_change(before: ConfirmationPlan, wanted: ConfirmationPlan, results: Results) -> None:
     """Refuse another plan after a look, and one for fewer seeds once something is trained."""
-    begun = any(seed in before.seeds for seed in results.confirmed()["seed"])
-    if _looked(results) or (begun and len(wanted.seeds) < len(before.seeds)):
-        state = "has been looked at" if _looked(results) else "has begun"
+    looked, begun = _looked(results), any(seed in before.seeds for seed in results.confirmed()["seed"])
+    if looked or (begun and len(wanted.seeds) < len(before.seeds)):
+        state = "has been looked at" if looked else "has begun"
         raise RunError(
             f"the confirmation {state}, so that its plan is binding",
             file=str(results.path),

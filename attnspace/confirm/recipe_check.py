@@ -86,8 +86,7 @@ def _train(study: Study, jobs: Sequence[Job], ledger: Ledger, watcher: Watcher) 
 
 def _designs(study: Study, found: Confirmation) -> list[Design]:
     """The plain network, the best baseline and the confirmed best, each once."""
-    identities = {str(row["name"]): str(row["design"]) for _, row in found.designs.iterrows()}
     baselines = {design.identity: design for design in study.baselines}
-    rival, best = (identities[str(name)] for name in (found.decision.rival, found.decision.best))
+    rival, best = (found.identities[str(name)] for name in (found.decision.rival, found.decision.best))
     chosen = [study.plain, baselines[rival], study.recorded_design(found.specs[best], {}, best)]
     return list({design.identity: design for design in chosen}.values())

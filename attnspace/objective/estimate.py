@@ -88,10 +88,9 @@ def estimate(scores: np.ndarray) -> Estimates:
     if counts.max() == 1:
         return Estimates(values.sum(1), np.full(len(scores), math.nan), 0, math.nan, math.nan)
     is_far = _is_far(scores)
-    near = known & ~is_far[:, None]
-    freedom = int(near.sum() - np.count_nonzero(~is_far) - np.count_nonzero(near.any(0)) + 1)
-    if not near.any(0).all():  # a seed that only those far below have is compared by them
-        is_far, near, freedom = np.zeros_like(is_far), known, int(counts.sum() - len(scores) - known.shape[1] + 1)
+    if not known[~is_far].any(0).all():  # a seed that only those far below have is compared by them
+        is_far = np.zeros_like(is_far)
+    freedom = int(counts[~is_far].sum() - np.count_nonzero(~is_far) - known.shape[1] + 1)
     model = _Model(values[~is_far], known[~is_far], counts[~is_far])
     log_ratio = 0.0
     if freedom > 0:

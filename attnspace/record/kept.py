@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attnspace.errors import RunError
-from attnspace.record.answers import unpacked_right
+from attnspace.record.answers import packed_right, unpacked_right
 from attnspace.record.plan import ConfirmationPlan
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "kept_images",
     "kept_plan",
     "kept_right",
+    "metadata",
     "read_kept",
     "require_ledger",
 ]
@@ -78,6 +79,21 @@ def kept_plan(run: Path) -> ConfirmationPlan | None:
     """The plan of the confirmation; None where there is none."""
     text = (pq.read_schema(run / TABLE_FILE).metadata or {}).get(_PLAN)
     return None if text is None else ConfirmationPlan.from_json(text.decode())
+
+
+def metadata(
+    study: Mapping[str, Any],
+    images: Mapping[str, Any],
+    plan: ConfirmationPlan | None,
+    right: Mapping[tuple[str, int], np.ndarray] | None,
+) -> dict[bytes, bytes]:
+    """What a table says of its run, for the functions of this file to read."""
+    about = {_STUDY: json.dumps(study), _IMAGES: json.dumps(images)}
+    if plan is not None:
+        about[_PLAN] = plan.to_json()
+    if right:
+        about[_RIGHT] = packed_right(right)
+    return {key: text.encode() for key, text in about.items()}
 
 
 def kept_right(run: Path) -> dict[tuple[str, int], np.ndarray]:

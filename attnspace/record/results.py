@@ -23,10 +23,19 @@ from attnspace.documents.reading import read
 from attnspace.documents.writing import write_bytes
 from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
-from attnspace.record.answers import packed_right, unpacked
+from attnspace.record.answers import unpacked
 from attnspace.record.estimated import estimated
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
-from attnspace.record.kept import LEDGER_FILE, TABLE_FILE, is_kept, kept_images, kept_plan, kept_right, read_kept
+from attnspace.record.kept import (
+    LEDGER_FILE,
+    TABLE_FILE,
+    is_kept,
+    kept_images,
+    kept_plan,
+    kept_right,
+    metadata,
+    read_kept,
+)
 from attnspace.record.plan import ConfirmationPlan
 
 __all__ = ["DATA_FILE", "Results", "load", "write_table"]
@@ -276,12 +285,7 @@ def write_parquet(
     images were right, so that it can be read alone, and replayed without images.
     """
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    about = {b"attnspace.study": json.dumps(study).encode(), b"attnspace.images": json.dumps(images).encode()}
-    if plan is not None:
-        about[b"attnspace.plan"] = plan.to_json().encode()
-    if right:
-        about[b"attnspace.right"] = packed_right(right).encode()
-    arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, **about})
+    arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, **metadata(study, images, plan, right)})
     content = io.BytesIO()
     pq.write_table(arrow, content, compression="zstd")
     return content.getvalue()

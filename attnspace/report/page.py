@@ -70,7 +70,7 @@ def render(results: Results) -> str:
         sentence=confirmed.sentence if confirmed else facts.sentence(results.metric),
         confirmed=confirmed,
         confirmed_rows=[_confirmed_row(row) for _, row in confirmed.designs.iterrows()] if confirmed else [],
-        confirmed_interval=next(filter(None, confirmed.designs["interval"]), "95% interval") if confirmed else "",
+        confirmed_interval=confirmed.interval if confirmed else "",
         comparisons=[_comparison(row) for _, row in confirmed.comparisons.iterrows()] if confirmed else [],
         confirmation=_html(confirmation_figure(confirmed)) if confirmed else "",
         matters=matters,

@@ -57,14 +57,12 @@ class Judge:
         """By how much a design is worth less than the best, in standard deviations: the mean over unseen seeds."""
         seen = self.seeds(repetition)
         unseen = [seed for seed in self.values.columns if seed not in seen]
-        lost = [self.values.loc[self._best_without(seed), seed] - self.values.loc[design, seed] for seed in unseen]
+        lost = [self.values.loc[self._best[seed], seed] - self.values.loc[design, seed] for seed in unseen]
         return float(np.mean(lost)) / self.deviation
-
-    def _best_without(self, seed: int) -> str:
-        return self._best[seed]
 
     @cached_property
     def _best(self) -> dict[int, str]:
+        """Seed -> the design that is best in the mean of all others."""
         return {seed: str(self.values.drop(columns=seed).mean(axis=1).idxmax()) for seed in self.values.columns}
 
 
