@@ -12,6 +12,7 @@ winner          the design that a run hands over
 handed_over     its row in the table, and whose weights are kept
 robust          values of which one that lies far off decides nothing
 observations    what is known of the trials of a search
+rungs           what the rungs of a search tell of the end
 importance      which choices matter
 """
 

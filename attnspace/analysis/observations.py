@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,41 @@ from attnspace.objective.forecast import Forecast
 from attnspace.record.evaluation import Outcome, Role
 from attnspace.record.results import Results
 
-__all__ = ["observations"]
+__all__ = ["Known", "known_at_rungs", "observations"]
 
 
 def _at_rungs(row: pd.Series[Any], rungs: Sequence[int], metric: str, sign: float) -> dict[int, float]:
     """The known values of a training, by rung. A training loop of the user's may report only some epochs."""
     said = {entry["epoch"]: entry[metric] for entry in row["history"]} | {row["epochs"]: row[metric]}
     return {rung: sign * said[rung] for rung in rungs if said.get(rung) is not None}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What trials reached at the rungs of epochs and at the end, more being better.
+
+    Attributes:
+        rungs: their epochs, the end being the last one.
+        rows: the furthest row of each design and seed.
+        values: for each of these rows, epochs -> value; what lies outside counts with the worst value that does not.
+        outside: for each of them, whether some value lay outside.
+    """
+
+    rungs: list[int]
+    rows: pd.DataFrame
+    values: list[dict[int, float]]
+    outside: list[bool]
+
+
+def known_at_rungs(results: Results) -> Known:
+    """What trials reached at the rungs of epochs and at the end."""
+    rows = results.searched
+    rows = rows[(rows["role"] == Role.TRIAL) & (rows["outcome"] != Outcome.FAILED)]
+    rungs = sorted({int(epochs) for epochs in rows["epochs"]} | {int(results.searched["epochs"].max())})
+    sign = 1.0 if results.direction == "maximize" else -1.0
+    furthest = rows.sort_values("epochs", kind="stable").groupby(["design", "seed"], sort=False).tail(1).sort_index()
+    values = [_at_rungs(row, rungs, results.metric, sign) for _, row in furthest.iterrows()]
+    return Known(rungs, furthest, values, _clip(values, rungs))
 
 
 def observations(results: Results) -> pd.DataFrame:
@@ -29,13 +58,8 @@ def observations(results: Results) -> pd.DataFrame:
     not get to the end (`ended` is false), `last` is the value expected there. One that lies `outside` the others at a
     rung counts with the worst value there that does not.
     """
-    rows = results.searched
-    rows = rows[(rows["role"] == Role.TRIAL) & (rows["outcome"] != Outcome.FAILED)]
-    rungs = sorted({int(epochs) for epochs in rows["epochs"]} | {int(results.searched["epochs"].max())})
-    sign = 1.0 if results.direction == "maximize" else -1.0
-    furthest = rows.sort_values("epochs", kind="stable").groupby(["design", "seed"], sort=False).tail(1).sort_index()
-    values = [_at_rungs(row, rungs, results.metric, sign) for _, row in furthest.iterrows()]
-    is_outside = _clip(values, rungs)
+    known_there = known_at_rungs(results)
+    rungs, furthest, values, is_outside = known_there.rungs, known_there.rows, known_there.values, known_there.outside
     forecasts = {rung: Forecast() for rung in rungs}
     for known in values:
         for rung, value in known.items():

@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from attnspace.analysis.importance import importance
 from attnspace.analysis.recommendation import where
+from attnspace.analysis.rungs import rungs
 from attnspace.analysis.verdict import Confirmation, confirmation
 from attnspace.costs.declaration import DesignCost
 from attnspace.costs.measured import declared
@@ -92,6 +93,7 @@ def render(results: Results) -> str:
         outside=_outside(int(board["outside"].sum())),
         front=_html(front_figure(results)) if len(board) > 1 else "",
         curves=_html(curves_figure(results)) if _has_curves(board) else "",
+        rungs=rungs(results),
         edf=_html(edf_figure(results)) if facts.trials > 1 else "",
         images=_images(results.images()),
         study_text=yaml.safe_dump(dict(results.study), sort_keys=False, allow_unicode=True),

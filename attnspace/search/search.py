@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from attnspace.errors import PlacementError, SpecError
+from attnspace.errors import PlacementError, RunError, SpecError
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.record.evaluation import Evaluation, Phase, Role
+from attnspace.record.evaluation import Evaluation, Outcome, Phase, Role
 from attnspace.record.ledger import Ledger
 from attnspace.search.common_fault import CommonFault
 from attnspace.search.feasibility import Feasibility
@@ -60,6 +60,7 @@ def search(study: Study, ledger: Ledger, watcher: Watcher, checkpoints: Checkpoi
     Raises:
         StudyError: it asks for a device that is not there, names a training loop that cannot be imported, or all
             networks fail alike.
+        RunError: the ledger's designs wait on other rungs, or are other networks, than those of the study today.
         RunFailed: the ledger or a checkpoint cannot be written, or workers cannot begin.
     """
     with threads(study.config.search.threads):
@@ -95,6 +96,7 @@ class Search:
             for row in self._ledger.rows()
             if (row.protocol, row.phase) == (study.protocol, Phase.SEARCH) and row.seed in study.seeds
         ]
+        self._check_rungs(earlier)
         for row in earlier:
             self._state.add(row)
         self._check_same(earlier)
@@ -108,6 +110,23 @@ class Search:
             sitting = self._with(pool, job)
         self._checkpoints.clear()
         return sitting
+
+    def _check_rungs(self, earlier: Sequence[Evaluation]) -> None:
+        """Check that designs on record wait on rungs that there are: where a study does not name them, versions differ.
+
+        Raises:
+            RunError: one does not.
+        """
+        rungs = sorted({rung.epochs for rung in self._study.rungs})
+        waiting = {row.epochs for row in earlier if row.role == Role.TRIAL and row.outcome == Outcome.PAUSED}
+        if waiting - set(rungs):
+            raise RunError(
+                "has other rungs than the run, whose designs wait on some that are not there",
+                file=self._study.file,
+                got=rungs,
+                allowed=f"rungs that hold {sorted(waiting)} epochs",
+                remedy=f"in the run's study.yaml too, write search.rungs.first: {min(waiting)}",
+            )
 
     def _check_same(self, earlier: Sequence[Evaluation]) -> None:
         """Check that designs on record are the networks that they were, by some of those that name stages.

@@ -69,24 +69,28 @@ class Rungs(Section):
     each rung go on to the next.
 
     A rung is `factor` times as far as the one before it. `first` is in epochs; null is about a ninth of all with the
-    default factor of 3, two rungs before the end, but no fewer than three epochs, before which little is told. With all
-    epochs every design is trained to the end. Beyond the last epoch the rungs are 2, 4, ... up to `seeds` seeds.
+    default factor of 3, two rungs before the end, but no fewer than three epochs, and never while the learning rate
+    still rises: little is told there. With all epochs every design is trained to the end. Beyond the last epoch the
+    rungs are 2, 4, ... up to `seeds` seeds.
     """
 
     first: Annotated[int | None, Field(ge=1, le=10_000, description="Epochs to the first rung.")] = None
     factor: Annotated[int, Field(ge=2, le=16, description="One in so many goes on, to so many times the epochs.")] = 3
     seeds: Annotated[int, Field(ge=1, le=64, description="Seeds of the best designs, which the last rungs train.")] = 4
 
-    def budgets(self, epochs: int, *, pauses: bool = True, seeds: int | None = None) -> tuple[Rung, ...]:
+    def budgets(self, epochs: int, *, pauses: bool = True, seeds: int | None = None, rise: int = 0) -> tuple[Rung, ...]:
         """The rungs of a study, the last one being all epochs under all seeds.
 
         Args:
             epochs: of a whole training.
             pauses: whether a training can wait on a rung; otherwise each goes to the end at once.
             seeds: how many there are; None for any number.
+            rise: the epochs during which the learning rate rises.
         """
         found: list[Rung] = []
         rung = self.first or max(EARLIEST, round(epochs / self.factor**2))
+        while self.first is None and rung <= rise:
+            rung *= self.factor
         while pauses and rung <= epochs / self.factor**0.5:  # a rung nearer to the end would hardly save anything
             found.append(Rung(rung, 1))
             rung *= self.factor

@@ -66,7 +66,18 @@ class Study:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of the study, in sentences."""
-        return (*self.data.notes, *self.remarks)
+        return (*self.data.notes, *self.remarks, *self._early_rung())
+
+    def _early_rung(self) -> tuple[str, ...]:
+        """A note where the study asks for a rung at which little can be told."""
+        halving, rise = self.config.search.rungs, self.config.train.rise
+        if halving is None or self.rungs[0].epochs > rise:
+            return ()
+        later = halving.model_copy(update={"first": None}).budgets(self.epochs, rise=rise)[0].epochs
+        return (
+            f"the first rung, at epoch {self.rungs[0].epochs}, lies where the learning rate still rises, until epoch "
+            f"{rise}: designs are hardly told apart there; search.rungs.first: {later} comes after it",
+        )
 
     @property
     def config(self) -> StudyConfig:
@@ -94,7 +105,8 @@ class Study:
         halving = self.config.search.rungs
         if halving is None:
             return (Rung(self.epochs, 1),)
-        return halving.budgets(self.epochs, pauses=self.config.train.pauses, seeds=self.method.seeds)
+        train = self.config.train
+        return halving.budgets(self.epochs, pauses=train.pauses, seeds=self.method.seeds, rise=train.rise)
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:

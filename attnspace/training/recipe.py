@@ -58,8 +58,16 @@ class Recipe(Train):
         one_cycle   up for a quarter of the steps, then down to 0, both along a cosine
         """
         steps = self.epochs * steps_per_epoch
-        rise = steps // 4 if self.schedule == "one_cycle" else 0
+        rise = self._rise(steps)
         return [self.lr * _fraction(step, rise, steps) for step in range(steps)]
+
+    @property
+    def rise(self) -> int:
+        return self._rise(self.epochs)
+
+    def _rise(self, length: int) -> int:
+        """For how much of a length, in epochs or in steps, the learning rate rises."""
+        return length // 4 if self.schedule == "one_cycle" else 0
 
     def averaging(self, steps_per_epoch: int) -> list[float]:
         """How much of the new weights the average takes in at every step: much at first, in the end 1 - `ema`."""

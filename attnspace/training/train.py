@@ -28,3 +28,8 @@ class Train(Kind, family=True):
     def length(self) -> int | None:
         """The epochs of a whole training, where the section itself says so."""
         return getattr(self, "epochs", None)
+
+    @property
+    def rise(self) -> int:
+        """For how many epochs the learning rate rises; designs that are trained no further are hardly told apart."""
+        return 0

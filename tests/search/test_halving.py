@@ -7,6 +7,7 @@ from attnspace.objective.forecast import Forecast
 from attnspace.samplers.dominance import crowding
 from attnspace.search.halving import Halving
 from attnspace.study.config import Rungs
+from attnspace.training.recipe import Recipe
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,17 @@ from attnspace.study.config import Rungs
 )
 def test_rungs_go_down_from_all_epochs_by_the_factor(rungs, epochs, budgets):
     assert Rungs(**rungs, seeds=1).budgets(epochs) == tuple((budget, 1) for budget in budgets)
+
+
+@pytest.mark.parametrize(
+    ("first", "epochs", "budgets"),
+    [(None, 20, (9, 20)), (None, 30, (9, 30)), (None, 80, (27, 80)), (None, 9, (3, 9)), (4, 20, (4, 20))],
+)
+def test_no_rung_lies_where_the_learning_rate_still_rises_unless_it_is_asked_for(first, epochs, budgets):
+    recipe = Recipe(epochs=epochs, schedule="one_cycle")
+    assert recipe.rise == epochs // 4
+    found = Rungs(first=first, seeds=1).budgets(epochs, rise=recipe.rise)
+    assert found == tuple((budget, 1) for budget in budgets)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from attnspace.errors import RunError
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.ledger import Ledger
 from attnspace.record.results import load
@@ -297,3 +298,23 @@ def test_a_search_whose_first_rung_nobody_reaches_ends(rungs, write, tmp_path, r
     assert outcome.evaluations == len(rows)
     assert len(rows) == 13
     assert {row.outcome for row in rows} == {"failed"}
+
+
+def test_a_record_whose_designs_wait_on_other_rungs_is_refused_with_the_remedy(rungs, write, tmp_path):
+    ledger = Ledger(tmp_path / "ledger.db")
+    run_search(prepare(write(rungs)), ledger, Watcher())
+    rungs["search"]["rungs"]["first"] = 2
+    with pytest.raises(RunError, match=r"got \[2, 4\]; allowed: rungs that hold \[1, 2\] epochs; .*first: 1"):
+        run_search(prepare(write(rungs)), ledger, Watcher())
+
+
+def test_a_first_rung_where_the_learning_rate_still_rises_has_a_note(rungs, write):
+    rungs["train"] |= {"epochs": 20, "schedule": "one_cycle"}
+    (note,) = (note for note in prepare(write(rungs)).notes if "rung" in note)
+    assert note.startswith("the first rung, at epoch 1, lies where the learning rate still rises, until epoch 5: ")
+    assert note.endswith("search.rungs.first: 10 comes after it")
+    rungs["search"]["rungs"]["first"] = 10
+    later = prepare(write(rungs))
+    assert not [note for note in later.notes if "rung" in note]
+    rungs["search"]["rungs"]["first"] = None
+    assert prepare(write(rungs)).rungs == later.rungs

@@ -1,0 +1,101 @@
+"""What the rungs of a search tell of the end: whether what went on was chosen by more than luck.
+
+Only designs that went on have a value at the end, and they were chosen by the value at the rung, so that they differ
+less there than all designs do. Their correlation is corrected for that: with u the standard deviation of all designs at
+the rung over that of those which went on, r becomes u r / sqrt(1 + r^2 (u^2 - 1)).
+
+Source: Thorndike, Personnel Selection, 1949, case 2; Sackett and Yang, Journal of Applied Psychology 85(1), 2000,
+equation 1. Intervals by Fisher's transformation, before the correction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from attnspace.analysis.observations import known_at_rungs
+from attnspace.record.results import Results
+
+__all__ = ["RungTelling", "rungs"]
+
+FEWEST = 10
+"""The fewest designs with a value at a rung and at the end of which anything is said."""
+
+LITTLE = 0.5
+"""A correlation that certainly lies below this one is called little."""
+
+
+@dataclass(frozen=True)
+class RungTelling:
+    """What a rung tells of the end.
+
+    Attributes:
+        epochs: of the rung.
+        end: epochs of a whole training.
+        designs: how many designs have a value at the rung and at the end.
+        correlation: of both values, for all designs that reached the rung.
+        low, high: the ends of its 95% interval.
+    """
+
+    epochs: int
+    end: int
+    designs: int
+    correlation: float
+    low: float
+    high: float
+
+    @property
+    def is_little(self) -> bool:
+        """Whether designs that went on were chosen by little more than luck."""
+        return self.high < LITTLE
+
+    @property
+    def sentence(self) -> str:
+        """The figures in words, and what to do where they are bad."""
+        told = (
+            f"the value at epoch {self.epochs}, by which designs went on, and that at epoch {self.end} have a "
+            f"correlation of {self.correlation:.2f} ({self.low:.2f} to {self.high:.2f}, 95% interval, "
+            f"{self.designs} designs)"
+        )
+        if not self.is_little:
+            return told
+        return (
+            f"{told}: that tells little, and which ones went on is a matter of luck; choose a later search.rungs.first"
+        )
+
+
+def rungs(results: Results) -> list[RungTelling]:
+    """What each rung of epochs tells of the end, under the first seed; rungs that too few went through are left out."""
+    if results.searched.empty:
+        return []
+    known = known_at_rungs(results)
+    end, first = known.rungs[-1], results.searched["seed"].min()
+    trained = [values for seed, values in zip(known.rows["seed"], known.values, strict=True) if seed == first]
+    found = []
+    for rung in known.rungs[:-1]:
+        both = [(values[rung], values[end]) for values in trained if rung in values and end in values]
+        there = [values[rung] for values in trained if rung in values]
+        if len(both) >= FEWEST and (told := _correlation(np.array(both), np.array(there))):
+            found.append(RungTelling(rung, end, len(both), *told))
+    return found
+
+
+def _correlation(both: np.ndarray, there: np.ndarray) -> Sequence[float] | None:
+    """The corrected correlation and its interval; None where the values of either do not differ.
+
+    Shape:
+        both: (designs, 2), at the rung and at the end
+        there: (designs), at the rung, of all that reached it
+    """
+    if not both.std(0).all():
+        return None
+    seen = float(np.corrcoef(both.T)[0, 1])
+    half = float(norm.ppf(0.975)) / math.sqrt(len(both) - 3)
+    wider = max(1.0, float(there.std() / both[:, 0].std()))
+    middle = math.atanh(min(max(seen, -0.999999), 0.999999))
+    ends = (seen, math.tanh(middle - half), math.tanh(middle + half))
+    return [wider * r / math.sqrt(1 + r**2 * (wider**2 - 1)) for r in ends]
