@@ -136,9 +136,9 @@ class _Model:
         self.degrees = int(counts.sum()) - known.shape[1]
 
     def fitted(self, ratio: float) -> tuple[np.ndarray, float]:
-        """The seeds' effects, (seeds), and sigma^2."""
+        """The seeds' effects, (seeds), and sigma^2; NaN where the effects take up all that is known."""
         effects, squares, _ = self._solved(ratio)
-        return effects, squares / self.degrees
+        return effects, squares / self.degrees if self.degrees else math.nan
 
     def cost(self, log_ratio: float) -> float:
         """Minus the logarithm of the restricted likelihood and of the prior, up to a constant."""

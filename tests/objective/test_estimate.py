@@ -121,3 +121,17 @@ def test_what_the_first_seed_did_to_all_is_told():
     worth = rng.normal(0.5, 0.1, 80)
     scores = worth[:, None] + np.array([0.1, 0.0, 0.0, 0.0]) + rng.normal(0, 0.01, (80, 4))
     assert estimate(scores).shift == pytest.approx(-0.075, abs=0.01)
+
+
+def test_few_designs_have_estimates_whatever_is_known_of_them():
+    """As one design under two seeds beside one far below it, which leaves no noise to tell."""
+    found = estimate(np.array([[0.50, 0.51], [0.10, NAN]]))
+    assert found.means == pytest.approx([0.505, 0.1], abs=0.02)
+    rng = np.random.default_rng(7)
+    for _ in range(2_000):
+        designs, seeds = rng.integers(1, 6), rng.integers(1, 5)
+        scores = rng.choice([0.1, 0.5, 0.51, 0.52, 0.9, 1.0], (designs, seeds))
+        scores[np.arange(seeds) >= rng.integers(1, seeds + 1, designs)[:, None]] = NAN
+        found = estimate(scores)
+        assert np.isfinite(found.means).all(), scores
+        assert (np.isfinite(found.errors) | (found.freedom == 0)).all(), scores
