@@ -25,9 +25,6 @@ __all__ = ["RungTelling", "rungs"]
 FEWEST = 10
 """The fewest designs with a value at a rung and at the end of which anything is said."""
 
-LITTLE = 0.5
-"""A correlation that certainly lies below this one is called little."""
-
 
 @dataclass(frozen=True)
 class RungTelling:
@@ -49,22 +46,11 @@ class RungTelling:
     high: float
 
     @property
-    def is_little(self) -> bool:
-        """Whether designs that went on were chosen by little more than luck."""
-        return self.high < LITTLE
-
-    @property
     def sentence(self) -> str:
-        """The figures in words, and what to do where they are bad."""
-        told = (
-            f"the value at epoch {self.epochs}, by which designs went on, and that at epoch {self.end} have a "
-            f"correlation of {self.correlation:.2f} ({self.low:.2f} to {self.high:.2f}, 95% interval, "
-            f"{self.designs} designs)"
-        )
-        if not self.is_little:
-            return told
+        """The figures in words."""
         return (
-            f"{told}: that tells little, and which ones went on is a matter of luck; choose a later search.rungs.first"
+            f"What designs reached at epoch {self.epochs} and at epoch {self.end} has a correlation of "
+            f"{self.correlation:.2f} ({self.low:.2f} to {self.high:.2f}, 95% interval, {self.designs} designs)."
         )
 
 

@@ -81,12 +81,8 @@ def _check_is_no_run(study: Path) -> None:
 
 def _print_searched(console: Console, study: Study, found: Searched) -> None:
     """What a search came to besides its table: an exhausted space, time, and where the report is."""
-    from attnspace.analysis.rungs import rungs
     from attnspace.record.evaluation import Role
 
-    for rung in rungs(found.results):
-        if rung.is_little:
-            console.print(f"note: {rung.sentence}", style="yellow", highlight=False, soft_wrap=True)
     sitting, config = found.sitting, study.config
     if sitting.exhausted:
         searched = found.results.searched

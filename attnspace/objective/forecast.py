@@ -9,6 +9,12 @@ __all__ = ["Forecast"]
 SLOPE, WEIGHT = 0.5, 5
 """The slope expected before designs have reached the end, half of a lead on a rung; it counts like WEIGHT designs."""
 
+LEAST = 0.1
+"""The least share of the variance at the end that a rung has to explain for designs to be stopped there."""
+
+FEWEST = 3
+"""Designs with both values, at least, of which a share is estimated."""
+
 
 @dataclass
 class _Sums:
@@ -19,6 +25,7 @@ class _Sums:
     y: float = 0.0
     xx: float = 0.0
     xy: float = 0.0
+    yy: float = 0.0
 
     def add(self, x: float, y: float) -> None:
         self.n += 1
@@ -26,6 +33,7 @@ class _Sums:
         self.y += y
         self.xx += x * x
         self.xy += x * y
+        self.yy += y * y
 
     def spread(self) -> float:
         """Sum of squares of x about its mean."""
@@ -41,7 +49,8 @@ class Forecast:
     """A straight line from the value at one rung to the value at the end, by least squares over designs with both.
 
     Only promoted designs have both values. This does not bias the line, as they were chosen by the value at the rung.
-    While there are few of them, the slope is held near 1/2.
+    While there are few of them, the slope is held near 1/2. What the line explains is a share of the variance of all
+    designs that reached the rung, of which promoted ones differ less there.
     """
 
     _pairs: _Sums = field(default_factory=_Sums)
@@ -64,6 +73,23 @@ class Forecast:
         weight = pairs.spread() + prior
         slope = (pairs.together() + SLOPE * prior) / weight if weight > 0 else SLOPE
         return (pairs.y - slope * pairs.x) / pairs.n, slope
+
+    @property
+    def explained(self) -> float:
+        """The share of the variance at the end that the line explains; 1 while hardly a design has reached the end."""
+        pairs = self._pairs
+        if pairs.n < FEWEST:
+            return 1.0
+        slope = self.line()[1]
+        squares = max(0.0, pairs.yy - pairs.y**2 / pairs.n) - 2 * slope * pairs.together() + slope**2 * pairs.spread()
+        rest = max(0.0, squares) / (pairs.n - 2)
+        explained = slope**2 * self._all.spread() / max(1, self._all.n)
+        return explained / (explained + rest) if explained + rest > 0 else 1.0
+
+    @property
+    def tells(self) -> bool:
+        """Whether the rung tells enough of the end for designs to be stopped by it."""
+        return self.explained >= LEAST
 
     def __call__(self, at_rung: float) -> float:
         """The value expected at the end, given the value at the rung."""

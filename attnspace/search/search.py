@@ -87,6 +87,7 @@ class Search:
         )
         self._state = SearchState(study, self._suggester)
         self._exhausted = False
+        self._passed: set[int] = set()
 
     def run(self) -> Sitting:
         """Hand out job after job, and take in their rows, until nothing is left to do."""
@@ -243,6 +244,16 @@ class Search:
         fillings = map(study.space.at, order) if order else (study.space.sample(rng) for _ in range(DRAWS))
         return next((job for filling in fillings if (job := self._job(filling, number)) is not None), None)
 
+    def _first_stop(self) -> int:
+        """Until where a new design is trained; say so the first time that it is past a rung."""
+        until, end = self._state.first_stop(), self._study.epochs
+        for epochs in sorted({rung.epochs for rung in self._study.rungs if rung.epochs < until} - self._passed):
+            self._passed.add(epochs)
+            self._watcher.note(
+                f"designs are not stopped at epoch {epochs} by now: what they reach there tells little of epoch {end}"
+            )
+        return until
+
     def _job(self, filling: Filling, number: int) -> Job | None:
         study, state = self._study, self._state
         try:
@@ -253,7 +264,7 @@ class Search:
             return None
         if not self._feasibility.allows(design):
             return None
-        return Job(design, study.seeds[0], 0, study.rungs[0].epochs, number)
+        return Job(design, study.seeds[0], 0, self._first_stop(), number)
 
 
 def _names_stages(spec: Mapping[str, Any]) -> bool:

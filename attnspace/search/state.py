@@ -93,6 +93,13 @@ class SearchState:
         """Designs that are being trained."""
         return [design for design, _ in self._under_way]
 
+    def first_stop(self) -> int:
+        """The epoch until which a new design is trained: that of the first rung which tells enough of the end."""
+        for epochs in self._epochs[:-1]:
+            if self._forecasts[self._study.config.objective.primary.metric, epochs].tells:
+                return epochs
+        return self._epochs[-1]
+
     def begin(self, job: Job) -> None:
         """Take note that a job is handed over, so that nothing else trains the same."""
         design = job.design.identity
@@ -224,11 +231,12 @@ class SearchState:
         """Take in how values at the rungs went on; whether any forecast has changed."""
         if row.outcome == Outcome.FAILED:
             return False
+        before = self._rows[row.design].epochs if row.design in self._rows else 0
         for (metric, epochs), forecast in self._forecasts.items():
             at_rung = row.metric_after(metric, epochs)
             if at_rung is None:
                 continue
-            if epochs == row.epochs:
+            if before < epochs <= row.epochs:
                 forecast.see(at_rung)
             at_end = row.metric(metric)
             if row.outcome == Outcome.DONE and epochs < row.epochs and at_end is not None:

@@ -70,8 +70,8 @@ class Rungs(Section):
 
     A rung is `factor` times as far as the one before it. `first` is in epochs; null is about a ninth of all with the
     default factor of 3, two rungs before the end, but no fewer than three epochs, and never while the learning rate
-    still rises: little is told there. With all epochs every design is trained to the end. Beyond the last epoch the
-    rungs are 2, 4, ... up to `seeds` seeds.
+    still rises: little is told there. With all epochs every design is trained to the end. A rung that turns out to
+    explain little of the end stops no new design. Beyond the last epoch the rungs are 2, 4, ... up to `seeds` seeds.
     """
 
     first: Annotated[int | None, Field(ge=1, le=10_000, description="Epochs to the first rung.")] = None

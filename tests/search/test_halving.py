@@ -175,6 +175,28 @@ def test_a_forecast_follows_the_line_that_designs_went():
     assert forecast(0.6) == pytest.approx(0.5 + 0.8 * 0.6, abs=0.02)
 
 
+@pytest.mark.parametrize(("noise", "share"), [(0.03, 0.86), (0.2, 0.12), (1.0, 0.005)])
+@pytest.mark.parametrize("promoted", [0.0, 0.47])
+def test_what_a_rung_explains_is_told_also_where_only_the_better_go_on(noise, share, promoted):
+    rng = np.random.default_rng(0)
+    forecast = Forecast()
+    for x in rng.uniform(0.2, 0.6, 4_000):
+        forecast.see(x)
+        if x > promoted:
+            forecast.learn(x, 0.5 + 0.65 * x + rng.normal(0, noise))
+    assert forecast.explained == pytest.approx(share, abs=0.03)
+    assert forecast.tells == (share > 0.1)
+
+
+def test_while_hardly_a_design_has_reached_the_end_a_rung_counts_as_telling():
+    forecast = Forecast()
+    assert forecast.tells
+    for x in (0.1, 0.2):
+        forecast.see(x)
+        forecast.learn(x, 0.5 - x)
+    assert forecast.tells
+
+
 def test_a_forecast_from_one_design_keeps_half_of_a_lead():
     forecast = Forecast()
     for x in (0.1, 0.2, 0.3):

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -13,6 +14,7 @@ from attnspace.record.results import load
 from attnspace.search.progress import Watcher
 from attnspace.search.search import search as run_search
 from attnspace.study.loading import prepare
+from attnspace.training.epoch import Epoch
 from tests.searching import StopAfter, StopAfterRows, facts
 
 
@@ -318,3 +320,39 @@ def test_a_first_rung_where_the_learning_rate_still_rises_has_a_note(rungs, writ
     assert not [note for note in later.notes if "rung" in note]
     rungs["search"]["rungs"]["first"] = None
     assert prepare(write(rungs)).rungs == later.rungs
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_rung_that_tells_nothing_of_the_end_stops_no_new_design(rungs, write, tmp_path, run, monkeypatch, tells):
+    from attnspace.training.training import Training
+
+    rng = np.random.default_rng(0)
+
+    def epoch(self, number):
+        before = self.history[-1].metrics["val_accuracy"] if tells and self.history else rng.uniform(0.3, 0.7)
+        reached = float(before + 0.01 * rng.normal())
+        return Epoch(number, {"train_loss": 1.0, "val_loss": 1.0, "val_accuracy": reached, "lr": 0.1})
+
+    monkeypatch.setattr(Training, "_epoch", epoch)
+    rungs["search"] |= {"trials": 40, "rungs": {"first": 1, "factor": 4, "seeds": 1}, "sampler": "random"}
+    watcher = Noting()
+    _, rows = run(prepare(write(rungs)), tmp_path / "run", watcher)
+    stopped = {row.design for row in rows if row.outcome == "paused"}
+    if tells:
+        assert len(stopped) == 40
+        assert watcher.notes == []
+    else:
+        assert len(stopped) < 20
+        said = "designs are not stopped at epoch 1 by now: what they reach there tells little of epoch 4"
+        assert watcher.notes == [said]
+
+
+class Noting(Watcher):
+    """Keeps what the user is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def note(self, what: str) -> None:
+        self.notes.append(what)
