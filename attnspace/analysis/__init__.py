@@ -10,9 +10,8 @@ recommendation  the same for one design, in numbers and in a sentence
 verdict         a run's confirmation, read from its record
 winner          the design that a run hands over
 handed_over     its row in the table, and whose weights are kept
-robust          values of which one that lies far off decides nothing
 observations    what is known of the trials of a search
-rungs           what the rungs of a search tell of the end
+rungs           what each rung of a search tells of the next
 importance      which choices matter
 """
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attnspace.analysis.robust import clipped, outside
 from attnspace.objective.forecast import Forecast
+from attnspace.objective.robust import clipped, outside
 from attnspace.record.evaluation import Outcome, Role
 from attnspace.record.results import Results
 
@@ -60,18 +60,15 @@ def observations(results: Results) -> pd.DataFrame:
     """
     known_there = known_at_rungs(results)
     rungs, furthest, values, is_outside = known_there.rungs, known_there.rows, known_there.values, known_there.outside
-    forecasts = {rung: Forecast() for rung in rungs}
+    forecast = Forecast(rungs)
     for known in values:
-        for rung, value in known.items():
-            forecasts[rung].see(value)
-            if rungs[-1] in known:
-                forecasts[rung].learn(value, known[rungs[-1]])
+        forecast.learn(known)
     table = pd.DataFrame(
         {
             "design": furthest["design"],
             "choices": furthest["choices"],
             "first": [known[min(known)] for known in values],
-            "last": [known.get(rungs[-1], forecasts[max(known)](known[max(known)])) for known in values],
+            "last": [known.get(rungs[-1], forecast(max(known), known[max(known)])) for known in values],
             "ended": [rungs[-1] in known for known in values],
             "outside": is_outside,
         },

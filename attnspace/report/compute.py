@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attnspace.analysis.robust import clipped, outside
 from attnspace.costs.declaration import DesignCost
 from attnspace.costs.measured import declared
 from attnspace.objective.metrics import METRICS
+from attnspace.objective.robust import clipped, outside
 from attnspace.record.evaluation import Outcome, Role
 from attnspace.record.results import Results
 
@@ -162,7 +162,7 @@ def hypervolume(results: Results) -> pd.DataFrame:
     """How far the Pareto front has come: `epochs` trained so far, and the `share` of a box that is dominated by then.
 
     The box lies between the worst and the best value of each objective over all designs trained to the end, where
-    values that lie outside (see `attnspace.analysis.robust`) count as the worst that do not. Empty with one objective,
+    values that lie outside (see `attnspace.objective.robust`) count as the worst that do not. Empty with one objective,
     or one design. Source: Zitzler and Thiele, IEEE Transactions on Evolutionary Computation 3(4), 1999.
     """
     searched = results.searched

@@ -8,11 +8,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from attnspace.analysis.importance import Importance
-from attnspace.analysis.robust import outside
 from attnspace.analysis.verdict import Confirmation
 from attnspace.costs.declaration import DesignCost
 from attnspace.costs.measured import declared
 from attnspace.objective.metrics import METRICS, Metric
+from attnspace.objective.robust import outside
 from attnspace.record.evaluation import Role
 from attnspace.record.results import Results
 from attnspace.report.compute import burden, curves, edf, front, leaderboard

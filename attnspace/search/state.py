@@ -74,9 +74,7 @@ class SearchState:
         self._climbing: dict[str, int] = {}
         self._failed: set[str] = set()
         self._shifts = np.zeros(len(self._goals))
-        self._forecasts = {
-            (goal.metric, epochs): Forecast() for goal in self._goals if goal.is_learnt for epochs in self._epochs
-        }
+        self._forecasts = {goal.metric: Forecast(self._epochs, goal.sign) for goal in self._goals if goal.is_learnt}
 
     @property
     def trials(self) -> int:
@@ -95,10 +93,8 @@ class SearchState:
 
     def first_stop(self) -> int:
         """The epoch until which a new design is trained: that of the first rung which tells enough of the end."""
-        for epochs in self._epochs[:-1]:
-            if self._forecasts[self._study.config.objective.primary.metric, epochs].tells:
-                return epochs
-        return self._epochs[-1]
+        forecast = self._forecasts[self._study.config.objective.primary.metric]
+        return next((epochs for epochs in self._epochs[:-1] if forecast.tells(epochs)), self._epochs[-1])
 
     def begin(self, job: Job) -> None:
         """Take note that a job is handed over, so that nothing else trains the same."""
@@ -222,8 +218,7 @@ class SearchState:
         Shape:
             found: (objectives) of one trial, or (trials, objectives); the result has the same
         """
-        forecasts = self._forecasts
-        lines = [forecasts[g.metric, epochs].line() if g.is_learnt else (0.0, 1.0) for g in self._goals]
+        lines = [self._forecasts[g.metric].line(epochs) if g.is_learnt else (0.0, 1.0) for g in self._goals]
         intercepts, slopes = np.array(lines).T
         return np.asarray(self._shifts + intercepts + slopes * np.asarray(found))
 
@@ -231,14 +226,8 @@ class SearchState:
         """Take in how values at the rungs went on; whether any forecast has changed."""
         if row.outcome == Outcome.FAILED:
             return False
-        before = self._rows[row.design].epochs if row.design in self._rows else 0
-        for (metric, epochs), forecast in self._forecasts.items():
-            at_rung = row.metric_after(metric, epochs)
-            if at_rung is None:
-                continue
-            if before < epochs <= row.epochs:
-                forecast.see(at_rung)
-            at_end = row.metric(metric)
-            if row.outcome == Outcome.DONE and epochs < row.epochs and at_end is not None:
-                forecast.learn(at_rung, at_end)
-        return row.outcome == Outcome.DONE and len(self._epochs) > 1
+        since = self._rows[row.design].epochs if row.design in self._rows else 0
+        for metric, forecast in self._forecasts.items():
+            values = {epochs: row.metric_after(metric, epochs) for epochs in self._epochs if epochs <= row.epochs}
+            forecast.learn({epochs: value for epochs, value in values.items() if value is not None}, since)
+        return row.epochs > self._epochs[0]

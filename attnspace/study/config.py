@@ -89,8 +89,8 @@ class Rungs(Section):
         """
         found: list[Rung] = []
         rung = self.first or max(EARLIEST, round(epochs / self.factor**2))
-        while self.first is None and rung <= rise:
-            rung *= self.factor
+        if self.first is None and rung <= rise:
+            rung = max(round(epochs / self.factor), rise + 1)
         while pauses and rung <= epochs / self.factor**0.5:  # a rung nearer to the end would hardly save anything
             found.append(Rung(rung, 1))
             rung *= self.factor

@@ -32,7 +32,7 @@ def test_a_correlation_is_found_though_the_best_of_the_rung_alone_went_on(correl
     found = [rungs(searched(300, correlation, 1 / 3, seed, direction))[0] for seed in range(20)]
     assert np.mean([told.correlation for told in found]) == pytest.approx(correlation, abs=0.06)
     assert np.mean([told.low <= correlation <= told.high for told in found]) >= 0.85
-    assert {(told.epochs, told.end, told.designs) for told in found} == {(RUNG, END, 100)}
+    assert {(told.epochs, told.following, told.designs) for told in found} == {(RUNG, END, 100)}
 
 
 def test_the_figures_are_said_in_a_sentence():

@@ -31,7 +31,7 @@ def test_rungs_go_down_from_all_epochs_by_the_factor(rungs, epochs, budgets):
 
 @pytest.mark.parametrize(
     ("first", "epochs", "budgets"),
-    [(None, 20, (9, 20)), (None, 30, (9, 30)), (None, 80, (27, 80)), (None, 9, (3, 9)), (4, 20, (4, 20))],
+    [(None, 20, (7, 20)), (None, 30, (10, 30)), (None, 12, (4, 12)), (None, 9, (3, 9)), (4, 20, (4, 20))],
 )
 def test_no_rung_lies_where_the_learning_rate_still_rises_unless_it_is_asked_for(first, epochs, budgets):
     recipe = Recipe(epochs=epochs, schedule="one_cycle")
@@ -163,43 +163,79 @@ def test_a_promotion_is_the_first_of_a_ranking_of_all(objectives):
 
 
 def test_a_forecast_follows_the_line_that_designs_went():
-    forecast = Forecast()
-    assert forecast(0.4) == 0.4
+    forecast = Forecast((3, 9))
+    assert forecast(3, 0.4) == 0.4
     rng = random.Random(0)
     for _ in range(200):
         x = rng.uniform(0.2, 0.6)
-        forecast.see(x)
+        forecast.learn({3: x})
         if x > 0.4:  # only the better ones go on
-            forecast.learn(x, 0.5 + 0.8 * x + rng.gauss(0, 0.01))
-    assert forecast(0.3) == pytest.approx(0.5 + 0.8 * 0.3, abs=0.03)
-    assert forecast(0.6) == pytest.approx(0.5 + 0.8 * 0.6, abs=0.02)
+            forecast.learn({3: x, 9: 0.5 + 0.8 * x + rng.gauss(0, 0.01)}, since=3)
+    assert forecast(3, 0.3) == pytest.approx(0.5 + 0.8 * 0.3, abs=0.03)
+    assert forecast(3, 0.6) == pytest.approx(0.5 + 0.8 * 0.6, abs=0.02)
+    assert forecast(9, 0.6) == 0.6
 
 
 @pytest.mark.parametrize(("noise", "share"), [(0.03, 0.86), (0.2, 0.12), (1.0, 0.005)])
 @pytest.mark.parametrize("promoted", [0.0, 0.47])
 def test_what_a_rung_explains_is_told_also_where_only_the_better_go_on(noise, share, promoted):
     rng = np.random.default_rng(0)
-    forecast = Forecast()
+    forecast = Forecast((3, 9))
     for x in rng.uniform(0.2, 0.6, 4_000):
-        forecast.see(x)
-        if x > promoted:
-            forecast.learn(x, 0.5 + 0.65 * x + rng.normal(0, noise))
-    assert forecast.explained == pytest.approx(share, abs=0.03)
-    assert forecast.tells == (share > 0.1)
+        known = {3: x, 9: 0.5 + 0.65 * x + rng.normal(0, noise)} if x > promoted else {3: x}
+        forecast.learn(known)
+    assert forecast.explained(3) == pytest.approx(share, abs=0.03)
+    assert forecast.tells(3) == (share > 0.1)
+
+
+def test_over_several_rungs_neither_line_nor_share_suffers_from_the_choices_on_the_way():
+    """Designs at the end were chosen at 3 and at 9 epochs, so that a line through them alone would be too flat."""
+    rng = np.random.default_rng(1)
+    forecast = Forecast((3, 9, 27))
+    first = rng.normal(size=20_000)
+    second = 0.7 * first + np.sqrt(1 - 0.49) * rng.normal(size=len(first))
+    third = 0.8 * second + 0.6 * rng.normal(size=len(first))
+    for x, y, z in zip(first, second, third, strict=True):
+        forecast.learn({3: x})
+        if x > 0.43:  # the best third
+            forecast.learn({3: x, 9: y}, since=3)
+            if y > 1.1:
+                forecast.learn({3: x, 9: y, 27: z}, since=9)
+    assert forecast.line(3) == pytest.approx((0.0, 0.56), abs=0.1)
+    assert forecast.explained(9) == pytest.approx(0.53, abs=0.06)  # 0.64 of all; those which got there differ less
+    assert forecast.explained(3) == pytest.approx(0.49 * 0.53, abs=0.06)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_training_that_went_wrong_decides_nothing_of_a_rung(sign):
+    rng = np.random.default_rng(2)
+    forecast, useless = Forecast((3, 9), sign), Forecast((3, 9), sign)
+    for _ in range(15):
+        x, luck = rng.normal(0, 0.05, 2)
+        forecast.learn({3: 0.5 + x, 9: 0.7 + x + 0.4 * luck})
+        useless.learn({3: 0.5 + x, 9: 0.7 + luck})
+    before = forecast.line(3), forecast.explained(3), useless.explained(3)
+    forecast.learn({3: 0.5, 9: 0.7 - sign * 5})
+    useless.learn({3: 0.5 - sign * 5, 9: 0.7 - sign * 5})
+    forecast.learn({3: 0.5, 9: float("nan")})
+    after = forecast.line(3), forecast.explained(3), useless.explained(3)
+    assert np.concatenate([np.ravel(part) for part in after]) == pytest.approx(
+        np.concatenate([np.ravel(part) for part in before]), rel=0.2
+    )
+    assert forecast.tells(3)
 
 
 def test_while_hardly_a_design_has_reached_the_end_a_rung_counts_as_telling():
-    forecast = Forecast()
-    assert forecast.tells
+    forecast = Forecast((3, 9))
+    assert forecast.tells(3)
     for x in (0.1, 0.2):
-        forecast.see(x)
-        forecast.learn(x, 0.5 - x)
-    assert forecast.tells
+        forecast.learn({3: x, 9: 0.5 - x})
+    assert forecast.tells(3)
 
 
 def test_a_forecast_from_one_design_keeps_half_of_a_lead():
-    forecast = Forecast()
+    forecast = Forecast((3, 9))
     for x in (0.1, 0.2, 0.3):
-        forecast.see(x)
-    forecast.learn(0.2, 0.8)
-    assert forecast(0.3) == pytest.approx(0.85)
+        forecast.learn({3: x})
+    forecast.learn({3: 0.2, 9: 0.8}, since=3)
+    assert forecast(3, 0.3) == pytest.approx(0.85)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnspace.analysis.robust import clipped, fence, outside
+from attnspace.objective.robust import clipped, fence, outside
 
 BAD = [1e30, np.inf, -np.inf, np.nan]
 
