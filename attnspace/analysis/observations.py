@@ -61,8 +61,8 @@ def observations(results: Results) -> pd.DataFrame:
     known_there = known_at_rungs(results)
     rungs, furthest, values, is_outside = known_there.rungs, known_there.rows, known_there.values, known_there.outside
     forecast = Forecast(rungs)
-    for known in values:
-        forecast.learn(known)
+    for number, known in enumerate(values):
+        forecast.learn(str(number), known)
     table = pd.DataFrame(
         {
             "design": furthest["design"],

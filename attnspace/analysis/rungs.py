@@ -60,7 +60,7 @@ def rungs(results: Results) -> list[RungTelling]:
     if results.searched.empty:
         return []
     known = known_at_rungs(results)
-    first = results.searched["seed"].min()
+    first = results.searched["seed"].iloc[0]
     trained = [values for seed, values in zip(known.rows["seed"], known.values, strict=True) if seed == first]
     found = []
     for here, there in pairwise(known.rungs):

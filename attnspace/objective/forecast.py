@@ -1,9 +1,16 @@
-"""What a design that stands on a rung would reach at the end, and how much of that its value there tells."""
+"""What a design that stands on a rung would reach at the end, and how much of that its value there tells.
+
+Only designs that were promoted have values further on, and they were promoted by the values before. Under normality the
+likelihood of such monotone data falls into regressions of each rung on all before it, which the choices do not bias.
+Mean and covariance of all rungs, for all designs that began, follow from these regressions.
+
+Source: Anderson, Maximum Likelihood Estimates for a Multivariate Normal Distribution when some Observations are
+Missing, Journal of the American Statistical Association 52(278), 1957.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -12,10 +19,11 @@ from attnspace.objective.robust import outside
 __all__ = ["Forecast"]
 
 SLOPE, WEIGHT = 0.5, 5
-"""The slope expected before designs have gone on, half of a lead on a rung; it counts like WEIGHT designs."""
+"""The slope expected before designs have gone on, half of a lead on a rung; it counts like WEIGHT designs. The same
+holds of the correlation of a rung with the end."""
 
-FEWEST = 3
-"""Designs that went on, at least, for anything to be said of what their rung tells."""
+FEWEST = 10
+"""Designs that got to the end, at least, for anything to be said of what a rung tells."""
 
 LEAST = 0.1
 """The least share of the variance at the end that a rung has to explain for designs to be stopped there."""
@@ -24,11 +32,8 @@ LEAST = 0.1
 class Forecast:
     """What values of one metric at rungs tell of the end.
 
-    Straight lines lead from each rung to the next, by least squares over designs that have both values. Designs were
-    promoted by the value at the lower rung: this biases neither its line nor what the line explains of the variance of
-    all designs that reached the lower rung, of which promoted ones differ less. (It would bias a line to the rung after
-    the next, since designs were chosen again on the way.) While few went on, a slope is held near 1/2. What lies far
-    worse than the others, as of a training that diverged, is left out.
+    While few designs went on, slopes are held near 1/2. What lies far worse than the others, as of a training that
+    diverged, is left out.
 
     Args:
         epochs: the rungs, the last one being the end.
@@ -36,29 +41,28 @@ class Forecast:
     """
 
     def __init__(self, epochs: Sequence[int], sign: float = 1.0) -> None:
-        self._steps = {here: _Step(sign) for here in epochs[:-1]}
-        self._pairs = list(pairwise(epochs))
+        self._epochs = tuple(epochs)
+        self._sign = sign
+        self._numbers: dict[str, int] = {}
+        self._values: list[list[float]] = []
+        self._fitted: dict[int, tuple[np.ndarray, np.ndarray, int]] = {}
 
-    def learn(self, known: Mapping[int, float], since: int = 0) -> None:
-        """Take in the values of a training at the rungs that it has passed: epochs -> value.
-
-        Args:
-            known: all of them.
-            since: up to which epoch they were taken in before.
-        """
-        for here, there in self._pairs:
-            if here in known and since < here:
-                self._steps[here].reach(known[here])
-            if here in known and there in known and since < there:
-                self._steps[here].go_on(known[here], known[there])
+    def learn(self, design: str, known: Mapping[int, float]) -> None:
+        """Take in the values of a design at all rungs that it has passed: epochs -> value."""
+        if design not in self._numbers:
+            self._numbers[design] = len(self._values)
+            self._values.append([np.nan] * len(self._epochs))
+        self._values[self._numbers[design]] = [known.get(epochs, np.nan) for epochs in self._epochs]
+        self._fitted.clear()
 
     def line(self, epochs: int) -> tuple[float, float]:
-        """Intercept and slope of the line from a rung to the end; 0 and 1 at the end, and while no design went on."""
-        intercept, slope = 0.0, 1.0
-        for step in self._from(epochs):
-            further, factor = step.line()
-            intercept, slope = further + factor * intercept, factor * slope
-        return intercept, slope
+        """Intercept and slope of the line from a rung to the end; 0 and 1 at the end, and while no design got there."""
+        mean, covariance, ended = self._fit(WEIGHT)
+        rung = self._epochs.index(epochs)
+        if not ended or rung == len(self._epochs) - 1:
+            return 0.0, 1.0
+        slope = covariance[rung, -1] / covariance[rung, rung] if covariance[rung, rung] > 0 else SLOPE
+        return float(mean[-1] - slope * mean[rung]), float(slope)
 
     def __call__(self, epochs: int, value: float) -> float:
         """The value expected at the end, given the value at a rung."""
@@ -66,63 +70,50 @@ class Forecast:
         return intercept + slope * value
 
     def explained(self, epochs: int) -> float:
-        """The share of the variance at the end that a rung explains, step by step; 1 while hardly a design went on."""
-        return float(np.prod([step.explained() for step in self._from(epochs)]))
+        """The share of the variance at the end that a rung explains, of all designs; 1 while few got to the end."""
+        _, covariance, ended = self._fit(0)
+        if ended < FEWEST:
+            return 1.0
+        rung = self._epochs.index(epochs)
+        scale = np.sqrt(covariance[rung, rung] * covariance[-1, -1])
+        correlation = covariance[rung, -1] / scale if scale > 0 else SLOPE
+        return max(0.0, float(ended * correlation + WEIGHT * SLOPE) / (ended + WEIGHT)) ** 2
 
     def tells(self, epochs: int) -> bool:
         """Whether a rung tells enough of the end for designs to be stopped there."""
         return self.explained(epochs) >= LEAST
 
-    def _from(self, epochs: int) -> list[_Step]:
-        return [step for here, step in self._steps.items() if here >= epochs]
+    def _fit(self, weight: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Mean and covariance of all rungs, slopes being held near 1/2 as if by so many designs; how many got to the
+        end.
 
+        Shape:
+            (rungs) and (rungs, rungs)
+        """
+        if weight not in self._fitted:
+            self._fitted[weight] = self._computed(weight)
+        return self._fitted[weight]
 
-class _Step:
-    """From one rung to the next.
-
-    Args:
-        sign: 1 where more is better, -1 where less is.
-    """
-
-    def __init__(self, sign: float) -> None:
-        self._sign = sign
-        self._reached: list[float] = []
-        self._went_on: list[tuple[float, float]] = []
-        self._fitted: tuple[tuple[float, float], float] | None = None
-
-    def reach(self, here: float) -> None:
-        """Take in that a design has reached the rung."""
-        self._reached.append(here)
-        self._fitted = None
-
-    def go_on(self, here: float, there: float) -> None:
-        """Take in that a design with the value `here` has reached the next rung."""
-        self._went_on.append((here, there))
-        self._fitted = None
-
-    def line(self) -> tuple[float, float]:
-        return self._fit()[0]
-
-    def explained(self) -> float:
-        return self._fit()[1]
-
-    def _fit(self) -> tuple[tuple[float, float], float]:
-        """The line, as intercept and slope, and the share of the variance that it explains."""
-        if self._fitted is None:
-            self._fitted = self._computed()
-        return self._fitted
-
-    def _computed(self) -> tuple[tuple[float, float], float]:
-        reached, pairs = np.array(self._reached), np.array(self._went_on).reshape(-1, 2)
-        reached = reached[~outside(reached, self._sign)]
-        x, y = pairs[~outside(pairs[:, 0], self._sign) & ~outside(pairs[:, 1], self._sign)].T
-        if not len(x):
-            return (0.0, 1.0), 1.0
-        variance = reached.var() if len(reached) else 0.0
-        dx, dy, prior = x - x.mean(), y - y.mean(), WEIGHT * variance
-        slope = float((dx @ dy + SLOPE * prior) / (dx @ dx + prior)) if dx @ dx + prior > 0 else SLOPE
-        line = float(y.mean() - slope * x.mean()), slope
-        if len(x) < FEWEST:
-            return line, 1.0
-        rest, told = ((dy - slope * dx) ** 2).sum() / (len(x) - 2), slope**2 * variance
-        return line, float(told / (told + rest)) if told + rest > 0 else 1.0
+    def _computed(self, weight: int) -> tuple[np.ndarray, np.ndarray, int]:
+        values, rungs = np.array(self._values).reshape(-1, len(self._epochs)), len(self._epochs)
+        kept = np.ones(len(values), dtype=bool)
+        for column in values.T:
+            there = ~np.isnan(column)
+            kept[there] &= ~outside(column[there], self._sign)
+        values = values[kept]
+        mean, covariance = np.zeros(rungs), np.zeros((rungs, rungs))
+        for rung in range(rungs):
+            there = ~np.isnan(values[:, : rung + 1]).any(1)
+            before, y = values[there, :rung], values[there, rung]
+            if not len(y):
+                return mean, covariance, 0
+            expected = np.zeros(rung)
+            expected[-1:] = SLOPE
+            held = weight * np.diag(np.diag(covariance)[:rung])
+            dx, dy = before - before.mean(0), y - y.mean()
+            slopes = np.linalg.lstsq(dx.T @ dx + held, dx.T @ dy + held @ expected, rcond=1e-10)[0]
+            rest = ((dy - dx @ slopes) ** 2).sum() / max(1, len(y) - rung - 1)
+            mean[rung] = y.mean() + slopes @ (mean[:rung] - before.mean(0))
+            covariance[rung, :rung] = covariance[:rung, rung] = slopes @ covariance[:rung, :rung]
+            covariance[rung, rung] = rest + slopes @ covariance[:rung, :rung] @ slopes
+        return mean, covariance, len(y)

@@ -1,9 +1,9 @@
 """Asynchronous successive halving that pauses and promotes.
 
-Designs are trained to a rung, the first one that tells enough of the end. Whenever there is room, the best design of a
-rung that belongs to its best 1/factor and has not gone on is trained from where it stands to the next rung; only if
-there is none a new design begins. Nothing waits for a rung to fill. What a rung takes, more epochs or more seeds, and
-what it tells, is not decided here.
+Designs are trained to a rung, mostly the first. Whenever there is room, the best design of a rung that belongs to its
+best 1/factor and has not gone on is trained from where it stands to the next rung; only if there is none a new design
+begins. Nothing waits for a rung to fill. What a rung takes, more epochs or more seeds, and at which one a new design is
+stopped, is not decided here.
 
 Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, arXiv 1810.05934, algorithm 2. There a
 design is ranked by one value. Here several are ranked by how many others dominate them (Fonseca and Fleming, Genetic

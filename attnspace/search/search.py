@@ -113,20 +113,20 @@ class Search:
         return sitting
 
     def _check_rungs(self, earlier: Sequence[Evaluation]) -> None:
-        """Check that designs on record wait on rungs that there are: where a study does not name them, versions differ.
+        """Check that designs on record stand on rungs of the study: where it does not name them, versions may differ.
 
         Raises:
             RunError: one does not.
         """
         rungs = sorted({rung.epochs for rung in self._study.rungs})
-        waiting = {row.epochs for row in earlier if row.role == Role.TRIAL and row.outcome == Outcome.PAUSED}
-        if waiting - set(rungs):
+        trials = [row for row in earlier if row.role == Role.TRIAL and row.seed == self._study.seeds[0]]
+        stops = {row.epochs for row in trials if row.outcome != Outcome.DONE}
+        if stops - set(rungs):
             raise RunError(
-                "has other rungs than the run, whose designs wait on some that are not there",
+                f"was begun with other rungs: its designs were stopped at epochs {sorted(stops)}",
                 file=self._study.file,
                 got=rungs,
-                allowed=f"rungs that hold {sorted(waiting)} epochs",
-                remedy=f"in the run's study.yaml too, write search.rungs.first: {min(waiting)}",
+                remedy=f"write search.rungs.first: {min(stops)}, here and in the study.yaml of the run",
             )
 
     def _check_same(self, earlier: Sequence[Evaluation]) -> None:
@@ -250,7 +250,8 @@ class Search:
         for epochs in sorted({rung.epochs for rung in self._study.rungs if rung.epochs < until} - self._passed):
             self._passed.add(epochs)
             self._watcher.note(
-                f"designs are not stopped at epoch {epochs} by now: what they reach there tells little of epoch {end}"
+                f"from now on, new designs are trained past epoch {epochs}: what designs reach there hardly tells what "
+                f"they reach at epoch {end}"
             )
         return until
 

@@ -224,10 +224,9 @@ class SearchState:
 
     def _learn(self, row: Evaluation) -> bool:
         """Take in how values at the rungs went on; whether any forecast has changed."""
-        if row.outcome == Outcome.FAILED:
+        if row.outcome == Outcome.FAILED or row.role != Role.TRIAL:
             return False
-        since = self._rows[row.design].epochs if row.design in self._rows else 0
         for metric, forecast in self._forecasts.items():
             values = {epochs: row.metric_after(metric, epochs) for epochs in self._epochs if epochs <= row.epochs}
-            forecast.learn({epochs: value for epochs, value in values.items() if value is not None}, since)
+            forecast.learn(row.design, {epochs: value for epochs, value in values.items() if value is not None})
         return row.epochs > self._epochs[0]
