@@ -50,7 +50,7 @@ class RungTelling:
     def sentence(self) -> str:
         """The figures in words."""
         return (
-            f"What designs reached at epoch {self.epochs} and at epoch {self.following} has a correlation of "
+            f"The values of designs at epoch {self.epochs} and at epoch {self.following} have a correlation of "
             f"{self.correlation:.2f} ({self.low:.2f} to {self.high:.2f}, 95% interval, {self.designs} designs)."
         )
 
@@ -78,7 +78,7 @@ def _correlation(both: np.ndarray, reached: np.ndarray) -> Sequence[float] | Non
         both: (designs, 2), at the rung and at the next
         reached: (designs), at the rung, of all that reached it
     """
-    if not both.std(0).all():
+    if (np.ptp(both, axis=0) <= 1e-9 * np.abs(both).max(0)).any():
         return None
     seen = float(np.corrcoef(both.T)[0, 1])
     half = float(norm.ppf(0.975)) / math.sqrt(len(both) - 3)

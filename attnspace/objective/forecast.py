@@ -22,6 +22,8 @@ SLOPE, WEIGHT = 0.5, 5
 """The slope expected before designs have gone on, half of a lead on a rung; it counts like WEIGHT designs. The same
 holds of the correlation of a rung with the end."""
 
+ROUNDING = 1e-9
+
 FEWEST = 10
 """Designs that got to the end, at least, for anything to be said of what a rung tells."""
 
@@ -70,13 +72,15 @@ class Forecast:
         return intercept + slope * value
 
     def explained(self, epochs: int) -> float:
-        """The share of the variance at the end that a rung explains, of all designs; 1 while few got to the end."""
+        """The share of the variance at the end that a rung explains, of all designs; 1 while few got to the end, or all
+        are equal there.
+        """
         _, covariance, ended = self._fit(0)
-        if ended < FEWEST:
+        if ended < FEWEST or covariance[-1, -1] == 0:
             return 1.0
         rung = self._epochs.index(epochs)
         scale = np.sqrt(covariance[rung, rung] * covariance[-1, -1])
-        correlation = covariance[rung, -1] / scale if scale > 0 else SLOPE
+        correlation = covariance[rung, -1] / scale if scale > 0 else 0.0
         return max(0.0, float(ended * correlation + WEIGHT * SLOPE) / (ended + WEIGHT)) ** 2
 
     def tells(self, epochs: int) -> bool:
@@ -110,10 +114,16 @@ class Forecast:
             expected = np.zeros(rung)
             expected[-1:] = SLOPE
             held = weight * np.diag(np.diag(covariance)[:rung])
-            dx, dy = before - before.mean(0), y - y.mean()
+            dx, dy = _about_mean(before), _about_mean(y)
             slopes = np.linalg.lstsq(dx.T @ dx + held, dx.T @ dy + held @ expected, rcond=1e-10)[0]
-            rest = ((dy - dx @ slopes) ** 2).sum() / max(1, len(y) - rung - 1)
+            rest = 0.0 if not dy.any() else ((dy - dx @ slopes) ** 2).sum() / max(1, len(y) - rung - 1)
             mean[rung] = y.mean() + slopes @ (mean[:rung] - before.mean(0))
             covariance[rung, :rung] = covariance[:rung, rung] = slopes @ covariance[:rung, :rung]
             covariance[rung, rung] = rest + slopes @ covariance[:rung, :rung] @ slopes
         return mean, covariance, len(y)
+
+
+def _about_mean(values: np.ndarray) -> np.ndarray:
+    """Values less their mean over the first axis; 0 where they differ by no more than rounding does."""
+    found = values - values.mean(0)
+    return np.where(np.abs(found).max(0) <= ROUNDING * np.abs(values).max(0), 0.0, found)

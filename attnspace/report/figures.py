@@ -145,7 +145,7 @@ def confirmation_figure(found: Confirmation) -> go.Figure:
     figure = _figure("test accuracy, %", "")
     colours = {Role.TRIAL: TRIAL, Role.BASELINE: BASELINE, Role.CONTROL: CONTROL}
     for _, row in found.designs.iloc[::-1].iterrows():
-        name, colour = _short(str(row["name"]), 44), colours[Role(row["role"])]
+        name, colour = str(row["name"]), colours[Role(row["role"])]
         scores = 100 * found.scores[row["name"]].dropna()
         figure.add_scatter(
             x=scores,
@@ -171,7 +171,7 @@ def confirmation_figure(found: Confirmation) -> go.Figure:
             showlegend=False,
         )
     figure.update_layout(height=120 + 34 * len(found.designs))
-    return figure
+    return _with_rows(figure, found.designs["name"], 60)
 
 
 def shares_figure(table: pd.DataFrame, top: int = 12) -> go.Figure:
@@ -181,7 +181,7 @@ def shares_figure(table: pd.DataFrame, top: int = 12) -> go.Figure:
     for method, name, colour in (("ped_anova", "PED-ANOVA", FRONT), ("forest", "random forest", TRIAL)):
         figure.add_bar(
             x=table[method],
-            y=[_short(hole, 48) for hole in table["hole"]],
+            y=table["hole"],
             orientation="h",
             name=name,
             marker={"color": colour},
@@ -194,20 +194,21 @@ def shares_figure(table: pd.DataFrame, top: int = 12) -> go.Figure:
             },
         )
     figure.update_layout(barmode="group", height=120 + 36 * len(table), legend={"traceorder": "reversed"})
-    return figure
+    return _with_rows(figure, table["hole"], 48)
 
 
 def effects_figure(found: Importance, metric: str, top: int = 6) -> go.Figure:
     """The effect of each option of the holes that matter most, with 90% intervals."""
     chosen = [*found.holes["hole"].head(top)][::-1]
     figure = _figure(f"effect on {title(metric)}, to the right is better", "")
-    rows = 0
+    rows: list[str] = []
     for number, hole in enumerate(chosen):
         part = found.effects[found.effects["hole"] == hole].iloc[::-1]
-        rows += len(part)
+        names = [f"{hole} = {option}" for option in part["option"]]
+        rows += names
         figure.add_scatter(
             x=part["effect"],
-            y=[_short(f"{hole} = {option}", 60) for option in part["option"]],
+            y=names,
             mode="markers",
             marker={"color": PALETTE[number % len(PALETTE)], "size": 9},
             error_x={
@@ -221,8 +222,8 @@ def effects_figure(found: Importance, metric: str, top: int = 6) -> go.Figure:
             showlegend=False,
         )
     figure.add_vline(x=0, line={"color": FRONT, "width": 1})
-    figure.update_layout(height=120 + 24 * rows)
-    return figure
+    figure.update_layout(height=120 + 24 * len(rows))
+    return _with_rows(figure, rows, 60)
 
 
 def _figure(x: str, y: str) -> go.Figure:
@@ -239,8 +240,18 @@ def _figure(x: str, y: str) -> go.Figure:
     return figure
 
 
+def _with_rows(figure: go.Figure, names: Iterable[str], limit: int) -> go.Figure:
+    """The figure with short names at its rows, which go by their whole names: two whose short ones are alike stay two."""
+    rows = list(names)
+    return figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=[_short(str(name), limit) for name in rows])
+
+
 def _short(name: str, limit: int = 34) -> str:
-    return name if len(name) <= limit else name[: limit - 1] + "…"
+    """A name without its middle, if it is too long: designs of one block differ at the end, by where they stand."""
+    if len(name) <= limit:
+        return name
+    tail = limit // 2
+    return f"{name[: limit - 1 - tail]}…{name[-tail:]}"
 
 
 def _mark_outside(figure: go.Figure, results: Results, x: Iterable[float], y: Iterable[float], told: list[str]) -> None:

@@ -250,8 +250,8 @@ class Search:
         for epochs in sorted({rung.epochs for rung in self._study.rungs if rung.epochs < until} - self._passed):
             self._passed.add(epochs)
             self._watcher.note(
-                f"from now on, new designs are trained past epoch {epochs}: what designs reach there hardly tells what "
-                f"they reach at epoch {end}"
+                f"new designs are trained past epoch {epochs} while what designs reach there hardly tells what they "
+                f"reach at epoch {end}, as it does now"
             )
         return until
 

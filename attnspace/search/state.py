@@ -223,7 +223,7 @@ class SearchState:
         return np.asarray(self._shifts + intercepts + slopes * np.asarray(found))
 
     def _learn(self, row: Evaluation) -> bool:
-        """Take in how values at the rungs went on; whether any forecast has changed."""
+        """Take in how values at the rungs went on; whether forecasts have changed by more than a value at the first."""
         if row.outcome == Outcome.FAILED or row.role != Role.TRIAL:
             return False
         for metric, forecast in self._forecasts.items():

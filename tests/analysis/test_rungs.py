@@ -37,7 +37,7 @@ def test_a_correlation_is_found_though_the_best_of_the_rung_alone_went_on(correl
 
 def test_the_figures_are_said_in_a_sentence():
     said = rungs(searched(300, 0.0, 1 / 3))[0].sentence
-    assert said.startswith("What designs reached at epoch 3 and at epoch 9 has a correlation of ")
+    assert said.startswith("The values of designs at epoch 3 and at epoch 9 have a correlation of ")
     assert said.endswith(" 95% interval, 100 designs).")
 
 

@@ -1,4 +1,5 @@
 import warnings
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -19,6 +20,8 @@ from attnspace.report.figures import (
     shares_figure,
 )
 from tests.made_run import made_run
+
+EXAMPLE = Path(__file__).parents[2] / "studies" / "example"
 
 TWO = {"maximize": "val_accuracy", "minimize": "activation_bytes"}
 
@@ -87,6 +90,14 @@ def test_figures_show_every_row_of_their_frames(tmp_path):
     assert [len(bar.y) for bar in bars.data] == [4, 4]
     shown = matters.effects[matters.effects["hole"].isin(matters.holes["hole"].head(2))]
     assert sum(len(trace.x) for trace in effects_figure(matters, "val_accuracy", top=2).data) == len(shown)
+
+
+def test_designs_of_one_block_at_two_placements_are_two_rows_of_the_figure():
+    """Of the shipped example's three designs two have names that are alike in their first 44 letters."""
+    found = confirmation(load(EXAMPLE))
+    figure = confirmation_figure(found)
+    assert len({trace.y[0] for trace in figure.data}) == len(found.designs) == len(set(figure.layout.yaxis.ticktext))
+    assert max(map(len, figure.layout.yaxis.ticktext)) == 60
 
 
 def diverged(path, value: float, metric: str = "val_accuracy", **made):

@@ -233,6 +233,16 @@ def test_while_few_designs_have_reached_the_end_a_rung_counts_as_telling():
         forecast.learn(str(number), {3: 0.5 + 0.01 * (number % 3), 9: 0.7 - 0.01 * (number % 3)})
 
 
+@pytest.mark.parametrize("designs", [10, 12, 40])
+def test_a_rung_where_all_designs_are_equal_tells_nothing(designs):
+    """As at the level of chance, up to rounding."""
+    end = np.random.default_rng(4).normal(0.7, 0.05, designs)
+    forecast = learnt(np.stack([np.full(designs, 0.1), end], axis=1), promoted=1.0)
+    assert not forecast.tells(3)
+    assert forecast.line(3)[1] == pytest.approx(0.5)
+    assert learnt(np.stack([end, np.full(designs, 0.1)], axis=1), promoted=1.0).tells(3)
+
+
 def test_a_rung_that_tells_is_seldom_taken_for_one_that_does_not():
     rng, passed = np.random.default_rng(3), []
     for _ in range(400):

@@ -350,8 +350,8 @@ def test_a_rung_that_tells_nothing_of_the_end_stops_no_new_design(rungs, luck, w
     assert 10 < len({row.design for row in rows if row.outcome == "paused"}) < 30
     (note,) = watcher.notes
     assert note == (
-        "from now on, new designs are trained past epoch 2: what designs reach there hardly tells what they reach at "
-        "epoch 4"
+        "new designs are trained past epoch 2 while what designs reach there hardly tells what they reach at epoch 4, "
+        "as it does now"
     )
 
 
