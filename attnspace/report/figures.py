@@ -241,7 +241,7 @@ def _figure(x: str, y: str) -> go.Figure:
 
 
 def _with_rows(figure: go.Figure, names: Iterable[str], limit: int) -> go.Figure:
-    """The figure with short names at its rows, which go by their whole names: two whose short ones are alike stay two."""
+    """The figure with short names at its rows, which go by their whole names: short ones that are alike stay apart."""
     rows = list(names)
     return figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=[_short(str(name), limit) for name in rows])
 
