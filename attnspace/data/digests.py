@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnspace.data.files.listing import file_facts, file_fault
-from attnspace.data.folders import cache_folder, unwritable, write_whole
+from attnspace.data.folders import cache_folder, keep_text, unwritable
 from attnspace.data.progress import Watch
 
 __all__ = ["Content", "content", "kept_digests", "state"]
@@ -64,7 +64,7 @@ def kept_digests(key: str, count: int, make: Callable[[], Iterable[str]]) -> tup
         if kept.is_file() and len(known := _whole_lines(kept.read_bytes())) == count:
             return known
         made = tuple(make())
-        write_whole(kept, "".join(f"{line}\n" for line in (*made, _sum(made))))
+        keep_text(kept, "".join(f"{line}\n" for line in (*made, _sum(made))))
     except OSError as cause:
         raise unwritable(cause) from None
     return made

@@ -6,17 +6,14 @@ import contextlib
 import errno
 import os
 import shutil
-import socket
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from attnspace.documents.writing import partial_name, sweep, write_whole
 from attnspace.errors import DataError
 
-__all__ = ["appearing", "cache_folder", "discard", "in_words", "unwritable", "write_whole"]
-
-MARK = ".partial-"
+__all__ = ["appearing", "cache_folder", "discard", "in_words", "keep_text", "unwritable"]
 
 
 def cache_folder() -> Path:
@@ -37,8 +34,8 @@ def appearing(folder: Path) -> Iterator[Path]:
         OSError: the file system refuses it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder.parent)
-    partial = _partial_name(folder)
+    sweep(folder.parent)
+    partial = partial_name(folder)
     partial.mkdir()
     try:
         yield partial
@@ -57,26 +54,21 @@ def discard(folder: Path) -> None:
     Raises:
         OSError: the file system refuses it.
     """
-    doomed = _partial_name(folder)
+    doomed = partial_name(folder)
     with contextlib.suppress(FileNotFoundError):  # another process has removed it
         folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file, whole or not at all. What processes that were killed left behind is removed first.
+def keep_text(path: Path, text: str) -> None:
+    """Keep a small file, whole or not at all. What processes that were killed left behind is removed first.
 
     Raises:
         OSError: the file system refuses it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent)
-    partial = _partial_name(path)
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    sweep(path.parent)
+    write_whole(path, text.encode("utf-8"))
 
 
 def unwritable(cause: OSError, needed: int | None = None) -> DataError:
@@ -97,34 +89,3 @@ def in_words(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} bytes"
-
-
-def _partial_name(path: Path) -> Path:
-    return path.with_name(f"{path.name}{MARK}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what processes of this machine that no longer run left unfinished, folders and files."""
-    for left in folder.glob(f"*{MARK}{socket.gethostname()}-*"):
-        process = left.name.rsplit("-", 2)[1]
-        if process.isdigit() and not _is_running(int(process)):
-            _remove(left)
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder or a file, or what can be removed of it: another process may be removing it too."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True

@@ -17,6 +17,7 @@ from attnspace.documents.limits import check_limits, has_holes
 from attnspace.documents.models import Strict
 from attnspace.documents.reading import parse_json, read
 from attnspace.documents.validation import did_you_mean, validate
+from attnspace.documents.writing import write_text
 from attnspace.errors import AttnspaceError, SpecError, in_file, within
 from attnspace.language.stages import StageBlocks, parse_stages
 from attnspace.primitives import Block
@@ -227,8 +228,10 @@ def dump_spec(block: Block) -> dict[str, Any]:
 
 
 def save_spec(spec: SpecLike, path: str | Path, **about: str) -> None:
-    """Write a spec file; `about` are its name, doc and source."""
+    """Write a spec file, whole or not at all; `about` are its name, doc and source.
+
+    Raises:
+        RunFailed: the file cannot be written.
+    """
     meta = validate(SpecMeta, about, SpecError).model_dump(exclude_none=True, by_alias=True)
-    Path(path).write_text(
-        json.dumps({**meta, **dump_spec(as_block(spec))}, indent=2, ensure_ascii=False) + "\n", "utf-8"
-    )
+    write_text(Path(path), json.dumps({**meta, **dump_spec(as_block(spec))}, indent=2, ensure_ascii=False) + "\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
-import pickle
+import shutil
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,14 @@ from attnspace.errors import RunFailed
 
 __all__ = ["Checkpoints"]
 
+HEADER = b"attnspace checkpoint 1\n"
+"""What a file begins with; the SHA-256 digest of all that follows it comes next."""
+
 
 class Checkpoints:
     """One file for each training that waits.
+
+    A file says what its content must be like, since torch reads most damaged ones without a word.
 
     Args:
         folder: where; None keeps none.
@@ -40,36 +47,42 @@ class Checkpoints:
             raise RunFailed(f"cannot be made: {cause.strerror}", file=str(self.folder)) from None
         content = io.BytesIO()
         torch.save(state, content)
-        write_bytes(self._path(design, seed, epochs), content.getvalue())
+        state_bytes = content.getvalue()
+        write_bytes(self._path(design, seed, epochs), HEADER + _digest(state_bytes) + state_bytes)
 
     def load(self, design: str, seed: int, epochs: int) -> dict[str, Any] | None:
-        """The state of a training after so many epochs; None if there is none, or none that can be read."""
+        """The state of a training after so many epochs; None if there is none, or none that is as it was written."""
         if self.folder is None:
             return None
         try:
-            state: dict[str, Any] = torch.load(self._path(design, seed, epochs), weights_only=True, map_location="cpu")
-        except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError):
-            return None  # cut off or gone: the training begins again, which costs time alone
+            kept = self._path(design, seed, epochs).read_bytes()
+        except OSError:  # gone: the training begins again, which costs time alone
+            return None
+        body = kept[len(HEADER) + hashlib.sha256().digest_size :]
+        if kept != HEADER + _digest(body) + body:
+            return None
+        try:
+            state: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True, map_location="cpu")
+        except Exception:  # whole, and of a torch that wrote it in another way: as if there were none
+            return None
         return state
 
     def drop(self, design: str, seed: int, epochs: int) -> None:
         """Forget a state that is no longer needed."""
         if self.folder is not None:
-            self._path(design, seed, epochs).unlink(missing_ok=True)
+            _forget(self._path(design, seed, epochs))
 
     def keep(self, wanted: Container[str]) -> None:
         """Forget all states but those whose names, as `name` gives them, are wanted."""
         if self.folder is not None and self.folder.is_dir():
             for path in self.folder.glob("*.pt"):
                 if path.stem not in wanted:
-                    path.unlink(missing_ok=True)
+                    _forget(path)
 
     def clear(self) -> None:
         """Forget all of them, and what was cut off while it was written."""
-        if self.folder is not None and self.folder.is_dir():
-            for path in self.folder.iterdir():
-                path.unlink()
-            self.folder.rmdir()
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def count(self) -> int:
         """How many states wait."""
@@ -83,3 +96,13 @@ class Checkpoints:
     def _path(self, design: str, seed: int, epochs: int) -> Path:
         assert self.folder is not None
         return self.folder / f"{self.name(design, seed, epochs)}.pt"
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _forget(path: Path) -> None:
+    """Remove a file; one that cannot be removed takes up room, and nothing else."""
+    with contextlib.suppress(OSError):
+        path.unlink()

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from attnspace.documents.writing import write_bytes
+from attnspace.documents.writing import sweep, write_bytes
 from attnspace.errors import RunError, RunFailed
 
 __all__ = ["KeptWeights", "SUFFIX", "WEIGHTS", "about_weights", "write_weights"]
@@ -132,8 +132,9 @@ class KeptWeights:
             for name, file in kept.items():
                 write_bytes(self.named(name), file.read_bytes())
             stays = {self.named(name) for name in kept}
-            for file in self.folder.iterdir():
-                if file not in stays and file.suffix in (SUFFIX, ".partial"):
+            sweep(self.folder)
+            for file in self.folder.glob(f"*{SUFFIX}"):
+                if file not in stays:
                     file.unlink()
         except OSError as cause:
             raise RunFailed(f"cannot be used: {cause.strerror}", file=str(self.folder)) from None

@@ -15,7 +15,7 @@ import yaml
 
 from attnspace.data import facts
 from attnspace.documents.reading import read
-from attnspace.documents.writing import write_text
+from attnspace.documents.writing import is_partial, sweep, write_text
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
 from attnspace.record.evaluation import RENAMED
 from attnspace.record.kept import LEDGER_FILE, require_ledger
@@ -72,12 +72,7 @@ class RunDirectory:
                 raise RunError(
                     "is a file", file=str(self.path), allowed="a directory", remedy="choose another with --run"
                 )
-            held = {entry.name for entry in self.path.iterdir()} - {
-                ".lock",
-                "study.partial",
-                "meaning.partial",
-                "data.partial",
-            }
+            held = {entry.name for entry in self.path.iterdir() if not is_partial(entry)} - {".lock"}
         require_ledger(self.path, "a search that goes on")
         if not {"study.yaml", "meaning.json"} <= held:
             if held - {"meaning.json", DATA_FILE}:
@@ -141,6 +136,7 @@ class RunDirectory:
                 lock.truncate(0)
                 lock.write(str(os.getpid()))
                 lock.flush()
+            sweep(self.path)
             # The study last: where it is, everything is.
             told = facts(study.data) | {"notes": list(study.notes)}
             write_text(self.data_file, json.dumps(told, indent=1) + "\n")

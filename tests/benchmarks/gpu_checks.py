@@ -19,6 +19,7 @@ from attnspace.data import DigitsConfig
 from attnspace.data.augment import Augment
 from attnspace.data.loader import Batches, DeviceData
 from attnspace.placement.insertion import insert
+from attnspace.training.epoch import Epoch
 from attnspace.training.recipe import Recipe
 from attnspace.training.training import Training
 from tests.benchmarks.machine import machine
@@ -107,10 +108,14 @@ def differences(one: Training, other: Training) -> dict:
     a, b = one.history[-1], other.history[-1]
     weights = zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True)
     return {
-        "train_loss": abs(a.train_loss - b.train_loss) / a.train_loss,
-        "val_loss": abs(a.val_loss - b.val_loss) / a.val_loss,
+        "train_loss": _relative(a, b, "train_loss"),
+        "val_loss": _relative(a, b, "val_loss"),
         "weight": max(float((x.float().cpu() - y.float().cpu()).abs().max()) for x, y in weights),
     }
+
+
+def _relative(a: Epoch, b: Epoch, metric: str) -> float:
+    return abs(a.metrics[metric] - b.metrics[metric]) / a.metrics[metric]
 
 
 CHECKS = {

@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+
+from tests.benchmarks import gpu_checks
 
 HERE = Path(__file__).parent
 PAGE = (HERE / "README.md").read_text(encoding="utf-8")
@@ -19,6 +22,14 @@ def test_the_page_names_every_script():
 @pytest.mark.parametrize("script", NAMED)
 def test_a_script_can_be_imported(script):
     assert callable(importlib.import_module(f"tests.benchmarks.{script}").main)
+
+
+@pytest.mark.parametrize("check", ["streamed_equals_resident", "the_cpu_agrees"])
+def test_checks_that_wait_for_a_gpu_run_on_a_cpu(check, monkeypatch):
+    monkeypatch.setattr(gpu_checks, "GPU", torch.device("cpu"))
+    found = getattr(gpu_checks, check)()
+    assert set(found) == {"train_loss", "val_loss", "weight"}
+    assert max(found.values()) == 0
 
 
 @pytest.mark.parametrize("result", sorted(set(re.findall(r"results/[\w-]+\.json", PAGE))))

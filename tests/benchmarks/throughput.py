@@ -142,14 +142,11 @@ def several(folder: Path, device: torch.device) -> dict:
     config = study.config.model_copy(update={"train": recipe_of(device)})
     study = replace(study, source=replace(study.source, config=config))
     said: list[str] = []
-    with open_pool(study, Checkpoints(None), say=said.append) as pool:
+    with open_pool(study, Checkpoints(None), note=said.append) as pool:
         assert isinstance(pool, ProcessPool)
         jobs = [Job(study.baselines[0], seed, 0, study.epochs) for seed in range(3 * pool.size)]
-        began, rows = time.perf_counter(), []
-        while jobs or pool.busy:
-            while jobs and pool.busy < pool.size:
-                pool.start(jobs.pop())
-            rows.append(pool.next_result()[1])
+        began = time.perf_counter()
+        rows = list(pool.worked_off(jobs, begin=lambda job: job))
         seconds = time.perf_counter() - began
     return {"workers": pool.size, "said": said, "trials_per_hour": 3600 * len(rows) / seconds, "n": len(rows)}
 

@@ -209,7 +209,7 @@ def test_a_small_file_that_a_killed_process_left_is_removed(tmp_path):
     )
     left.write_text("half")
     busy.write_text("half")
-    folders.write_whole(tmp_path / "b", "whole")
+    folders.keep_text(tmp_path / "b", "whole")
     assert (left.exists(), busy.exists(), (tmp_path / "b").read_text()) == (False, True, "whole")
 
 

@@ -135,7 +135,7 @@ def test_a_directory_with_other_files_is_refused(tiny, write, tmp_path, run):
         run(prepare(write(tiny)), tmp_path / "run")
 
 
-@pytest.mark.parametrize("left", [[".lock"], [".lock", "meaning.json"], [".lock", "study.partial"]])
+@pytest.mark.parametrize("left", [[".lock"], [".lock", "meaning.json"], [".lock", "study.yaml.partial-a-1-0"]])
 def test_a_search_killed_before_it_wrote_its_study_can_be_begun_again(tiny, write, tmp_path, left, run):
     (tmp_path / "run").mkdir()
     for name in left:
