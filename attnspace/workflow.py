@@ -82,7 +82,7 @@ def run_study(study: Study | str | Path, run: str | Path | None = None, watcher:
     if not place.ledger_file.exists():  # a search that was begun has met its limits
         for note in check_ready(ready):
             watcher.warn(note)
-    with place.opened(ready), _ledger(place) as ledger:
+    with place.opened(ready), _ledger(place, watcher) as ledger:
         sitting = search(ready, ledger, watcher, Checkpoints(place.checkpoint_folder))
         results = report_run(place.path)
     return Searched(place.path, sitting, results)
@@ -146,8 +146,8 @@ def confirm_study(
     place = RunDirectory(Path(run))
     if recipe_check:
         at_rate(study, 1.0)  # a training without a learning rate is refused before anything is trained
-    with place.opened(study), _ledger(place) as ledger:
-        watcher = watcher or Watcher()
+    watcher = watcher or Watcher()
+    with place.opened(study), _ledger(place, watcher) as ledger:
         confirm(study, load(place.path), ledger, watcher, top=top, seeds=seeds, again=again)
         _settle_weights(load(place.path), watcher)
         results = report_run(place.path)
@@ -174,9 +174,9 @@ def usual_directory(study: Study) -> Path:
 
 
 @contextmanager
-def _ledger(place: RunDirectory) -> Iterator[Ledger]:
+def _ledger(place: RunDirectory, watcher: Watcher) -> Iterator[Ledger]:
     """The ledger of a run; Ctrl-C says how much of it is kept."""
-    ledger = Ledger(place.ledger_file)
+    ledger = Ledger(place.ledger_file, watcher.warn)
     try:
         yield ledger
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,9 +20,10 @@ import sqlalchemy as sa
 
 from attnspace.costs.latency import Latency
 from attnspace.costs.measured import cost_columns
-from attnspace.errors import RunError, RunFailed
+from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS
 from attnspace.record.answers import Answers, packed
+from attnspace.record.database import Database, reading
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Evaluation, Outcome, Phase, Role, timestamp
 from attnspace.record.plan import ConfirmationPlan
 
@@ -113,23 +114,30 @@ def _plan_table(metadata: sa.MetaData) -> sa.Table:
 class Ledger:
     """The tables of one run, in the SQLite file `path`.
 
+    Args:
+        path: the file.
+        note: hears, once for each time, that something cannot be written yet.
+
     Raises:
         RunError: it is of an earlier version.
         RunFailed: the file cannot be opened or written, or is no ledger.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, note: Callable[[str], None] = lambda text: None) -> None:
         self.path = path
-        self._engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+        self._database = Database(path, note)
         self._metrics, self._costs = list(METRICS), list(cost_columns())
-        metadata = sa.MetaData()
+        self._metadata = metadata = sa.MetaData()
         self._evaluations, self._timings = _evaluation_table(metadata), _timing_table(metadata)
         self._plans = _plan_table(metadata)
         self._answers, self._labels = _answer_tables(metadata)
-        with self._faults(), self._engine.begin() as connection:
-            if sa.inspect(connection).has_table("evaluations"):
-                self._bring_up_to_date(connection)
-            metadata.create_all(connection)
+        self._database.begin(self._make)
+
+    def _make(self, connection: sa.Connection) -> None:
+        """Make the tables that there are not yet."""
+        if sa.inspect(connection).has_table("evaluations"):
+            self._bring_up_to_date(connection)
+        self._metadata.create_all(connection)
 
     def _bring_up_to_date(self, connection: sa.Connection) -> None:
         """Give columns of earlier versions the names of today, and add those of metrics and costs that are new.
@@ -151,7 +159,7 @@ class Ledger:
         for before, now in renamed.items():
             connection.execute(sa.text(f"ALTER TABLE evaluations RENAME COLUMN {before} TO {now}"))
         for column in new:
-            kind = column.type.compile(self._engine.dialect)
+            kind = column.type.compile(connection.dialect)
             connection.execute(sa.text(f'ALTER TABLE evaluations ADD COLUMN "{column.name}" {kind}'))
 
     def add(self, evaluation: Evaluation) -> None:
@@ -160,10 +168,13 @@ class Ledger:
         row |= {name: json.dumps(row[name]) for name in JSON_COLUMNS}
         row |= {name: evaluation.metrics.get(name) for name in self._metrics}
         row |= {name: evaluation.costs.get(name) for name in self._costs}
-        with self._faults(), self._engine.begin() as connection:
+
+        def write(connection: sa.Connection) -> None:
             connection.execute(self._evaluations.insert(), row)
             if evaluation.answers is not None:
                 self._add_answers(connection, evaluation, evaluation.answers)
+
+        self._database.write(write)
 
     def _add_answers(self, connection: sa.Connection, evaluation: Evaluation, found: Answers) -> None:
         keys = {name: getattr(evaluation, name) for name in ("design", "protocol", "seed")}
@@ -173,15 +184,27 @@ class Ledger:
             connection.execute(self._labels.insert(), {"protocol": evaluation.protocol, "labels": packed(found.labels)})
 
     def rows(self) -> list[Evaluation]:
-        """All evaluations, in the order in which they ended."""
-        with self._faults(), self._engine.connect() as connection:
+        """All evaluations, in the order in which they ended.
+
+        Raises:
+            RunError: a row is damaged.
+            RunFailed: the file cannot be read.
+        """
+        with self._database.read() as connection:
             found = connection.execute(sa.select(self._evaluations).order_by(self._evaluations.c.number))
             return [self._evaluation(dict(row)) for row in found.mappings()]
 
     def _evaluation(self, row: Mapping[str, Any]) -> Evaluation:
         values = {name: row[name] for name in _FIELDS}
-        values |= {name: json.loads(row[name]) for name in JSON_COLUMNS}
-        values |= {"phase": Phase(row["phase"]), "role": Role(row["role"]), "outcome": Outcome(row["outcome"])}
+        try:
+            values |= {name: json.loads(row[name]) for name in JSON_COLUMNS}
+            values |= {"phase": Phase(row["phase"]), "role": Role(row["role"]), "outcome": Outcome(row["outcome"])}
+        except (TypeError, ValueError) as cause:
+            raise RunError(
+                f"is damaged: its evaluation {row['number']} cannot be read: {cause}",
+                file=str(self.path),
+                remedy="restore it, or search again elsewhere",
+            ) from None
         return Evaluation(
             **values,
             metrics={name: row[name] for name in self._metrics},
@@ -191,54 +214,47 @@ class Ledger:
     def timing(self, design: str) -> Latency | None:
         """The latency that was measured of a design."""
         query = sa.select(*(self._timings.c[f.name] for f in fields(Latency))).where(self._timings.c.design == design)
-        with self._faults(), self._engine.connect() as connection:
+        with self._database.read() as connection:
             found = connection.execute(query).mappings().first()
         return Latency(**found) if found else None
 
     def timings(self) -> dict[str, Latency]:
         """Design -> the latency that was measured of it."""
-        with self._faults(), self._engine.connect() as connection:
+        with self._database.read() as connection:
             found = connection.execute(sa.select(self._timings)).mappings().all()
         return {row["design"]: Latency(**{f.name: row[f.name] for f in fields(Latency)}) for row in found}
 
     def add_timing(self, design: str, found: Latency) -> None:
         """Keep a measured latency."""
-        with self._faults(), self._engine.begin() as connection:
-            connection.execute(self._timings.insert().values(design=design, **asdict(found)))
+        row = self._timings.insert().values(design=design, **asdict(found))
+        self._database.write(lambda connection: _execute(connection, row))
 
     def plans(self) -> list[ConfirmationPlan]:
         """The plans of confirmations, in the order in which they were made; the last one is in force."""
-        with self._faults(), self._engine.connect() as connection:
+        with self._database.read() as connection:
             found = connection.execute(sa.select(self._plans.c.plan).order_by(self._plans.c.number)).scalars().all()
         return [ConfirmationPlan.from_json(text) for text in found]
 
     def add_plan(self, plan: ConfirmationPlan) -> None:
         """Put a plan into force."""
-        with self._faults(), self._engine.begin() as connection:
-            connection.execute(self._plans.insert().values(plan=plan.to_json(), begun=timestamp()))
+        row = self._plans.insert().values(plan=plan.to_json(), begun=timestamp())
+        self._database.write(lambda connection: _execute(connection, row))
 
     def close(self) -> None:
         """Close the file."""
-        self._engine.dispose()
+        self._database.close()
 
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except sa.exc.DBAPIError as cause:
-            raise RunFailed(
-                f"the ledger cannot be used: {cause.orig}",
-                file=str(self.path),
-                remedy="check free space and permissions; what was finished before is kept",
-            ) from cause
+
+def _execute(connection: sa.Connection, statement: sa.Executable) -> None:
+    connection.execute(statement)
 
 
 def is_begun(path: Path) -> bool:
     """Whether there is a ledger with an evaluation in it, or a file that cannot be looked into."""
-    if not path.exists():
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
         return False
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with reading(path) as connection:
             return connection.execute("SELECT 1 FROM evaluations LIMIT 1").fetchone() is not None
     except sqlite3.Error:
         return True
@@ -254,10 +270,7 @@ def opened_copy(path: Path) -> Iterator[Ledger]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         try:
-            with (
-                closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
-                closing(sqlite3.connect(copy)) as target,
-            ):
+            with reading(path) as source, closing(sqlite3.connect(copy)) as target:
                 source.backup(target)
         except sqlite3.Error as cause:
             remedy = "restore it, or search again elsewhere"

@@ -7,7 +7,6 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from attnspace.documents.writing import write_bytes
 from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
 from attnspace.record.answers import unpacked
+from attnspace.record.database import reading
 from attnspace.record.estimated import estimated
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Outcome, Phase, Role
 from attnspace.record.kept import (
@@ -145,7 +145,7 @@ class Results:
             return {}
         query = "SELECT design, seed, predicted, labels FROM answers JOIN test_labels USING (protocol)"
         try:
-            with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            with reading(ledger) as connection:
                 if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone() is None:
                     return {}
                 return {
@@ -196,6 +196,9 @@ def load(run: str | Path) -> Results:
     try:
         for column in JSON_COLUMNS:
             table[column] = pd.Series(map(json.loads, table[column]), index=table.index, dtype=object)
+        for column, known in (("phase", Phase), ("role", Role), ("outcome", Outcome)):
+            for value in table[column].unique():
+                known(value)
     except (KeyError, TypeError, ValueError) as cause:
         raise _damaged(path, cause) from None
     for column, value in (_ADDED | dict.fromkeys((*METRICS, *cost_columns()))).items():
@@ -238,7 +241,7 @@ def _table_of(ledger: Path) -> tuple[pd.DataFrame, ConfirmationPlan | None]:
         RunError: it is damaged.
     """
     try:
-        with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with reading(ledger) as connection:
             return pd.read_sql_query("SELECT * FROM evaluations ORDER BY number", connection), _plan(connection)
     except (sqlite3.Error, pd.errors.DatabaseError, KeyError, TypeError, ValueError) as cause:
         raise _damaged(ledger.parent, cause) from None

@@ -18,7 +18,7 @@ from attnspace.documents.reading import read
 from attnspace.documents.writing import is_partial, sweep, write_text
 from attnspace.errors import AttnspaceError, RunError, join_path, shown
 from attnspace.record.evaluation import RENAMED
-from attnspace.record.kept import LEDGER_FILE, require_ledger
+from attnspace.record.kept import LEDGER_FILE, TABLE_FILE, require_ledger
 from attnspace.record.ledger import is_begun
 from attnspace.record.results import DATA_FILE
 from attnspace.study.config import written_out
@@ -29,6 +29,9 @@ __all__ = ["RunDirectory", "comparable", "differences"]
 ELSEWHERE = (("data", "path"), ("data", "import"), ("backbone", "import"), ("train", "import"))
 """Where something is. What it is counts in the protocol, by its content."""
 
+
+RESULTS = {TABLE_FILE, "report.html", "winner.json"}
+"""Files that are written from the ledger."""
 
 CHANGED = {
     "data": "its images, their labels or their splits were others",
@@ -73,7 +76,15 @@ class RunDirectory:
                     "is a file", file=str(self.path), allowed="a directory", remedy="choose another with --run"
                 )
             held = {entry.name for entry in self.path.iterdir() if not is_partial(entry)} - {".lock"}
+            is_empty = not is_begun(self.ledger_file)
         require_ledger(self.path, "a search that goes on")
+        if is_empty and (results := sorted(held & RESULTS)):
+            raise RunError(
+                f"holds {results[0]}, and a ledger.db without evaluations, or none: a search would begin anew and "
+                "write over what is there",
+                file=str(self.path),
+                remedy="put the ledger.db of this run back, or choose another directory with --run",
+            )
         if not {"study.yaml", "meaning.json"} <= held:
             if held - {"meaning.json", DATA_FILE}:
                 raise RunError(
@@ -150,7 +161,8 @@ class RunDirectory:
 
     def _forget(self) -> None:
         """Remove what was written of a search that came to nothing, so that a mended study may use the place."""
-        for file in (self.study_file, self.meaning_file, self.data_file, self.ledger_file):
+        beside = (self.ledger_file.with_name(f"{LEDGER_FILE}-{name}") for name in ("wal", "shm"))
+        for file in (self.study_file, self.meaning_file, self.data_file, self.ledger_file, *beside):
             file.unlink(missing_ok=True)
         if self.checkpoint_folder.exists():
             shutil.rmtree(self.checkpoint_folder)

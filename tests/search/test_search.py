@@ -1,4 +1,6 @@
 import random
+import sqlite3
+from contextlib import closing
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from attnspace.search.suggester import Suggester
 from attnspace.study.loading import prepare
 from attnspace.study.run_directory import RunDirectory
 from attnspace.study.study import Study
+from attnspace.workflow import run_study
 from tests.searching import StopAfter, facts
 
 
@@ -270,3 +273,23 @@ def test_training_uses_the_threads_of_the_study(tiny, write, tmp_path, threads, 
     _, rows = run(prepare(write(tiny)), tmp_path / "run")
     assert {row.environment["threads"] for row in rows} == {str(threads or before)}
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("loss", ["missing", "empty", "without rows"])
+def test_results_beside_a_lost_ledger_are_not_written_over(tiny, write, tmp_path, loss):
+    path = run_study(write(tiny), tmp_path / "run").path
+    ledger = path / "ledger.db"
+    before = {name: (path / name).read_bytes() for name in ("report.html", "trials.parquet", "winner.json")}
+    if loss == "without rows":
+        with closing(sqlite3.connect(ledger)) as connection, connection:
+            connection.execute("DELETE FROM evaluations")
+    else:
+        ledger.unlink()
+        ledger.write_bytes(b"") if loss == "empty" else (path / "trials.parquet").rename(path / "kept.parquet")
+    with pytest.raises(RunError, match=r"and a ledger\.db without evaluations, or none.*put the ledger\.db of this"):
+        run_study(write(tiny), path)
+    if loss == "missing":
+        (path / "kept.parquet").rename(path / "trials.parquet")
+        with pytest.raises(RunError, match=r"keeps the table of a run.*and has no ledger\.db"):
+            run_study(write(tiny), path)
+    assert before == {name: (path / name).read_bytes() for name in before}
