@@ -168,7 +168,7 @@ class _Sitting:
         if self._pool is None:
             watcher = self._watcher
             self._weights.begin()
-            pool = open_pool(self._study, Checkpoints(None), watcher.epoch_ends, watcher.note)
+            pool = open_pool(self._study, Checkpoints(None), watcher.epoch_ends, watcher.note, self._ledger)
             self._pool = self._stack.enter_context(pool)
         return self._pool
 

@@ -77,7 +77,7 @@ def _train(study: Study, jobs: Sequence[Job], ledger: Ledger, watcher: Watcher) 
         watcher.design_begins(job)
         return feasibility.with_costs(job)
 
-    with open_pool(study, Checkpoints(None), watcher.epoch_ends, watcher.note) as pool:
+    with open_pool(study, Checkpoints(None), watcher.epoch_ends, watcher.note, ledger) as pool:
         for _, row in pool.worked_off(jobs, begun):
             row.environment[RATE] = repr(getattr(study.config.train, "lr", None))
             ledger.add(row)

@@ -71,13 +71,18 @@ class Database:
         with self._faults(), self.engine.connect() as connection:
             yield connection
 
-    def write(self, statements: Callable[[sa.Connection], None]) -> None:
+    def write(self, statements: Callable[[sa.Connection], None], patience_s: float | None = None) -> None:
         """Carry out statements in one transaction, durably; what cannot be written now is tried again for a while.
+
+        Args:
+            statements: what is to be done.
+            patience_s: for how many seconds; by default for ten minutes.
 
         Raises:
             RunFailed: it cannot be written, or the file is not the one that was opened any more.
         """
         began, pause = time.monotonic(), FIRST_PAUSE_S
+        patience_s = PATIENCE_S if patience_s is None else patience_s
         with self._faults():
             while True:
                 try:
@@ -90,12 +95,12 @@ class Database:
                         return
                     raise
                 except sa.exc.OperationalError as cause:
-                    if time.monotonic() - began > PATIENCE_S or not _may_pass(cause):
+                    if time.monotonic() - began >= patience_s or not _may_pass(cause):
                         raise
                     if pause == FIRST_PAUSE_S:
                         self._note(
                             f"{self.path} cannot be written yet: {cause.orig}; trying again for "
-                            f"{PATIENCE_S / 60:.0f} minutes, and nothing is lost so long"
+                            f"{patience_s / 60:.0f} minutes, and nothing is lost so long"
                         )
                     time.sleep(pause)
                     pause = min(2 * pause, LONGEST_PAUSE_S)

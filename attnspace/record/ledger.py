@@ -11,23 +11,33 @@ import json
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from attnspace.costs.latency import Latency
 from attnspace.costs.measured import cost_columns
-from attnspace.errors import RunError
+from attnspace.errors import RunError, RunFailed
 from attnspace.objective.metrics import METRICS
 from attnspace.record.answers import Answers, packed
 from attnspace.record.database import Database, reading
 from attnspace.record.evaluation import JSON_COLUMNS, RENAMED, Evaluation, Outcome, Phase, Role, timestamp
 from attnspace.record.plan import ConfirmationPlan
 
-__all__ = ["Ledger", "is_begun", "opened_copy"]
+__all__ = ["Ledger", "Mark", "is_begun", "opened_copy"]
+
+
+class Mark(NamedTuple):
+    """A training that is under way: no other has the same design, protocol, seed and last epoch."""
+
+    design: str
+    protocol: str
+    seed: int
+    epochs: int
+
 
 _FIELDS = tuple(field.name for field in fields(Evaluation) if field.name not in ("metrics", "costs", "answers"))
 """Columns that are fields of an evaluation; metrics and costs have a column for each that is declared."""
@@ -111,6 +121,19 @@ def _plan_table(metadata: sa.MetaData) -> sa.Table:
     )
 
 
+def _mark_table(metadata: sa.MetaData) -> sa.Table:
+    """What is being trained. A mark of a process that has ended tells what it was at when it was killed."""
+    return sa.Table(
+        "under_way",
+        metadata,
+        sa.Column("design", sa.String(16), primary_key=True),
+        sa.Column("protocol", sa.String(16), primary_key=True),
+        sa.Column("seed", sa.Integer, primary_key=True),
+        sa.Column("epochs", sa.Integer, primary_key=True),
+        sa.Column("begun", sa.String(32), nullable=False),
+    )
+
+
 class Ledger:
     """The tables of one run, in the SQLite file `path`.
 
@@ -129,7 +152,7 @@ class Ledger:
         self._metrics, self._costs = list(METRICS), list(cost_columns())
         self._metadata = metadata = sa.MetaData()
         self._evaluations, self._timings = _evaluation_table(metadata), _timing_table(metadata)
-        self._plans = _plan_table(metadata)
+        self._plans, self._marks = _plan_table(metadata), _mark_table(metadata)
         self._answers, self._labels = _answer_tables(metadata)
         self._database.begin(self._make)
 
@@ -163,7 +186,7 @@ class Ledger:
             connection.execute(sa.text(f'ALTER TABLE evaluations ADD COLUMN "{column.name}" {kind}'))
 
     def add(self, evaluation: Evaluation) -> None:
-        """Write one row, durably."""
+        """Write one row, durably; it is under way no more."""
         row = {name: getattr(evaluation, name) for name in _FIELDS}
         row |= {name: json.dumps(row[name]) for name in JSON_COLUMNS}
         row |= {name: evaluation.metrics.get(name) for name in self._metrics}
@@ -173,6 +196,8 @@ class Ledger:
             connection.execute(self._evaluations.insert(), row)
             if evaluation.answers is not None:
                 self._add_answers(connection, evaluation, evaluation.answers)
+            ended = (self._marks.c[name] == row[name] for name in Mark._fields)
+            connection.execute(self._marks.delete().where(*ended))
 
         self._database.write(write)
 
@@ -211,6 +236,23 @@ class Ledger:
             costs={name: row[name] for name in self._costs},
         )
 
+    def mark(self, mark: Mark) -> None:
+        """Take note that a training begins."""
+        row = {**mark._asdict(), "begun": timestamp()}
+        self._database.write(
+            lambda connection: _execute(connection, self._marks.insert().prefix_with("OR REPLACE"), row)
+        )
+
+    def marks(self) -> set[Mark]:
+        """The trainings that have begun and not ended."""
+        with self._database.read() as connection:
+            return {Mark(*row[:4]) for row in connection.execute(sa.select(self._marks))}
+
+    def unmark(self) -> None:
+        """Take note that no training is under way. Where that cannot be written it is left: it costs time alone."""
+        with suppress(RunFailed):
+            self._database.write(lambda connection: _execute(connection, self._marks.delete()), patience_s=0)
+
     def timing(self, design: str) -> Latency | None:
         """The latency that was measured of a design."""
         query = sa.select(*(self._timings.c[f.name] for f in fields(Latency))).where(self._timings.c.design == design)
@@ -245,8 +287,8 @@ class Ledger:
         self._database.close()
 
 
-def _execute(connection: sa.Connection, statement: sa.Executable) -> None:
-    connection.execute(statement)
+def _execute(connection: sa.Connection, statement: sa.Executable, row: Mapping[str, Any] | None = None) -> None:
+    connection.execute(statement, row)
 
 
 def is_begun(path: Path) -> bool:

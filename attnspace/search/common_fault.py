@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from attnspace.errors import StudyError
+from attnspace.errors import RunFailed, StudyError
 from attnspace.record.evaluation import Evaluation, Outcome
+from attnspace.workers.job import SET_ASIDE
 
 __all__ = ["CommonFault"]
 
@@ -37,7 +38,14 @@ class CommonFault:
 
         Raises:
             StudyError: the plain network and another one failed alike, and nothing was trained yet.
+            RunFailed: the plain network was set aside; everything is compared with it.
         """
+        if row.design == self._plain and (row.reason or "").startswith(SET_ASIDE):
+            raise RunFailed(
+                f"the network without attention, which all others are compared with, was {row.reason}",
+                file=self._file,
+                remedy="mend the cause, such as too little memory, and give the same command again",
+            )
         self._held.append(row)
         if self._is_open:
             common = [held for held in self._held if _may_be_common(held)]

@@ -107,7 +107,8 @@ class Search:
         job = self._next(busy=False)
         if job is None:  # no worker is needed
             return Sitting(0, 0, 0.0, self._exhausted)
-        with open_pool(study, self._checkpoints, self._watcher.epoch_ends, self._watcher.note) as pool:
+        watcher = self._watcher
+        with open_pool(study, self._checkpoints, watcher.epoch_ends, watcher.note, self._ledger) as pool:
             sitting = self._with(pool, job)
         self._checkpoints.clear()
         return sitting

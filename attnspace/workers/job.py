@@ -20,10 +20,14 @@ from attnspace.costs.measured import cost_columns
 from attnspace.objective.metrics import METRICS
 from attnspace.record.answers import Answers
 from attnspace.record.evaluation import Evaluation, Outcome, Phase, timestamp
+from attnspace.record.ledger import Mark
 from attnspace.study.design import Design
 from attnspace.training.epoch import Epoch
 
-__all__ = ["Job", "Result", "describe", "row"]
+__all__ = ["Job", "Result", "SET_ASIDE", "describe", "row", "set_aside"]
+
+SET_ASIDE = "set aside, since its training ended its process twice"
+"""What the reason of such a row begins with."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class Job:
     fault: str | None = None
     keep: Path | None = None
     split: int | None = None
+
+    def mark(self, protocol: str) -> Mark:
+        """What the job is called in the ledger, in a study of this protocol."""
+        return Mark(self.design.identity, protocol, self.seed, self.until)
 
 
 @dataclass
@@ -117,6 +125,11 @@ def row(protocol: str, epochs: int, job: Job, result: Result) -> Evaluation:
         split=job.split,
         answers=result.answers,
     )
+
+
+def set_aside(protocol: str, epochs: int, job: Job, what: str) -> Evaluation:
+    """The row of a job that ended its process each time that it was tried; `what` says how."""
+    return row(protocol, epochs, job, Result(reason=f"{SET_ASIDE}: {what}"))
 
 
 def describe(error: BaseException) -> str:

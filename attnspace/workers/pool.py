@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -12,12 +12,13 @@ import torch
 
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.evaluation import Evaluation
+from attnspace.record.ledger import Ledger, Mark
 from attnspace.study.study import Study
 from attnspace.training.epoch import Epoch
 from attnspace.workers.job import Job
 from attnspace.workers.trainer import Trainer
 
-__all__ = ["InlinePool", "OnEpoch", "WorkerPool"]
+__all__ = ["InlinePool", "MarkingPool", "OnEpoch", "WorkerPool"]
 
 OnEpoch = Callable[[Job, Epoch], None]
 """Hears of every epoch of every job."""
@@ -75,10 +76,29 @@ class WorkerPool(ABC):
 
 
 class InlinePool(WorkerPool):
-    """This process: one job, trained when its result is waited for."""
+    """This process: one job, trained when its result is waited for.
 
-    def __init__(self, study: Study, checkpoints: Checkpoints, device: torch.device, on_epoch: OnEpoch) -> None:
+    Args:
+        study: whose designs.
+        checkpoints: where trainings wait.
+        device: where networks are trained.
+        on_epoch: hears of every epoch of every job.
+        suspects: trainings during which an earlier process ended without a word. Should they be the cause, as one that
+            needs too much memory is, they must not end this process too.
+        apart: makes a pool of one other process, in which they are trained.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        checkpoints: Checkpoints,
+        device: torch.device,
+        on_epoch: OnEpoch,
+        suspects: Container[Mark] = (),
+        apart: Callable[[], WorkerPool] | None = None,
+    ) -> None:
         self._jobs: list[Job] = []
+        self._protocol, self._suspects, self._apart = study.protocol, suspects, apart
         self._trainer = Trainer(study, checkpoints, device, lambda epoch: on_epoch(self._jobs[0], epoch))
 
     @property
@@ -93,8 +113,47 @@ class InlinePool(WorkerPool):
         self._jobs.append(job)
 
     def next_result(self) -> tuple[Job, Evaluation]:
-        row = self._trainer.advance(self._jobs[0])
+        job = self._jobs[0]
+        if self._apart is not None and job.mark(self._protocol) in self._suspects:
+            with self._apart() as pool:
+                pool.submit(job)
+                _, row = pool.next_result()
+        else:
+            row = self._trainer.advance(job)
         return self._jobs.pop(), row
 
     def close(self) -> None:
         self._jobs.clear()
+
+
+class MarkingPool(WorkerPool):
+    """A pool whose jobs are marked in the ledger while they are under way, so that it is known what a process that was
+    killed was at.
+
+    Args:
+        pool: trains.
+        ledger: of the run; a job's row, once it is added, takes the mark away.
+        protocol: of the study.
+    """
+
+    def __init__(self, pool: WorkerPool, ledger: Ledger, protocol: str) -> None:
+        self.pool, self._ledger, self._protocol = pool, ledger, protocol
+
+    @property
+    def size(self) -> int:
+        return self.pool.size
+
+    @property
+    def busy(self) -> int:
+        return self.pool.busy
+
+    def submit(self, job: Job) -> None:
+        self._ledger.mark(job.mark(self._protocol))
+        self.pool.submit(job)
+
+    def next_result(self) -> tuple[Job, Evaluation]:
+        return self.pool.next_result()
+
+    def close(self) -> None:
+        self.pool.close()
+        self._ledger.unmark()

@@ -1,7 +1,8 @@
 """Several processes that train at once.
 
 The process that searches alone writes the ledger and asks the sampler; workers are handed jobs and hand back rows. A
-worker that dies, as when the system is out of memory, costs the training that it held, and is replaced.
+worker that dies, as when the system is out of memory, or that gives no sign for far longer than any before it, is
+replaced, and its training begins again. A training that takes its worker down twice is set aside.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -22,8 +25,9 @@ from attnspace.data.loader import SHARE
 from attnspace.errors import RunFailed
 from attnspace.record.checkpoints import Checkpoints
 from attnspace.record.evaluation import Evaluation
+from attnspace.record.ledger import Mark
 from attnspace.study.study import Study
-from attnspace.workers.job import Job, Result, row
+from attnspace.workers.job import Job, set_aside
 from attnspace.workers.pool import OnEpoch, WorkerPool
 from attnspace.workers.worker import work
 
@@ -33,15 +37,23 @@ PROBE_SECONDS = 4.0
 PATIENCE_S = 5.0
 """How long a process may take to end before it is killed."""
 
+TRIES = 2
+"""How often a training may take its worker down."""
+
+TICK_S = 1.0
+SILENCE, LEAST_SILENCE_S = 20.0, 120.0
+"""A worker that gives no sign for so many times the longest silence so far, and so many seconds, hangs."""
+
 
 @dataclass
 class _Worker:
-    """A process, the device that it trains on, and the job that it has."""
+    """A process, the device that it trains on, the job that it has, and for how many seconds it has given no sign."""
 
     process: SpawnProcess
     line: Connection
     device: torch.device
     job: Job | None = None
+    silent_s: float = 0.0
 
     def receive(self) -> tuple[str, Any]:
         """Wait for what the process sends next, see `attnspace.workers.worker`; or `lost` and how it ended."""
@@ -60,6 +72,7 @@ class ProcessPool(WorkerPool):
         checkpoints: where trainings wait.
         devices: one for each process.
         on_epoch: hears of every epoch of every job.
+        note: hears of workers that were lost.
         threads: CPU threads of each; None leaves it to torch.
         share: of a device's free memory, what each may fill with images.
 
@@ -75,10 +88,14 @@ class ProcessPool(WorkerPool):
         on_epoch: OnEpoch = lambda job, epoch: None,
         threads: int | None = None,
         share: float = SHARE,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._share = share
         self._study, self._checkpoints, self._on_epoch, self._threads = study, checkpoints, on_epoch, threads
+        self._note = note
         self._workers: list[_Worker] = []
+        self._losses: Counter[Mark] = Counter()
+        self._longest_silence_s: float | None = None
         self.start(devices)
 
     @property
@@ -96,26 +113,62 @@ class ProcessPool(WorkerPool):
         except OSError:  # it died while it was idle
             worker = self._replace(worker)
             worker.line.send(job)
-        worker.job = job
+        worker.job, worker.silent_s = job, 0.0
 
     def next_result(self) -> tuple[Job, Evaluation]:
         while True:
             at_work = {worker.line: worker for worker in self._workers if worker.job is not None}
-            for line in wait(list(at_work)):
-                worker = at_work[line]  # type: ignore[index]  # `wait` is typed for sockets and handles too
-                job = worker.job
-                assert job is not None
-                kind, what = worker.receive()
-                if kind == "epoch":
-                    self._on_epoch(job, what)
-                elif kind == "fault":
-                    raise what
-                elif kind == "lost":
-                    self._replace(worker)
-                    return job, row(self._study.protocol, self._study.epochs, job, Result(reason=what))
-                else:
-                    worker.job = None
-                    return job, what
+            began = time.monotonic()
+            ready = wait(list(at_work), TICK_S)
+            # While this process stood still, as in a laptop that sleeps, so did its workers.
+            passed = min(time.monotonic() - began, TICK_S)
+            for worker in at_work.values():
+                worker.silent_s += passed
+            for line in ready:
+                if (ended := self._hear(at_work[line])) is not None:  # type: ignore[index]  # typed for sockets too
+                    return ended
+            for worker in at_work.values():
+                if (ended := self._check_silence(worker)) is not None:
+                    return ended
+
+    def _hear(self, worker: _Worker) -> tuple[Job, Evaluation] | None:
+        """Take in what a worker sends; the job and its row if that has ended."""
+        job = worker.job
+        assert job is not None
+        kind, what = worker.receive()
+        if kind == "fault":
+            raise what
+        if kind == "lost":
+            return self._lose(worker, job, what)
+        self._longest_silence_s = max(self._longest_silence_s or 0.0, worker.silent_s)
+        worker.silent_s = 0.0
+        if kind == "epoch":
+            self._on_epoch(job, what)
+            return None
+        worker.job = None
+        return job, what
+
+    def _check_silence(self, worker: _Worker) -> tuple[Job, Evaluation] | None:
+        """End a worker that hangs; while nothing is known of how long a training takes, none does."""
+        if worker.job is None or self._longest_silence_s is None:
+            return None
+        if worker.silent_s <= max(LEAST_SILENCE_S, SILENCE * self._longest_silence_s):
+            return None
+        worker.process.kill()
+        longest = f"no training before it for more than {self._longest_silence_s:.1f} s"
+        return self._lose(worker, worker.job, f"it gave no sign for {worker.silent_s:.0f} s, and {longest}")
+
+    def _lose(self, worker: _Worker, job: Job, what: str) -> tuple[Job, Evaluation] | None:
+        """Replace a worker, and begin its training again; its row, if it has taken down as many as it may."""
+        new, mark = self._replace(worker), job.mark(self._study.protocol)
+        self._losses[mark] += 1
+        if self._losses[mark] >= TRIES:
+            return job, set_aside(self._study.protocol, self._study.epochs, job, what)
+        name = job.design.name or job.design.label
+        self._note(f"the training of {name}, seed {job.seed}, was lost: {what}. It begins again")
+        new.job = job
+        new.line.send(job)
+        return None
 
     def start(self, devices: Sequence[torch.device]) -> None:
         """Begin further processes, and wait until they are ready.

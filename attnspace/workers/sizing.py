@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 
 from attnspace.data.loader import SHARE
 from attnspace.errors import RunFailed
 from attnspace.record.checkpoints import Checkpoints
+from attnspace.record.ledger import Ledger, Mark
 from attnspace.study.study import Study
 from attnspace.workers.devices import devices
-from attnspace.workers.pool import InlinePool, OnEpoch, WorkerPool
+from attnspace.workers.pool import InlinePool, MarkingPool, OnEpoch, WorkerPool
 from attnspace.workers.processes import ProcessPool
 
 __all__ = ["open_pool"]
@@ -29,6 +30,7 @@ def open_pool(
     checkpoints: Checkpoints,
     on_epoch: OnEpoch = lambda job, epoch: None,
     note: Callable[[str], None] = print,
+    ledger: Ledger | None = None,
 ) -> WorkerPool:
     """The worker pool that a study asks for.
 
@@ -36,24 +38,46 @@ def open_pool(
         study: whose designs.
         checkpoints: where trainings wait.
         on_epoch: hears of every epoch of every job.
-        note: hears how many trainings at once were found best.
+        note: hears how many trainings at once were found best, and of workers that were lost.
+        ledger: of the run, where what is under way is marked; None marks nothing.
 
     Raises:
         StudyError: it asks for a device that is not there.
         AttnspaceError: a worker cannot begin.
     """
+    if study.method.is_lookup or ledger is None:
+        return _unmarked(study, checkpoints, on_epoch, note, set())
+    suspects = ledger.marks()
+    ledger.unmark()
+    return MarkingPool(_unmarked(study, checkpoints, on_epoch, note, suspects), ledger, study.protocol)
+
+
+def _unmarked(
+    study: Study,
+    checkpoints: Checkpoints,
+    on_epoch: OnEpoch,
+    note: Callable[[str], None],
+    suspects: Collection[Mark],
+) -> WorkerPool:
     settings, method = study.config.search, study.method
     where = devices(settings.device)
     workers = settings.workers
     measure = where[0].type == "cuda" and method.is_measurable and not study.config.objective.times
+
+    def processes(where: Sequence[torch.device], each: int, threads: int | None) -> ProcessPool:
+        return ProcessPool(study, checkpoints, where, on_epoch, threads, SHARE / each, note)
+
+    def apart() -> WorkerPool:
+        note("a training during which the process ended without a word is tried again, in a process of its own")
+        return processes(where[:1], 2, settings.threads)
+
     if method.is_lookup or workers == 1 or (workers is None and not measure):
-        return InlinePool(study, checkpoints, where[0], on_epoch)
+        return InlinePool(study, checkpoints, where[0], on_epoch, suspects, apart)
     each = -(-workers // len(where)) if workers else MOST
     threads = settings.threads or max(1, (os.cpu_count() or 1) // (workers or each * len(where)))
     if workers:
-        where = [where[i % len(where)] for i in range(workers)]
-        return ProcessPool(study, checkpoints, where, on_epoch, threads, SHARE / each)
-    pool = ProcessPool(study, checkpoints, where, on_epoch, threads, SHARE / each)
+        return processes([where[i % len(where)] for i in range(workers)], each, threads)
+    pool = processes(where, each, threads)
     try:
         return _measured(pool, where, note)
     except BaseException:

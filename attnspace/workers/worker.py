@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 import torch
 
@@ -39,6 +43,7 @@ def work(
         threads: CPU threads; None leaves it to torch.
         share: of the device's free memory, what images may fill.
     """
+    _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that searches, which ends this one
     if threads:
         torch.set_num_threads(threads)
@@ -63,6 +68,19 @@ def work(
         line.send(("fault", error))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the process that searches has gone
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that searches has ended, in the middle of an epoch too: beside a search that
+    was begun again it would take up the device for nothing.
+    """
+
+    def wait(parent: BaseProcess) -> None:
+        parent.join()
+        os._exit(1)
+
+    if (parent := parent_process()) is not None:
+        threading.Thread(target=wait, args=(parent,), daemon=True).start()
 
 
 def probed(trainer: Trainer, seconds: float) -> float:

@@ -1,14 +1,20 @@
 """Several trainings at once. Workers are real processes; each needs a few seconds to begin."""
 
 import multiprocessing
+import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from attnspace.errors import RunFailed, StudyError
 from attnspace.record.checkpoints import Checkpoints
+from attnspace.record.ledger import Ledger
 from attnspace.search.progress import Watcher
+from attnspace.search.search import search
 from attnspace.study.loading import prepare
 from attnspace.workers import processes
 from attnspace.workers import sizing as sizing
@@ -18,6 +24,7 @@ from attnspace.workers.pool import InlinePool
 from attnspace.workers.processes import ProcessPool
 from attnspace.workers.sizing import open_pool
 from attnspace.workers.worker import probed
+from tests.searching import facts
 
 CPU = torch.device("cpu")
 
@@ -50,7 +57,7 @@ def test_several_workers_train_what_one_would_and_each_design_once(tiny, write, 
     assert not (tmp_path / "together" / "checkpoints").exists()
 
 
-def test_a_worker_that_is_killed_costs_its_training_alone(tiny, write, tmp_path, run):
+def test_a_design_that_kills_its_worker_twice_is_set_aside(tiny, write, tmp_path, run):
     plain = 77_754
     (tmp_path / "loop.py").write_text(LOOP.replace("LIMIT", str(plain + 500)))
     tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
@@ -61,8 +68,110 @@ def test_a_worker_that_is_killed_costs_its_training_alone(tiny, write, tmp_path,
     assert {"se", "cbam", "ca"} <= {row.name for row in killed}
     assert {row.name for row in rows if row.outcome == "done" and row.role == "baseline"} == {"none", "eca"}
     reason = "its process was ended by SIGKILL, as the system does when it is out of memory"
-    assert {row.reason for row in killed} == {reason}
+    assert {row.reason for row in killed} == {f"set aside, since its training ended its process twice: {reason}"}
     assert all(row.costs["params"] > plain + 500 for row in killed)
+
+
+LOST_ONCE = """
+import os, signal, time
+from pathlib import Path
+
+def train(model, report):
+    params = sum(p.numel() for p in model.parameters())
+    mark = Path(__file__).with_name(f"lost-{params}")
+    if params == 78_714 and not mark.exists():  # SE
+        mark.touch()
+        HOW
+    return {"val_accuracy": 1 / params, "val_loss": 1.0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "its process was ended by SIGKILL"),
+        ("os._exit(5)", "its process ended with status 5"),
+        ("os.kill(os.getpid(), signal.SIGSTOP)", r"it gave no sign for \d s, and no training before it for more than"),
+        ("time.sleep(1000)", r"it gave no sign for \d s, and no training before it for more than"),
+    ],
+)
+def test_a_training_that_was_lost_begins_again_and_is_no_failure(tiny, write, tmp_path, run, monkeypatch, how, told):
+    monkeypatch.setattr(processes, "LEAST_SILENCE_S", 2.0)
+    monkeypatch.setattr(processes, "SILENCE", 0.0)
+    (tmp_path / "loop.py").write_text(LOST_ONCE.replace("HOW", how))
+    tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
+    tiny["search"] |= {"trials": 1, "workers": 2}
+    said = []
+
+    class Heard(Watcher):
+        def note(self, what: str) -> None:
+            said.append(what)
+
+    _, rows = run(prepare(write(tiny)), tmp_path / "run", Heard())
+    assert {row.outcome for row in rows} == {"done"}
+    assert len(rows) == 6
+    assert len(list(tmp_path.glob("lost-*"))) == len(said) == 1
+    assert re.search(rf"the training of se, seed 0, was lost: {told}.* It begins again", said[0])
+
+
+def test_a_plain_network_that_kills_its_worker_ends_the_search_and_is_not_on_record(tiny, write, tmp_path, run):
+    (tmp_path / "loop.py").write_text(LOOP.replace("LIMIT", "0"))
+    tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
+    tiny["search"] |= {"trials": 1, "workers": 2}
+    with pytest.raises(RunFailed, match=r"the network without attention, .* was set aside, since its training ended"):
+        run(prepare(write(tiny)), tmp_path / "run")
+    assert not (tmp_path / "run" / "ledger.db").exists()
+
+
+def test_a_design_that_ends_the_whole_search_is_tried_apart_and_set_aside(tiny, write, tmp_path):
+    (tmp_path / "loop.py").write_text(LOOP.replace("params > LIMIT", "params == 79_011"))  # CBAM
+    tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
+    tiny["search"] |= {"trials": 1, "workers": 1}
+    command = [sys.executable, "-m", "attnspace", "search", str(write(tiny)), "--run", str(tmp_path / "run")]
+    first, second = (subprocess.run(command, capture_output=True, text=True) for _ in range(2))
+    assert (first.returncode, second.returncode) == (-9, 0)
+    assert "a training during which the process ended without a word is tried again" in second.stdout
+    ledger = Ledger(tmp_path / "run" / "ledger.db")
+    rows = ledger.rows()
+    assert len({(row.design, row.seed, row.epochs) for row in rows}) == len(rows) == 6
+    assert {row.name for row in rows if row.outcome == "done" and row.role == "baseline"} == {"none", "se", "eca", "ca"}
+    assert not ledger.marks()
+
+
+def test_a_search_that_was_killed_in_an_innocent_training_goes_on_as_if_it_had_not_been(tiny, write, tmp_path, run):
+    study = prepare(write(tiny))
+    _, whole = run(study, tmp_path / "whole")
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.mark(Job(study.baselines[1], 0, 0, 1).mark(study.protocol))  # as a process that was killed leaves it
+    search(study, ledger, Watcher())
+    rows = ledger.rows()
+    assert facts(rows) == facts(whole)
+    assert [row.worker == rows[0].worker for row in rows[:4]] == [True, False, True, True]
+
+
+def test_workers_end_with_the_process_that_searches(tiny, write, tmp_path):
+    (tmp_path / "loop.py").write_text(
+        "import os, time\nfrom pathlib import Path\n"
+        "def train(model, report):\n"
+        "    Path(__file__).with_name(f'at-{os.getpid()}').touch()\n"
+        "    time.sleep(1000)\n"
+    )
+    tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
+    tiny["search"] |= {"workers": 2}
+    command = [sys.executable, "-m", "attnspace", "search", str(write(tiny)), "--run", str(tmp_path / "run")]
+    parent = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    until(lambda: len(list(tmp_path.glob("at-*"))) == 2)
+    workers = [int(path.name.removeprefix("at-")) for path in tmp_path.glob("at-*")]
+    parent.kill()
+    parent.wait()
+    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), seconds=5)
+
+
+def until(holds, seconds: float = 120) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
 def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tiny, write, tmp_path, run):
