@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,10 @@ from attnspace.primitives.sketch import Box, Sketch
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Block", "Blocks"]
+__all__ = ["AtFirst", "Block", "Blocks"]
+
+AtFirst = Literal["identity", "zero"] | None
+"""What a block makes of every map before it is trained: the map itself, zeros, or what random weights make of it."""
 
 
 class Block(Node, family=True):
@@ -37,6 +40,11 @@ class Block(Node, family=True):
     def any_channels(self) -> bool:
         """Whether the block has the same weights, and computes the same, at every channel count, as `swap` needs."""
         return False
+
+    @property
+    def at_first(self) -> AtFirst:
+        """What the resolved block makes of every map before it is trained."""
+        return None
 
     def sketch(self) -> Sketch:
         """The sketch of the block, from its input to its output."""

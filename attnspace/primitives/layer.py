@@ -84,6 +84,13 @@ class Layer(Node, family=True):
         """Whether the layer's weights, and the descriptor it leaves, are the same at every channel count."""
         return region == "channel"
 
+    @property
+    def at_first(self) -> float | None:
+        """The number that a resolved layer leaves everywhere, whatever it is given, before it is trained; None if what
+        it leaves depends on that, or on random weights.
+        """
+        return None
+
     def shares(self) -> str | None:
         """How a resolved layer shares its weights between two strips; None if it has none to share."""
         return getattr(self, "sharing", None)

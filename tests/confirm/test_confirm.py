@@ -370,3 +370,24 @@ def test_constant_gates_of_a_block_for_each_stage(tiny, write):
     control = constant(study, study.design(study.space.at(0)))
     assert {block.kind for block in control.plan.values()} == {"layers"}
     assert set(control.document.block["per_stage"]) == {"1", "3"}
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh1p", "identity"])
+@pytest.mark.parametrize("start", ["published", "identity"])
+def test_the_numbers_of_the_control_learn(tiny, write, activation, start):
+    """With numbers of 1 behind a factor of 0, neither would have a gradient, and it would stay the plain network."""
+    tiny["space"]["block"]["activation"] = activation
+    tiny["space"]["placement"] = {"stages": [2], "start": start}
+    study = prepare(write(tiny))
+    control = constant(study, study.design(study.space.at(0)))
+    network = study.network(control)
+    new = set(network.state_dict()) - set(study.network(study.plain).state_dict())
+    images = torch.randn(8, 1, 8, 8)
+    network(images).logsumexp(1).sum().backward()
+    slopes = {name: float(p.grad.abs().max()) for name, p in network.named_parameters() if name in new}
+    assert slopes
+    assert max(slopes.values()) > 1e-6
+    if start == "identity":
+        plain = study.network(study.plain)
+        plain.load_state_dict(network.state_dict(), strict=False)
+        torch.testing.assert_close(network.eval()(images), plain.eval()(images))

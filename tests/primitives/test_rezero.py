@@ -3,9 +3,12 @@ import copy
 import pytest
 import torch
 
-from attnspace import SpecError, build, cost, export_onnx, export_python, identity, parse_spec
+from attnspace import SpecError, build, cost, export_onnx, export_python, identity, parse_spec, published
 from attnspace.language.specs import load_spec
+from attnspace.primitives.blocks.rezero import Rezero
 from attnspace.space.space import Space
+from tests.any_spec import any_spec
+from tests.export.blocks import channels_of
 
 
 def rezero(block):
@@ -94,3 +97,55 @@ def test_copies_do_not_share_it(x):
         other.scale.fill_(1)
     assert torch.equal(module(x), x)
     assert not torch.equal(other(x), x)
+
+
+def slope(block, channels: int) -> float:
+    """The largest gradient of any parameter at the first step."""
+    torch.manual_seed(0)
+    module = build(block, channels)
+    out = module(torch.randn(3, channels, 9, 7))
+    if out.requires_grad:
+        (out * torch.randn_like(out)).sum().backward()
+    return max((float(p.grad.abs().max()) for p in module.parameters() if p.grad is not None), default=0.0)
+
+
+@pytest.mark.parametrize("name", published())
+def test_every_published_block_learns_when_it_begins_as_the_identity(name):
+    channels = channels_of(name)
+    module = build(rezero(load_spec(name).model_dump()), channels)
+    x = torch.randn(2, channels, 9, 7)
+    torch.testing.assert_close(module(x), x)
+    if any(True for _ in module.parameters()):
+        assert slope(rezero(load_spec(name).model_dump()), channels) > 1e-4
+
+
+@pytest.mark.parametrize("start", range(0, 1_500, 100))
+def test_any_block_that_learns_also_learns_when_it_begins_as_the_identity(start):
+    for seed in range(start, start + 100):
+        try:
+            block = parse_spec(any_spec(seed))
+            wrapped = Rezero(block=block).resolve(8)
+        except SpecError:
+            continue
+        assert wrapped.at_first == "identity"
+        assert slope(wrapped, 8) > 1e-4 or slope(block, 8) < 1e-4, any_spec(seed)
+        bare = block.resolve(8)
+        if bare.at_first:
+            x = torch.randn(3, 8, 9, 7)
+            torch.testing.assert_close(build(bare, 8)(x), x if bare.at_first == "identity" else torch.zeros_like(x))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"kind": "layers", "layers": [{"kind": "affine"}]},
+        {"kind": "gate", "squeeze": {"kind": "none"}, "excite": [{"kind": "affine", "scale": 0, "shift": 1}]}
+        | {"activation": "identity"},
+        "gct",
+        "grn",
+        "gc",
+    ],
+)
+def test_around_what_begins_as_the_identity_it_is_not_needed(block):
+    inner = load_spec(block).model_dump() if isinstance(block, str) else block
+    assert identity(rezero(inner), 16) == identity(inner, 16)

@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
 from attnspace.modules.words import Activation, Merge
-from attnspace.primitives.block import Block
+from attnspace.primitives.block import AtFirst, Block
 from attnspace.primitives.branch import Branch, check_gate
 from attnspace.primitives.descriptor import Descriptor, Region
 from attnspace.primitives.layer import (
@@ -33,6 +33,15 @@ if TYPE_CHECKING:
     from attnspace.modules.gate import JoinMaps
 
 __all__ = ["Gate"]
+
+EXACT: dict[Activation, dict[float, bool]] = {
+    **{key: {0.0: False, 1.0: True} for key in ("identity", "leaky_relu", "relu", "relu6")},
+    **{key: {0.0: False} for key in ("gelu", "hard_swish", "silu", "tanh")},
+    **{key: {0.0: True} for key in ("gaussian", "tanh1p")},
+}
+"""Activation -> the logits at which it is 0 or 1 -> whether it is 1. Where it is so far on alone, as `hard_sigmoid` is,
+nothing would learn.
+"""
 
 
 class Gate(Block):
@@ -168,6 +177,23 @@ class Gate(Block):
     def any_channels(self) -> bool:
         arms = all(arm.any_channels for arm in self._arms)
         return arms and all(layer.any_channels(self._tail_region) for layer in self.tail)
+
+    @property
+    def at_first(self) -> AtFirst:
+        """What the gate makes of the map where its logits are one number at first."""
+        logit, arms = None, [arm.excite[-1].at_first if arm.excite else None for arm in self._arms]
+        if self.tail:
+            logit = self.tail[-1].at_first
+        elif not self._merges:
+            logit = arms[0]
+        elif all(arm == 0 for arm in arms) or (0 in arms and self.merge == "logit_product"):
+            logit = 0.0
+        gate = None if logit is None else EXACT.get(self.activation, {}).get(logit)
+        if gate is None or (gate and self._merges and self.merge == "gate_sum"):
+            return None
+        if self.apply == "add":
+            return None if gate else "identity"
+        return "identity" if gate else "zero"
 
     def build(self, channels: int) -> nn.Module:
         from attnspace.modules.gate import GateModule, JoinedGateModule

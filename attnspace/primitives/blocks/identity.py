@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from attnspace.primitives.block import Block
+from attnspace.primitives.block import AtFirst, Block
 from attnspace.primitives.sketch import Row, Sketch
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ class Identity(Block):
     @property
     def any_channels(self) -> bool:
         return True
+
+    @property
+    def at_first(self) -> AtFirst:
+        return "identity"
 
     def sketch(self) -> Sketch:
         return Row()

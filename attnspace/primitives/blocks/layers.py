@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from attnspace.primitives.block import Block
+from attnspace.primitives.block import AtFirst, Block
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.descriptor import Descriptor
 from attnspace.primitives.layer import (
@@ -17,6 +17,7 @@ from attnspace.primitives.layer import (
     resolve_layers,
     sketch_layers,
 )
+from attnspace.primitives.layers.affine import Affine
 from attnspace.primitives.sketch import Sketch
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ class MapLayers(Block):
         layers, d = resolve_layers("layers", self.layers, Descriptor("none", channels, channels))
         check_all_channels(d, "the layers leave", "layers")
         return self.with_(layers=layers) if layers else Identity()
+
+    @property
+    def at_first(self) -> AtFirst:
+        if all(isinstance(layer, Affine) and layer.is_identity_at_first for layer in self.layers):
+            return "identity"
+        return "zero" if self.layers[-1].at_first == 0 else None
 
     def then(self, other: MapLayers) -> MapLayers:
         """These layers followed by those of another block, as one block."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field
 
 from attnspace.errors import within
-from attnspace.primitives.block import Block, Blocks
+from attnspace.primitives.block import AtFirst, Block, Blocks
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.blocks.residual import Residual
@@ -55,6 +55,11 @@ class Parallel(Block):
         if isinstance(block, Parallel) and block.merge == self.merge != "mean":
             return block.blocks
         return (block,)
+
+    @property
+    def at_first(self) -> AtFirst:
+        (first, *others) = {block.at_first for block in self.blocks}
+        return None if others or (first == "identity" and self.merge == "sum") else first
 
     def canonical(self) -> Self:
         same = super().canonical()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from attnspace.errors import within
 from attnspace.modules.words import Activation
-from attnspace.primitives.block import Block
+from attnspace.primitives.block import AtFirst, Block
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.sketch import Fork, Row, Sketch
 
@@ -36,6 +36,10 @@ class Residual(Block):
         if one_gate and isinstance(block, Gate) and block.activation in ONE_MORE:
             return block.with_(activation=ONE_MORE[block.activation])  # x + x g = x (1 + g)
         return self.with_(block=block)
+
+    @property
+    def at_first(self) -> AtFirst:
+        return "identity" if self.block.at_first == "zero" else None
 
     @property
     def any_channels(self) -> bool:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from attnspace.errors import within
-from attnspace.primitives.block import Block
+from attnspace.primitives.block import AtFirst, Block
 from attnspace.primitives.blocks.gate import Gate
-from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.sketch import Fork, Row, Sketch
 
 if TYPE_CHECKING:
@@ -21,7 +20,8 @@ __all__ = ["Rezero"]
 class Rezero(Block):
     """x + a (block(x) - x), with one learned number a, at first 0: nothing changes until training moves it.
 
-    Around another rezero it resolves to that one: with two factors of 0 neither has a gradient.
+    Around a block that begins as the identity, such as another rezero, it resolves to that block: it is not needed
+    there, and neither a nor the block would have a gradient.
 
     Source: after ReZero, arXiv 2003.04887, eq. 1, and SkipInit, arXiv 2002.10444.
     """
@@ -34,7 +34,11 @@ class Rezero(Block):
     def resolve(self, channels: int) -> Block:
         with within("block"):
             block = self.block.resolve(channels)
-        return block if isinstance(block, Identity | Rezero) else self.with_(block=block)
+        return block if block.at_first == "identity" else self.with_(block=block)
+
+    @property
+    def at_first(self) -> AtFirst:
+        return "identity"
 
     @property
     def any_channels(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from attnspace.errors import within
-from attnspace.primitives.block import Block, Blocks
+from attnspace.primitives.block import AtFirst, Block, Blocks
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.blocks.layers import MapLayers
@@ -38,6 +38,11 @@ class Sequential(Block):
         if len(flat) < 2:
             return flat[0] if flat else Identity()
         return self.with_(blocks=tuple(flat))
+
+    @property
+    def at_first(self) -> AtFirst:
+        changes = [block.at_first for block in self.blocks if block.at_first != "identity"]
+        return changes[-1] if changes else "identity"
 
     @property
     def any_channels(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from attnspace.errors import SpecError, within
-from attnspace.primitives.block import Block, Blocks
+from attnspace.primitives.block import AtFirst, Block, Blocks
 from attnspace.primitives.blocks.gate import Gate
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.node import Grid
@@ -61,6 +61,11 @@ class Split(Block):
         if self.groups == chunks == shuffle == 1:
             return blocks[0]
         return self.with_(blocks=tuple(blocks), shuffle=shuffle)
+
+    @property
+    def at_first(self) -> AtFirst:
+        (first, *others) = {block.at_first for block in self.blocks}
+        return None if others or (first == "identity" and self.shuffle > 1) else first
 
     def build(self, channels: int) -> nn.Module:
         from attnspace.modules.composition import SplitModule

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from attnspace.documents.families import fault
 from attnspace.errors import SpecError, within
-from attnspace.primitives.block import Block
+from attnspace.primitives.block import AtFirst, Block
 from attnspace.primitives.blocks.identity import Identity
 from attnspace.primitives.node import Grid
 from attnspace.primitives.sketch import Frame, Sketch
@@ -57,6 +57,10 @@ class Swap(Block):
         if isinstance(block, Swap) and block.axis == self.axis:
             return block.block
         return self.with_(block=block)
+
+    @property
+    def at_first(self) -> AtFirst:
+        return self.block.at_first
 
     @property
     def any_channels(self) -> bool:

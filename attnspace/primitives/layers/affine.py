@@ -35,6 +35,15 @@ class Affine(Layer):
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
         return (self if d.region == "directional" else self.with_(sharing="shared"),)
 
+    @property
+    def at_first(self) -> float | None:
+        return None if self.scale else self.shift or 0.0
+
+    @property
+    def is_identity_at_first(self) -> bool:
+        """Whether the layer leaves one map as it is, before it is trained."""
+        return self.scale == 1 and not self.shift
+
     def after(self, d: Descriptor) -> Descriptor:
         return d.to(d.maps // d.stacked)
 
