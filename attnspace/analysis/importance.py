@@ -185,7 +185,8 @@ def _shares(forest: Any, coded: _Coded, drawn: np.ndarray, rng: np.random.Genera
         columns = coded.inside(hole)
         shuffled[:, columns] = shuffled[rng.permutation(len(asked))][:, columns]
         change = forest.predict(shuffled) - base[asked]
-        found[hole] = float((change**2).mean() / (2 * variance))
+        # Where options go together in the data, the forest is asked of designs unlike any it saw: no share is above 1.
+        found[hole] = min(1.0, float((change**2).mean() / (2 * variance)))
     return found
 
 

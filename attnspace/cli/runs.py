@@ -130,7 +130,8 @@ def confirm(
         with watcher_for(console) as watcher:
             found = confirm_study(prepared, run_, watcher, top=top, seeds=seeds, again=again, recipe_check=recipe_check)
     console.print(confirmation_table(found))
-    for line in (found.sentence, *found.controls):
+    sentence = found.sentence.replace("attnspace confirm RUN", shlex.join(["attnspace", "confirm", str(run_)]))
+    for line in (sentence, *found.controls):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if (run_ / WEIGHTS).is_dir():
         console.print(f"weights: {run_ / WEIGHTS}", highlight=False, soft_wrap=True)

@@ -104,7 +104,7 @@ def summary_table(results: Results) -> Table:
     from attnspace.costs.measured import declared
     from attnspace.objective.metrics import METRICS
     from attnspace.record.evaluation import Role
-    from attnspace.report.compute import leaderboard, shown_costs, summary
+    from attnspace.report.compute import leaderboard, level_note, shown_costs, summary
 
     board = leaderboard(results)
     costs = list({cost.name: cost for cost in (declared()["params"], *shown_costs(results))}.values())
@@ -134,7 +134,8 @@ def summary_table(results: Results) -> Table:
     more = f"{hidden} more design{'s are' if hidden > 1 else ' is'} in the report. " if hidden else ""
     confirmed = confirmation(results)
     sentence = confirmed.sentence if confirmed else summary(results).sentence(results.metric)
-    table.caption = escape(more + sentence)
+    level = level_note(board, results.metric)
+    table.caption = escape(" ".join(filter(None, (f"{more}{sentence}", level))))
     table.caption_justify = "left"
     return table
 

@@ -29,7 +29,7 @@ from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
 from attnspace.study.design import Design
 from attnspace.study.study import Study
-from attnspace.workers.job import Job
+from attnspace.workers.job import Job, differs
 from attnspace.workers.pool import WorkerPool
 from attnspace.workers.sizing import open_pool
 from attnspace.workers.threads import threads
@@ -107,6 +107,10 @@ class _Sitting:
         for look in plan.looks:
             trained += self._train(self._missing(designs, plan.seeds[:look]))
             found = self._standing()
+            if trained:
+                settled = "that settles it" if found.ended and look < plan.looks[-1] else "not settled yet"
+                said = settled if look < plan.looks[-1] else "that was the last look"
+                self._watcher.note(f"results of {look} seeds have been looked at: {said}")
             if found.ended:
                 break
         if found.decision.best is not None and found.decision.outcome != "keep" and found.looked >= FEWEST:
@@ -168,6 +172,8 @@ class _Sitting:
         if self._pool is None:
             watcher = self._watcher
             self._weights.begin()
+            if other := differs(self._ledger.rows()):
+                watcher.warn(other)
             pool = open_pool(self._study, Checkpoints(None), watcher.epoch_ends, watcher.note, self._ledger)
             self._pool = self._stack.enter_context(pool)
         return self._pool

@@ -53,6 +53,7 @@ def planned(
         ledger.add_plan(wanted)
         return wanted
     before = earlier[-1]
+    _note_newer(results, before, note)
     if top is None and seeds is None:
         _note_changes(study, before, note)
         return before
@@ -97,6 +98,7 @@ def _begun(
         _check_ended(results)
     elif used:
         note(f"an earlier version confirmed this run without a plan; its {len(used)} seeds are not used again")
+    _note_unfinished(study, results, note)
     wanted = _made(study, results, top, seeds, first=len(used))
     if wanted.splits == "same" and study.config.confirm.splits == "fresh" and len(study.data.train):
         note("all seeds have the same training and validation images, since the source says which ones validate")
@@ -145,6 +147,30 @@ def _note_changes(study: Study, plan: ConfirmationPlan, note: Callable[[str], No
         note(
             f"the confirmation goes on as it was planned, with {len(plan.designs)} designs, looks at "
             f"{_list(plan.looks)} seeds and margin {plan.margin}; the study says otherwise"
+        )
+
+
+def _note_unfinished(study: Study, results: Results, note: Callable[[str], None]) -> None:
+    """Say that a search is to be confirmed which has not come to its end."""
+    searched, asked = results.searched, study.config.search.trials
+    found = searched.loc[searched["role"] == Role.TRIAL, "design"].nunique()
+    if found < min(asked, study.space.size()):
+        note(
+            f"the search has {found} of the {asked} designs that the study asks for, and its best by now are "
+            "confirmed; unless the space holds no more, stop here, and search on first"
+        )
+
+
+def _note_newer(results: Results, plan: ConfirmationPlan, note: Callable[[str], None]) -> None:
+    """Say that other designs lead the search by now than those that are confirmed."""
+    ranked = results.ranked()
+    leading = ranked[ranked["role"] == Role.TRIAL].head(len(plan.designs))
+    newer = leading[~leading["design"].isin([design["design"] for design in plan.designs])]
+    if len(newer):
+        first = f"{newer['label'].iloc[0]} [{newer['placement'].iloc[0]}]"
+        note(
+            f"the confirmation is of the designs that led when it was planned; {first} is among the best by now, and not "
+            "among them; when it has ended, --again begins another one"
         )
 
 

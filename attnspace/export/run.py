@@ -31,7 +31,7 @@ from attnspace.study.study import Study, inputs_for
 
 __all__ = ["ExportedRun", "RunFormat", "export_run"]
 
-KEEP = "`attnspace confirm RUN` trains it again, and keeps them"
+KEEP = "`attnspace confirm {run}` trains it again, and keeps them"
 """How a run comes to weights, for messages."""
 
 RunFormat = Literal["py", "onnx", "json", "safetensors"]
@@ -90,12 +90,12 @@ def export_run(
             raise RunError(
                 "keeps no weights of the design that it hands over",
                 file=str(run),
-                remedy=KEEP,
+                remedy=KEEP.format(run=run),
             )
         write_bytes(path, weights.read_bytes())
         return ExportedRun(path=path, notes=(_whose(weights),))
     study = recorded_study(run, "the export of a network", data_folder)
-    return _as_python(study, results, winner) if to == "py" else _as_onnx(study, winner, weights, path)
+    return _as_python(study, results, winner) if to == "py" else _as_onnx(study, results, winner, weights, path)
 
 
 def _weights(run: Path, name: str, design: str) -> Path | None:
@@ -120,6 +120,12 @@ def _design_of(study: Study, winner: pd.Series[Any]) -> Design:
 
 def _as_python(study: Study, results: Results, winner: pd.Series[Any]) -> ExportedRun:
     design = _design_of(study, winner)
+    if not design.plan:
+        raise ExportError(
+            "the run hands over the plain network, which has no block to write",
+            file=str(results.path),
+            remedy="use that network as it is; `--to onnx` and `--to safetensors` write it",
+        )
     about = winner_data(results)
     assert about is not None
     doc = [f"{about['name']}: {about['doc']}", "Written by attnspace from\n" + json.dumps(design.data())]
@@ -134,9 +140,9 @@ def _as_python(study: Study, results: Results, winner: pd.Series[Any]) -> Export
     )
 
 
-def _as_onnx(study: Study, winner: pd.Series[Any], weights: Path | None, path: Path) -> ExportedRun:
+def _as_onnx(study: Study, results: Results, winner: pd.Series[Any], weights: Path | None, path: Path) -> ExportedRun:
     network = study.spare_network(_design_of(study, winner))
-    note = f"THE WEIGHTS ARE UNTRAINED: the run keeps none of this design; {KEEP}"
+    note = f"THE WEIGHTS ARE UNTRAINED: the run keeps none of this design; {KEEP.format(run=results.path)}"
     if weights is not None:
         load_weights(network, weights)
         note = _whose(weights)
@@ -189,7 +195,11 @@ def _folded(
     control = _constant_control(results, winner)
     weights = _weights(results.path, CONSTANT, str(control["design"]))
     if weights is None:
-        raise RunError("keeps no weights of the control with constant gates", file=str(results.path), remedy=KEEP)
+        raise RunError(
+            "keeps no weights of the control with constant gates",
+            file=str(results.path),
+            remedy=KEEP.format(run=results.path),
+        )
     study = recorded_study(results.path, "the export of a network", data_folder)
     network = study.spare_network(study.recorded_design(control["spec"], {}, str(control["design"])))
     load_weights(network, weights)
@@ -220,7 +230,7 @@ def _constant_control(results: Results, winner: pd.Series[Any]) -> pd.Series[Any
         "has no control with constant gates of the design that it hands over",
         file=str(results.path),
         allowed="a confirmed run whose winner has gates",
-        remedy="`attnspace confirm RUN` trains the control",
+        remedy=f"`attnspace confirm {results.path}` trains the control",
     )
 
 

@@ -167,7 +167,12 @@ def _check_stages(blocks: StageBlocks, chosen: Sequence[int], existing: Sequence
 
 def _check_exists(available: Sequence[Slot], placement: Placement) -> None:
     if not available:
-        raise PlacementError("the backbone has no free slot", at=("placement",), remedy="open some with add_sites")
+        raise PlacementError(
+            "the backbone has no free slot where a block could stand",
+            at=("placement",),
+            remedy="say where slots are to be opened: in a study with backbone.slots, such as "
+            "slots: {post_add: {after: 'layer*'}}; in Python with attnspace.add_sites",
+        )
     stages = {slot.stage for slot in available}
     positions = {slot.position for slot in available}
     having = {slot.stage for slot in available if slot.position == placement.position}

@@ -25,6 +25,7 @@ __all__ = [
     "front",
     "hypervolume",
     "leaderboard",
+    "level_note",
     "shown_costs",
     "summary",
 ]
@@ -103,6 +104,21 @@ def leaderboard(results: Results) -> pd.DataFrame:
         edge = worst - sign * MARGIN * max(abs(best_value - worst), 1e-3 * abs(worst), 1e-9)
         ranked.loc[ranked["outside"], "shown"] = edge
     return ranked
+
+
+def level_note(board: pd.DataFrame, metric: str) -> str:
+    """Why a baseline with one seed is shown with another value than it was measured at, in a sentence; else empty."""
+    once = board[(board["role"] == Role.BASELINE) & (board["seeds"] == 1)]
+    if once.empty:
+        return ""
+    shown, measured = float(once["estimate"].iloc[0]), float(once[metric].iloc[0])
+    if METRICS[metric].show(shown) == METRICS[metric].show(measured):
+        return ""
+    return (
+        f"All are on the level of the mean over all seeds: {once['name'].iloc[0]} was measured at "
+        f"{METRICS[metric].show(measured)} under the first one, and designs with several seeds are "
+        f"{METRICS[metric].show_gain(shown - measured)} there against it."
+    )
 
 
 def summary(results: Results) -> Summary:

@@ -26,7 +26,7 @@ from attnspace.language.specs import dump_spec, load_spec, parse_blocks
 from attnspace.objective.metrics import METRICS
 from attnspace.record.evaluation import Outcome, Phase, Role
 from attnspace.record.results import Results
-from attnspace.report.compute import hypervolume, leaderboard, shown_costs, summary
+from attnspace.report.compute import hypervolume, leaderboard, level_note, shown_costs, summary
 from attnspace.report.figures import (
     confirmation_figure,
     curves_figure,
@@ -85,6 +85,7 @@ def render(results: Results) -> str:
         costs=costs,
         rows=[_row(row, results.metric, costs) for _, row in shown.iterrows()],
         hidden=len(board) - len(shown),
+        level=level_note(board, results.metric),
         failed=[
             {"name": r["name"] or r["label"], "placement": r["placement"], "reason": r["reason"]}
             for _, r in failed.iterrows()

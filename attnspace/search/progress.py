@@ -102,9 +102,9 @@ class Watcher:
             shown = "test_accuracy" if row.phase == Phase.CONFIRM else self.goal.metric
             tested = row.metric(shown)
             result = f"failed: {row.reason}" if tested is None else f"{shown} {METRICS[shown].show(tested)}"
-            line = (
-                f"{self.ended}/{self.total}  {result}  {row.name or row.label}, seed {row.seed}  ({self.time_left()})"
-            )
+            where = f" [{row.placement}]" if row.role == Role.TRIAL else ""
+            name = f"{row.name or row.label}{where}, seed {row.seed}"
+            line = f"{self.ended}/{self.total}  {result}  {name}  ({self.time_left()})"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
             return
         self._compare(row)
@@ -116,6 +116,7 @@ class Watcher:
         )
         name = row.name or row.label
         where = f" [{row.placement}]" if row.role == Role.TRIAL else ""
+        where += f", seed {row.seed}" if self._seeds and row.seed != self._seeds[0] else ""
         after = f" after {row.epochs}" if row.outcome == Outcome.PAUSED else ""
         line = f"{self.ended}/{self.total}  {result}{after}  {name}{where}  ({self.best_so_far()}; {self.time_left()})"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -128,7 +129,7 @@ class Watcher:
     def best_so_far(self) -> str:
         """The leading trial so far, by its estimated mean over seeds, against the best baseline, in words."""
         parts = [
-            self.leader or "no trial yet",
+            self.leader or "no trial at the end yet",
             f"best baseline {self.best_baseline.name} {self._value(self.best_baseline)}" if self.best_baseline else "",
         ]
         return ", ".join(filter(None, parts))
@@ -138,6 +139,8 @@ class Watcher:
         fresh = self.ended - self.resumed
         if not fresh:
             return "time left unknown"
+        if self.ended >= self.total:
+            return "the best go on"
         seconds = (time.perf_counter() - self.began) / fresh * (self.total - self.ended)
         return f"{int(seconds // 60)}:{int(seconds % 60):02d} left"
 

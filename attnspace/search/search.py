@@ -23,7 +23,7 @@ from attnspace.search.state import SearchState
 from attnspace.search.suggester import Suggester
 from attnspace.space.space import Filling
 from attnspace.study.study import Study
-from attnspace.workers.job import Job
+from attnspace.workers.job import Job, differs
 from attnspace.workers.pool import WorkerPool
 from attnspace.workers.sizing import open_pool
 from attnspace.workers.threads import threads
@@ -107,6 +107,8 @@ class Search:
         job = self._next(busy=False)
         if job is None:  # no worker is needed
             return Sitting(0, 0, 0.0, self._exhausted)
+        if other := differs(earlier):
+            self._watcher.warn(other)
         watcher = self._watcher
         with open_pool(study, self._checkpoints, watcher.epoch_ends, watcher.note, self._ledger) as pool:
             sitting = self._with(pool, job)

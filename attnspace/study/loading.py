@@ -66,6 +66,10 @@ def prepare(
     Raises:
         AttnspaceError: with file, line and path of the fault.
     """
+    if not isinstance(path, str | Path | Document):
+        raise StudyError(
+            "is no study", got=path, allowed="the path of a study file", remedy="write it into a YAML file"
+        )
     file = path.file if isinstance(path, Document) else str(path)
     config, document = load_config(path, settings)
     try:

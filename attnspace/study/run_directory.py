@@ -117,7 +117,7 @@ class RunDirectory:
                 allowed="the same study; search.trials, search.workers, confirm, doc, data.faulty and places of files "
                 "may change",
                 remedy="give the changed study a name of its own, choose another directory with --run, "
-                "or take the run's results over with: attnspace migrate RUN STUDY",
+                f"or take the run's results over with: attnspace migrate {self.path} STUDY",
             )
 
     @contextmanager

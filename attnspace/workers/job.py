@@ -7,7 +7,7 @@ import platform
 import socket
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +24,14 @@ from attnspace.record.ledger import Mark
 from attnspace.study.design import Design
 from attnspace.training.epoch import Epoch
 
-__all__ = ["Job", "Result", "SET_ASIDE", "describe", "row", "set_aside"]
+__all__ = ["Job", "Result", "SET_ASIDE", "describe", "differs", "row", "set_aside"]
 
 SET_ASIDE = "set aside, since its training ended its process twice"
 """What the reason of such a row begins with."""
+
+
+VERSIONS = ("torch", "timm", "torchvision")
+"""What the numbers of a training depend on."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,20 @@ def describe(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(own)]
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
+
+
+def differs(earlier: Iterable[Evaluation]) -> str | None:
+    """What rows on record were trained with that is another version here, in a sentence; None where nothing is."""
+    here = _environment()
+    there: dict[str, set[str]] = {}
+    for row in earlier:
+        for name in VERSIONS:
+            if name in here and row.environment.get(name, here[name]) != here[name]:
+                there.setdefault(name, set()).add(row.environment[name])
+    if not there:
+        return None
+    said = "; ".join(f"{name} {', '.join(sorted(found))}, here {here[name]}" for name, found in there.items())
+    return f"results on record were made with {said}; they may differ a little from those that follow"
 
 
 def _environment() -> dict[str, str]:

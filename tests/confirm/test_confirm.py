@@ -3,6 +3,8 @@
 import json
 import random
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from html import escape
 
@@ -391,3 +393,49 @@ def test_the_numbers_of_the_control_learn(tiny, write, activation, start):
         plain = study.network(study.plain)
         plain.load_state_dict(network.state_dict(), strict=False)
         torch.testing.assert_close(network.eval()(images), plain.eval()(images))
+
+
+class Heard(Watcher):
+    """Keeps what the user is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def warn(self, what: str) -> None:
+        self.said.append(what)
+
+    def note(self, what: str) -> None:
+        self.said.append(what)
+
+
+def test_an_unfinished_search_is_not_confirmed_without_a_word_nor_an_old_plan_gone_on_with(
+    tiny, write, tmp_path, run, scored
+):
+    tiny["space"]["placement"]["stages"] = {"$subset": [1, 2, 3]}
+    tiny["search"] |= {"trials": 4, "sampler": "random"}
+    with pytest.raises(KeyboardInterrupt):
+        run(prepare(write(tiny)), tmp_path / "run", StopAfterRows(7))
+    heard = Heard()
+    confirmed(tmp_path / "run", heard)
+    assert any("has 2 of the 4 designs that the study asks for" in one for one in heard.said)
+    assert sum("results of 2 seeds have been looked at: that was the last look" in one for one in heard.said) == 1
+
+    run(prepare(write(tiny)), tmp_path / "run")
+    leading = best_of(tmp_path / "run")[:2]
+    heard = Heard()
+    confirmed(tmp_path / "run", heard, None, None)
+    planned = {design["design"] for design in Ledger(tmp_path / "run" / "ledger.db").plans()[-1].designs}
+    assert any("is among the best by now, and not among them" in one for one in heard.said) == (
+        not set(leading) <= planned
+    )
+
+
+def test_other_versions_on_record_are_said(finished, scored):
+    with closing(sqlite3.connect(finished / "ledger.db")) as connection, connection:
+        connection.execute('UPDATE evaluations SET environment = replace(environment, \'"torch": "\', \'"torch": "1\')')
+    heard = Heard()
+    confirmed(finished, heard)
+    assert any(
+        one.startswith(f"results on record were made with torch 1{torch.__version__}, here") for one in heard.said
+    )
