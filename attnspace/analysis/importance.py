@@ -113,7 +113,7 @@ class _Coded:
     """Choices as columns of numbers: numbers as they are, other options one column each, -1 where a hole is not asked.
 
     Attributes:
-        holes: those that were answered in more than one way.
+        holes: those that were answered in more than one way, each by several designs.
         columns: hole -> its columns.
         values: (designs, columns).
         asked: hole -> (designs,) whether it was asked.
@@ -129,7 +129,8 @@ class _Coded:
         for name in names:
             answers = [one.get(name, _ABSENT) for one in choices]
             options = list(dict.fromkeys(answer for answer in answers if answer is not _ABSENT))
-            if len(options) < 2:
+            taken = _groups([answer for answer in answers if answer is not _ABSENT]).values()
+            if sum(len(designs) > 1 for designs in taken) < 2:  # nothing is said of what was seen once
                 continue
             self.holes.append(name)
             self.asked[name] = np.array([answer is not _ABSENT for answer in answers])

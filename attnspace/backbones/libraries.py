@@ -33,7 +33,7 @@ def imported(name: str) -> Any:
         except ModuleNotFoundError as cause:
             missing = (cause.name or library).split(".")[0]
             raise StudyError(
-                f"{missing} is not installed", at=("kind",), remedy="pip install 'attnspace[timm]'"
+                f"{missing} is not installed", at=("kind",), remedy="pip install -c constraints.txt 'attnspace[timm]'"
             ) from None
         except (ImportError, OSError, RuntimeError) as cause:  # builds that do not fit each other
             raise StudyError(

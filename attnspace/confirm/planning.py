@@ -169,8 +169,8 @@ def _note_newer(results: Results, plan: ConfirmationPlan, note: Callable[[str], 
     if len(newer):
         first = f"{newer['label'].iloc[0]} [{newer['placement'].iloc[0]}]"
         note(
-            f"the confirmation is of the designs that led when it was planned; {first} is among the best by now, and not "
-            "among them; when it has ended, --again begins another one"
+            f"the confirmation is of the designs that led when it was planned; {first} is among the best by now, and "
+            "not among them; when it has ended, --again begins another one"
         )
 
 

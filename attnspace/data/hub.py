@@ -72,7 +72,9 @@ class HubPath:
 def absent(what: str, path: str, holds: str, *, hub: bool) -> DataError:
     """The error for data that are not there; it says how to get them."""
     written = "" if path.startswith(HUB) else " and write path: hf://datasets/OWNER/NAME"
-    with_internet = f"with internet: pip install 'attnspace[hub]'{written}; without it: " if hub else ""
+    with_internet = (
+        f"with internet: pip install -c constraints.txt 'attnspace[hub]'{written}; without it: " if hub else ""
+    )
     return DataError(
         f"{what}: {path}",
         at=("path",),

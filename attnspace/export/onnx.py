@@ -70,7 +70,9 @@ def require_onnx() -> None:
     """
     for needed in ("onnx", "onnxscript"):
         if importlib.util.find_spec(needed) is None:
-            raise ExportError(f"ONNX export needs {needed}", remedy="run: pip install 'attnspace[onnx]'")
+            raise ExportError(
+                f"ONNX export needs {needed}", remedy="run: pip install -c constraints.txt 'attnspace[onnx]'"
+            )
 
 
 def onnx_content(

@@ -1,4 +1,5 @@
 import random
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -154,3 +155,17 @@ def test_an_option_that_one_design_took_has_no_effect():
 def test_where_the_model_predicts_nothing_it_says_so():
     assert not importance(run(150, lambda choices: 0.5, noise=0.05)).predicts
     assert importance(run(150, planted)).predicts
+
+
+def test_a_hole_whose_other_option_was_seen_once_has_no_share():
+    once = run(60, planted)
+    for number, choices in enumerate(once.frame["choices"]):
+        choices["rare"] = "other" if number == 7 else "usual"
+    assert "rare" not in set(importance(once).holes["hole"])
+
+
+def test_the_shipped_example_has_no_share_above_one():
+    example = Path(__file__).parents[2] / "studies" / "example"
+    holes = importance(load(example)).holes
+    assert (holes[["forest", "forest_high"]].to_numpy() <= 1).all()
+    assert (holes["asked"] > 3).all()

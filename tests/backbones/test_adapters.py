@@ -234,7 +234,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch, library):
 
     monkeypatch.setattr(importlib, "import_module", without)
     config = {"timm": TimmConfig, "torchvision": TorchvisionConfig}[library](model="resnet18")
-    assert message(config) == f"kind: {library} is not installed; pip install 'attnspace[timm]'"
+    assert message(config) == f"kind: {library} is not installed; pip install -c constraints.txt 'attnspace[timm]'"
 
 
 def test_a_library_that_does_not_fit_torch_is_named(monkeypatch):
@@ -306,7 +306,10 @@ def test_a_backbone_without_the_default_position_names_its_own(own):
     assert str(raised.value) == "placement.position: position 'residual' does not exist; allowed: middle"
     with pytest.raises(PlacementError) as raised:
         plan(slots(own("plain").make(2, 5), (2, 9, 9)), Placement(), "eca")
-    assert str(raised.value) == "placement: the backbone has no free slot; open some with add_sites"
+    assert str(raised.value) == (
+        "placement: the backbone has no free slot where a block could stand; say where slots are to be opened: in a "
+        "study with backbone.slots, such as slots: {post_add: {after: 'layer*'}}; in Python with attnspace.add_sites"
+    )
 
 
 @pytest.mark.parametrize(

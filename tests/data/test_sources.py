@@ -13,7 +13,7 @@ from tests.data.made_images import config, write_set
 
 HUB = "hf://datasets/uoft-cs/cifar10/plain_text"
 BOTH_WAYS = (
-    "with internet: pip install 'attnspace[hub]'{written}; without it: name a local copy with --data FOLDER or "
+    "with internet: pip install -c constraints.txt 'attnspace[hub]'{written}; without it: name a local copy with --data FOLDER or "
     "ATTNSPACE_DATA=FOLDER, which holds train*.parquet and test*.parquet"
 )
 
