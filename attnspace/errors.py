@@ -36,6 +36,7 @@ __all__ = [
     "StudyError",
     "TrainingDiverged",
     "TrainingFailed",
+    "brief",
     "in_file",
     "join_path",
     "shown",
@@ -101,7 +102,7 @@ class AttnspaceError(Exception):
     def _line(self) -> str:
         where = [part for part in (self.file, join_path(self.at)) if part]
         facts = [
-            self.what,
+            brief(self.what),
             *([f"got {self.got}"] if self.got is not None else []),
             *([f"allowed: {self.allowed}"] if self.allowed else []),
             *([self.remedy] if self.remedy else []),
@@ -147,6 +148,14 @@ class TrainingFailed(RuntimeError):
 
 class TrainingDiverged(TrainingFailed):
     """The loss of one evaluation is no longer a number."""
+
+
+def brief(text: object, most: int = 2_000) -> str:
+    """What somebody else's error says: of a very long text the beginning and the end."""
+    said = str(text)
+    if len(said) <= most:
+        return said
+    return f"{said[: most // 2]} [{len(said) - most:,} more characters] {said[-most // 2 :]}"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from attnspace.backbones.families import open_known
 from attnspace.backbones.libraries import imported, is_fetching
 from attnspace.backbones.section import Backbone
 from attnspace.costs.inputs import Inputs
-from attnspace.documents.imports import Imported
+from attnspace.documents.imports import Imported, users_code
 from attnspace.documents.validation import did_you_mean
 from attnspace.errors import AttnspaceError, StudyError
 from attnspace.placement.openings import add_sites
@@ -140,7 +140,8 @@ def _called(
         if name in given:
             raise StudyError("is not for args: it is given already", at=("args", name), got=config.args[name])
     try:
-        return factory(*args, **given, **config.args)
+        with users_code():
+            return factory(*args, **given, **config.args)
     except AttnspaceError:
         raise
     except Exception as cause:  # whatever the code of others raises

@@ -5,7 +5,8 @@ tables        what is printed: tables and trees
 runs          commands on studies and their runs
 specs         commands on blocks and spaces
 
-Exit status: 0 done, 1 a search or report that failed on the way, 2 bad input, 130 stopped by Ctrl-C.
+Exit status: 0 done, 1 a search or report that failed on the way, 2 bad input, 130 stopped by Ctrl-C, 143 by SIGTERM,
+129 by SIGHUP.
 What a command needs is imported when it runs, so that `--help` answers at once.
 """
 
@@ -51,8 +52,13 @@ def run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("stopped", file=sys.stderr)
         return 130
-    except (BrokenPipeError, SystemExit):  # the reader has gone; click turns that into an exit with status 1
+    except BrokenPipeError:  # the reader has gone
         return 0
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # as click tells that
+            return 0
+        print(f"error: code that was called ended the process, by sys.exit({error.code!r})", file=sys.stderr)
+        return 1
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
             print(f"error: {_in_our_words(error)}", file=sys.stderr)

@@ -8,13 +8,16 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 __all__ = ["DataOption", "STARTED", "SettingsOption", "app", "command_line", "import_torch", "stoppable"]
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 STARTED = time.perf_counter()
 
@@ -60,18 +63,33 @@ def command_line(name: str, what: Sequence[Path | str], *options: tuple[str, obj
 def stoppable(command: Sequence[str]) -> Iterator[None]:
     """Say what Ctrl-C left, and how to go on with the command, from when all is imported; before, it ends the process.
 
+    So do SIGTERM, by which schedulers and systems that go down ask a process to end, and SIGHUP, when its terminal has
+    gone.
+
     Raises:
-        typer.Exit: with status 130, when it was said.
+        typer.Exit: with status 130, or 128 and the number of the other signal, when it was said.
     """
+    heard = [signal.SIGINT]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        heard.append(signal.Signals(number))
+        for other in ENDING:
+            signal.signal(other, signal.SIG_IGN)  # once is enough: what follows is for the end to be orderly
+        raise KeyboardInterrupt
+
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:  # as it is not below `nohup`
+            signal.signal(number, stop)
     try:
         yield
     except KeyboardInterrupt as stopped:
         kept = getattr(stopped, "kept", None)  # of a search or a confirmation
         what = "before anything was begun" if kept is None else f"{kept} finished evaluations are kept"
-        print(f"stopped{' ' if kept is None else '; '}{what}. Go on with: {shlex.join(command)}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        with suppress(OSError):  # the terminal may have gone
+            print(f"stopped{' ' if kept is None else '; '}{what}. Go on with: {shlex.join(command)}", file=sys.stderr)
+        raise typer.Exit(128 + heard[-1]) from None
 
 
 def import_torch() -> None:

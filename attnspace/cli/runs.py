@@ -63,7 +63,7 @@ def search(
     can_confirm = prepared.config.train.can_confirm and found.results.confirmed().empty
     if can_confirm and found.results.winner() is not None:
         next_one = shlex.join(["attnspace", "confirm", str(found.path)])
-        console.print(f"is the gain real? {next_one}", highlight=False, soft_wrap=True)
+        console.print(f"is the gain real? {next_one}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _check_is_no_run(study: Path) -> None:
@@ -134,7 +134,7 @@ def confirm(
     for line in (sentence, *found.controls):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if (run_ / WEIGHTS).is_dir():
-        console.print(f"weights: {run_ / WEIGHTS}", highlight=False, soft_wrap=True)
+        console.print(f"weights: {run_ / WEIGHTS}", markup=False, highlight=False, soft_wrap=True)
     _print_report(console, run_)
 
 
@@ -192,4 +192,4 @@ def _print_images(console: Console, data: Dataset, notes: Iterable[str]) -> None
 
 
 def _print_report(console: Console, run: Path) -> None:
-    console.print(f"report: {run / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(f"report: {run / 'report.html'}", markup=False, highlight=False, soft_wrap=True)

@@ -65,7 +65,7 @@ def show(
     if found.blocks.single is None and other is None:
         for title, block in found.blocks.titled():
             console.print(block_tree(block, title))
-        console.print(f"placement {found.placement}", highlight=False)
+        console.print(f"placement {found.placement}", markup=False, highlight=False)
         return
     channels = channels or usual_channels(found.block)
     with in_file(spec):
@@ -73,7 +73,7 @@ def show(
     difference = _difference(found, other, spec, diff or "", channels) if other else []
     if picture:  # before the rest is printed, whose reader may go
         write_text(picture, found.block._repr_html_() + "\n")
-        console.print(f"drawn: {picture}", highlight=False)
+        console.print(f"drawn: {picture}", markup=False, highlight=False)
     console.print(block_tree(found.block, found.name or spec))
     placed = f"placement {found.placement}" if found.placement else None
     for line in filter(None, (found.doc, found.formula, found.source, placed)):

@@ -123,7 +123,7 @@ def summary_table(results: Results) -> Table:
         cells = (
             str(row["rank"]),
             escape(name),
-            row["placement"],
+            escape(row["placement"]),
             metric.show(row["estimate"]),
             *([f"{metric.show(row['estimate_low'])} to {metric.show(row['estimate_high'])}"] if is_known else []),
             str(row["seeds"]),

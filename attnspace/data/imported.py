@@ -18,7 +18,7 @@ from attnspace.data.progress import Watch
 from attnspace.data.same_images import Marked, same_image_notes
 from attnspace.data.section import Data
 from attnspace.data.split import Dataset, DataSplit
-from attnspace.documents.imports import Imported
+from attnspace.documents.imports import Imported, users_code
 from attnspace.errors import DataError
 
 __all__ = ["ImportedConfig", "load_imported"]
@@ -116,7 +116,8 @@ def _dataset(
 def _returned(config: ImportedConfig) -> Mapping[str, Any]:
     function = config.function(DataError)
     try:
-        found = function(**config.args)
+        with users_code():
+            found = function(**config.args)
     except Exception as cause:  # whatever the user's code raises
         raise DataError(f"raises {type(cause).__name__}: {cause}", at=("import",), got=config.target) from cause
     if not isinstance(found, Mapping):

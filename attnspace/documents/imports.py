@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -15,7 +17,31 @@ from pydantic import ConfigDict, Field
 from attnspace.documents.sections import Section
 from attnspace.errors import AttnspaceError
 
-__all__ = ["Imported"]
+__all__ = ["Exited", "Imported", "users_code"]
+
+
+class Exited(RuntimeError):
+    """Code of the user's asked to end the process."""
+
+
+@contextmanager
+def users_code() -> Iterator[None]:
+    """Run code of the user's in here: it changes the working directory for itself alone, and cannot end the process.
+
+    Raises:
+        Exited: it called `sys.exit`, which would end a command in the middle, without a word.
+    """
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed; then there is nothing to go back to
+        here = None
+    try:
+        yield
+    except SystemExit as cause:
+        raise Exited(f"it ends the process, by sys.exit({'' if cause.code is None else repr(cause.code)})") from cause
+    finally:
+        if here is not None:
+            os.chdir(here)
 
 
 class Imported(Section):
@@ -69,7 +95,8 @@ class Imported(Section):
         module_name, _, name = self.target.rpartition(":")
         short = f"{Path(module_name).name}:{name}"
         try:
-            found: Any = _from_file(Path(module_name)) if module_name.endswith(".py") else _from_path(module_name)
+            with users_code():
+                found: Any = _from_file(Path(module_name)) if module_name.endswith(".py") else _from_path(module_name)
         except FileNotFoundError:
             raise error(
                 f"there is no file {module_name}",

@@ -80,11 +80,26 @@ def parse_json(text: str, error: type[AttnspaceError]) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads 1e-3 as a number, as YAML 1.2 does, and leaves dates as text."""
+    """SafeLoader that reads 1e-3 as a number, as YAML 1.2 does, and leaves dates and times of day as text."""
 
 
+class _NoTime:
+    """A pattern of numbers without those in base 60, by which YAML 1.1 reads 1:30 as 90."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+
+    def match(self, text: str) -> re.Match[str] | None:
+        return None if ":" in text else self._pattern.match(text)
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [
+        (tag, _NoTime(pattern) if tag in _NUMBERS else pattern)
+        for tag, pattern in resolvers
+        if tag != "tag:yaml.org,2002:timestamp"
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 

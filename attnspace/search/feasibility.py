@@ -157,6 +157,7 @@ class Feasibility:
         study = self._study
         if study.method.is_lookup:
             return ()
+        _check_repeatable(study)
         drawn = self._one_of_the_space()
         for design in (*study.baselines, *drawn):
             with _of_backbone(study, design):
@@ -278,6 +279,27 @@ class Feasibility:
             error.what += f"; the lightest has {' and '.join(map(str, lightest[1]))}"
             error.remedy = "raise the limit, or open the space to lighter blocks and fewer places"
         return error
+
+
+def _check_repeatable(study: Study) -> None:
+    """Check that the backbone is the same network each time that it is made.
+
+    Raises:
+        StudyError: it is not: then no two trainings could be compared.
+    """
+    with _of_backbone(study, study.plain):
+        first, second = (
+            {name: tuple(value.shape) for name, value in study.spare_network(study.plain).state_dict().items()}
+            for _ in range(2)
+        )
+    if other := sorted(first.items() ^ second.items()):
+        raise StudyError(
+            "the network is another one each time that it is made, so that designs could not be compared",
+            at=("backbone",),
+            file=study.file,
+            got=f"{other[0][0]} {list(other[0][1])} in one of two",
+            allowed="the same weights by names and shapes; what is drawn at random is their values, from torch",
+        )
 
 
 @contextmanager

@@ -198,7 +198,7 @@ def _epoch(number: int, metrics: Mapping[str, float | None]) -> Epoch:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, torch.Tensor) and value.numel() == 1:
         value = value.item()
-    if not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TrainingFailed(f"{name} is {value!r}; allowed: a number")
     number = float(value)
     if not math.isfinite(number):

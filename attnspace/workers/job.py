@@ -17,6 +17,8 @@ import torch
 
 from attnspace.costs.declaration import DesignCosts
 from attnspace.costs.measured import cost_columns
+from attnspace.documents.imports import Exited
+from attnspace.errors import brief
 from attnspace.objective.metrics import METRICS
 from attnspace.record.answers import Answers
 from attnspace.record.evaluation import Evaluation, Outcome, Phase, timestamp
@@ -139,9 +141,10 @@ def set_aside(protocol: str, epochs: int, job: Job, what: str) -> Evaluation:
 def describe(error: BaseException) -> str:
     """An error in words, with the line of the user's code, or of a library's, that raised it."""
     own = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(own)]
+    raised = error.__cause__ if isinstance(error, Exited) and error.__cause__ else error
+    frames = [frame for frame in traceback.extract_tb(raised.__traceback__) if not frame.filename.startswith(own)]
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{where}"
+    return f"{type(error).__name__}: {brief(error)}{where}"
 
 
 def differs(earlier: Iterable[Evaluation]) -> str | None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from attnspace.data.loader import SHARE
+from attnspace.documents.imports import users_code
 from attnspace.errors import RunFailed, TrainingFailed
 from attnspace.placement.watch import check_blocks, watch_blocks
 from attnspace.record.answers import Answers
@@ -72,12 +73,13 @@ class Trainer:
         result = Result(reason=job.fault)
         try:
             if result.reason is None:
-                self._train(job, result)
+                with users_code():
+                    self._train(job, result)
         except TrainingFailed as error:
             result.reason = str(error)
         except RunFailed:  # nothing can be written
             raise
-        except (Exception, SystemExit) as error:  # one design's fault must not end the search; it is recorded and shown
+        except Exception as error:  # one design's fault must not end the search; it is recorded and shown
             result.reason = describe(error)
             if isinstance(error, RuntimeError) and str(error).startswith("CUDA error"):
                 raise DeviceLost(

@@ -1,7 +1,9 @@
 """Wrong commands, files in each other's place, and Ctrl-C before anything is begun: one message, one exit status."""
 
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -113,3 +115,99 @@ def test_ctrl_c_while_images_are_read_is_one_sentence(call, tiny, write, monkeyp
     status, err = call("search", study)
     assert status == 130
     assert err == f"stopped before anything was begun. Go on with: attnspace search {study}\n"
+
+
+SLOW = """
+import time
+from pathlib import Path
+
+def train(model, report):
+    Path(__file__).with_name("began").touch()
+    time.sleep(0.3)
+    for epoch in range(1000):
+        time.sleep(0.01)
+    return {"val_accuracy": 0.5}
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_search_that_is_asked_to_end_says_what_is_kept_and_how_to_go_on(
+    tiny, write, tmp_path, number, status, workers
+):
+    (tmp_path / "loop.py").write_text(SLOW)
+    tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
+    tiny["search"]["workers"] = workers
+    command = [sys.executable, "-m", "attnspace", "search", str(write(tiny)), "--run", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    ends = time.monotonic() + 120
+    while not (tmp_path / "began").exists():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert said.startswith("stopped; 0 finished evaluations are kept. Go on with: attnspace search ")
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("part", ["train", "backbone", "data"])
+def test_code_that_ends_the_process_is_a_fault_of_the_study(call, tiny, write, tmp_path, part):
+    (tmp_path / "code.py").write_text("import sys\nsys.exit()\n")
+    tiny[part] = {"import": "code.py:function"}
+    for command in ("check", "search"):
+        status, err = call(command, write(tiny))
+        assert status == 2
+        assert f"{part}.import: raises Exited when imported: it ends the process, by sys.exit()" in err
+
+
+def test_a_backbone_that_ends_the_process_is_a_fault_of_the_study(call, tiny, write, tmp_path):
+    (tmp_path / "code.py").write_text("import sys\ndef make(in_channels, num_classes):\n    sys.exit(3)\n")
+    tiny["backbone"] = {"import": "code.py:make"}
+    status, err = call("check", write(tiny))
+    assert status == 2
+    assert "by sys.exit(3)" in err
+
+
+def test_a_change_of_directory_in_the_code_of_a_study_does_not_move_its_run(call, tiny, write, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "loop.py").write_text(
+        f"import os\nos.chdir({str(tmp_path / 'elsewhere')!r})\n"
+        "def train(model, report):\n"
+        f"    os.chdir({str(tmp_path / 'elsewhere')!r})\n"
+        "    return {'val_accuracy': 0.5}\n"
+    )
+    tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
+    status, _ = call("search", write(tiny))
+    assert status == 0
+    assert (tmp_path / "runs" / "tiny" / "report.html").is_file()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_backbone_that_is_another_one_each_time_is_refused(call, tiny, write, tmp_path):
+    (tmp_path / "code.py").write_text(
+        "import itertools\nfrom attnspace.backbones import ResNet\nwidths = itertools.cycle([16, 32])\n"
+        "def make(in_channels, num_classes):\n    return ResNet(8, next(widths), in_channels, num_classes)\n"
+    )
+    tiny["backbone"] = {"import": "code.py:make"}
+    status, err = call("check", write(tiny))
+    assert status == 2
+    assert err.endswith("values, from torch\n")
+    assert (
+        "backbone: the network is another one each time that it is made, so that designs could not be compared" in err
+    )
+
+
+def test_what_somebody_elses_error_says_at_great_length_is_shortened(call, tiny, write, tmp_path):
+    (tmp_path / "loop.py").write_text("raise ValueError('long ' * 20_000)\n")
+    tiny["train"] = {"import": "loop.py:train"}
+    status, err = call("check", write(tiny))
+    assert status == 2
+    assert "more characters]" in err
+    assert len(err) < 3_000
+
+
+def test_a_path_with_square_brackets_is_printed_as_it_is(tiny, write, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["attnspace", "search", str(write(tiny)), "--run", str(tmp_path / "a[red]b[/x]")])
+    assert cli.run() == 0
+    assert "a[red]b[/x]/report.html" in capsys.readouterr().out

@@ -177,7 +177,7 @@ def test_a_loop_that_exits_is_a_failed_trial(tiny, write, tmp_path, run):
     tiny["train"] = {"import": "loop.py:train"}
     _, rows = run(prepare(write(tiny)), tmp_path / "run")
     assert len(rows) == 8
-    assert {row.reason for row in rows} == {None, "SystemExit: 1 (loop.py:3)"}
+    assert {row.reason for row in rows} == {None, "Exited: it ends the process, by sys.exit(1) (loop.py:3)"}
 
 
 @pytest.mark.parametrize(
@@ -286,3 +286,10 @@ def test_a_loop_with_data_of_its_own(tiny, write, tmp_path, run):
     tiny |= {"train": {"import": "loop.py:train"}, "data": {"kind": "external", "shape": [2, 12, 12], "classes": 7}}
     _, rows = run(prepare(write(tiny)), tmp_path / "run")
     assert {row.reason for row in rows} == {None}
+
+
+def test_a_truth_value_is_no_accuracy(tiny, write, tmp_path, run):
+    (tmp_path / "loop.py").write_text(WITH_ATTENTION.format("return {'val_accuracy': True}"))
+    tiny["train"] = {"import": "loop.py:train"}
+    _, rows = run(prepare(write(tiny)), tmp_path / "run")
+    assert {row.reason for row in rows} == {None, "val_accuracy is True; allowed: a number"}
