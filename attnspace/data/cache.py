@@ -27,6 +27,9 @@ FORMAT = 2
 OPAQUE_BYTES = 1
 """The version since which decoding gives the same for opaque images of 8 bits, whose key stays the same."""
 
+DIGESTS = "digests.json"
+"""The file of a folder that holds the digests of the others."""
+
 DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError)
 """The exceptions that reading a damaged folder raises."""
 
@@ -101,6 +104,7 @@ def decoded(source: Source, wanted: Wanted, watch: Watch | None = None) -> Decod
                 discard(folder)
         with appearing(folder) as writing.folder:
             decode_source(source, wanted, writing, watch)
+            (writing.folder / DIGESTS).write_text(json.dumps(content(_kept(writing.folder)).each), encoding="utf-8")
             if state(source.files) != found.state:
                 raise DataError(f"{source.where} changed while it was read", at=("path",), remedy="start again")
     except OSError as cause:
@@ -108,22 +112,30 @@ def decoded(source: Source, wanted: Wanted, watch: Watch | None = None) -> Decod
     return _opened(folder, found, parts, look)
 
 
+def _kept(folder: Path) -> list[tuple[str, Path]]:
+    """The files of a folder by their names, but for that of their digests."""
+    return [(name, folder / name) for name in ("about.json", "images.npy", "labels.npy", "squares.npy", "sums.npy")]
+
+
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def _opened(folder: Path, content: Content, parts: list[Any], look: list[Any]) -> Decoded:
-    """Read what a folder of the cache keeps.
+def _opened(folder: Path, source: Content, parts: list[Any], look: list[Any]) -> Decoded:
+    """Read what a folder of the cache keeps, if it is what was written there: its key says what it was decoded from, so
+    that labels or pixels which have changed since would count as those.
 
     Args:
         folder: the folder.
-        content: the digests of the files that it was decoded from.
+        source: the digests of the files that it was decoded from.
         parts: what the key of any images is made of.
         look: what that of transparent images, and of those of more than 8 bits, is made of besides.
 
     Raises:
         OSError, EOFError, KeyError, TypeError, ValueError: the folder is damaged.
     """
+    if list(content(_kept(folder)).each) != json.loads((folder / DIGESTS).read_bytes()):
+        raise ValueError("holds other files than were written there")
     about = json.loads((folder / "about.json").read_bytes())
     shape, _, dtype = npy_layout(folder / "images.npy")
     labels = _array(folder / "labels.npy", np.int64)
@@ -134,7 +146,7 @@ def _opened(folder: Path, content: Content, parts: list[Any], look: list[Any]) -
     return Decoded(
         key=_digest(FORMAT, *parts, *look) if is_new else _digest(OPAQUE_BYTES, *parts),
         folder=folder,
-        content=content,
+        content=source,
         labels=labels,
         sums=sums,
         squares=squares,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from attnspace.errors import AttnspaceError
 from attnspace.space.filling import Filling, enumerated, near, size
-from attnspace.space.template import Fixed, Hole, Interval, Parameter, Record, Template, Traversal, parameters, same
+from attnspace.space.template import Hole, Interval, Parameter, Template, Visitor, parameters, same
 
 __all__ = ["EXHAUSTED", "TRIES", "check_options"]
 
@@ -40,7 +40,8 @@ def check_options(template: Template, use: Callable[[Filling], object]) -> None:
     tried = [(filling, refusal(filling)) for filling in enumerated(template)] if small else []
     if tried and all(refused for _, refused in tried) and tried[0][1]:
         raise tried[0][1]
-    rng = random.Random(0)
+    rng, ways = random.Random(0), _Ways()
+    ways(template)
     for hole in parameters(template):
         labels = (hole.low, hole.high) if isinstance(hole, Interval) else hole.labels
         impossible: list[AttnspaceError] = []
@@ -50,7 +51,7 @@ def check_options(template: Template, use: Callable[[Filling], object]) -> None:
             refusals = (
                 (r for f, r in tried if hole.name in f.choices and same(f.choices[hole.name], label))
                 if small
-                else (refusal(filling) for filling in _taking(template, hole, label, rng))
+                else (refusal(filling) for filling in _taking(template, ways.found[hole.name], hole, label, rng))
             )
             first = next(refusals)
             if first is not None and all(refusals):
@@ -61,35 +62,29 @@ def check_options(template: Template, use: Callable[[Filling], object]) -> None:
             raise impossible[0]
 
 
-def _taking(template: Template, hole: Parameter, label: Any, rng: random.Random) -> Iterator[Filling]:
-    """Random fillings in which one hole has the given answer."""
-    way = _Way(hole.name)(template)
-    assert way is not None, f"{hole.name} is no hole of this template"
+def _taking(
+    template: Template, way: Mapping[str, Any], hole: Parameter, label: Any, rng: random.Random
+) -> Iterator[Filling]:
+    """Random fillings in which one hole has the given answer, and those outside of it the answers that lead to it."""
     choices = {**way, hole.name: label}
     for _ in range(TRIES):
         yield near(template, choices, rng)
 
 
-class _Way(Traversal[dict[str, Any] | None]):
-    """Finds the options of outer holes that lead to the hole of a certain name; None if it lies elsewhere."""
+class _Ways(Visitor):
+    """Hole name -> the options of outer holes that lead to it, for all holes of a template at once."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, Any]] = {}
+        self._here: dict[str, Any] = {}
 
-    def fixed(self, node: Fixed) -> None:
-        return None
-
-    def record(self, node: Record) -> dict[str, Any] | None:
-        return next((way for part in node.parts if (way := self(part)) is not None), None)
-
-    def hole(self, node: Hole) -> dict[str, Any] | None:
-        if node.name == self.name:
-            return {}
+    def hole(self, node: Hole) -> None:
+        outside = self._here
+        self.found.setdefault(node.name, outside)
         for label, option in zip(node.labels, node.options, strict=True):
-            way = self(option)
-            if way is not None:
-                return {node.name: label, **way}
-        return None
+            self._here = {**outside, node.name: label}
+            self(option)
+        self._here = outside
 
-    def interval(self, node: Interval) -> dict[str, Any] | None:
-        return {} if node.name == self.name else None
+    def interval(self, node: Interval) -> None:
+        self.found.setdefault(node.name, self._here)

@@ -37,7 +37,7 @@ def decodings(monkeypatch):
 
 @pytest.fixture
 def digested(monkeypatch):
-    """Counts the sources whose bytes are read for their digest."""
+    """The numbers of files whose bytes are read for their digest; a source has one, a folder of the cache five."""
     seen = []
     real = digests._read
     monkeypatch.setattr(digests, "_read", lambda files, watch: seen.append(len(files)) or real(files, watch))
@@ -50,7 +50,7 @@ def whole(data) -> torch.Tensor:
 
 def test_the_second_start_neither_decodes_nor_reads_the_source(parquet, decodings, digested):
     first, second = parquet.load(), parquet.load()
-    assert (decodings, digested) == (["training"], [1, 1])  # test images are digested, and not decoded
+    assert (decodings, digested) == (["training"], [1, 5, 5, 1])  # test images are digested, and not decoded
     assert torch.equal(whole(first), whole(second))
     assert (first.fingerprint, first.mean.tolist(), first.notes) == (
         second.fingerprint,
@@ -63,7 +63,7 @@ def test_the_same_bytes_elsewhere_are_digested_but_not_decoded_again(parquet, tm
     parquet.load()
     write_set(tmp_path / "copy")
     config(kind="parquet", path=str(tmp_path / "copy"), validation=10).load()
-    assert (decodings, digested) == (["training"], [1, 1, 1, 1])
+    assert (decodings, digested) == (["training"], [1, 5, 5, 1, 1, 1])
 
 
 def test_other_settings_are_decoded_into_folders_of_their_own(parquet, decodings, cache):
@@ -112,6 +112,11 @@ def test_a_source_that_changes_while_it_is_decoded_is_not_kept(parquet, tmp_path
         lambda folder: (folder / "about.json").write_text("[]"),
         lambda folder: (folder / "about.json").unlink(),
         lambda folder: (folder / "about.json").write_text(json.dumps({"images": 39, "faulty": 0, "faults": []})),
+        lambda folder: flipped(folder / "images.npy"),
+        lambda folder: flipped(folder / "labels.npy"),
+        lambda folder: flipped(folder / "sums.npy"),
+        lambda folder: (folder / "digests.json").unlink(),
+        lambda folder: (folder / "digests.json").write_text("null"),
     ],
 )
 def test_a_damaged_folder_is_decoded_again(parquet, cache, decodings, damage):
@@ -121,6 +126,13 @@ def test_a_damaged_folder_is_decoded_again(parquet, cache, decodings, damage):
     parquet.load()
     assert decodings == ["training"] * 2
     assert [folder.name for folder in (cache / "images").iterdir() if ".partial-" in folder.name] == []
+
+
+def flipped(file) -> None:
+    """Changes one bit near the end of a file, whose size stays the same."""
+    content = bytearray(file.read_bytes())
+    content[-8] ^= 1
+    file.write_bytes(content)
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
