@@ -58,6 +58,7 @@ class Watcher:
         self.began = time.perf_counter()
         for row in done:
             self._compare(row)
+        self._lead()
         self.resumed = len(self.begun)
         name, rungs = study.config.name, ", ".join(str(epochs) for epochs, seeds in study.rungs if seeds == 1)
         if done:
@@ -108,6 +109,7 @@ class Watcher:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
             return
         self._compare(row)
+        self._lead()
         value = row.metric(self.goal.metric)
         result = (
             f"{self.goal.metric} {METRICS[self.goal.metric].show(value)}"
@@ -154,7 +156,6 @@ class Watcher:
         value = row.metric(self.goal.metric)
         if row.outcome == Outcome.FAILED and row.role == Role.TRIAL:
             self._scores.fail(row.design)
-            self._lead()
         if value is None or row.outcome != Outcome.DONE:
             return
         if row.role == Role.BASELINE:
@@ -163,7 +164,6 @@ class Watcher:
                 self.best_baseline = row
         elif row.seed in self._seeds:
             self._scores.add(row.design, self._seeds.index(row.seed), {self.goal.metric: value})
-            self._lead()
 
     def _lead(self) -> None:
         """Say which trial leads by now."""

@@ -98,8 +98,7 @@ class Search:
             if (row.protocol, row.phase) == (study.protocol, Phase.SEARCH) and row.seed in study.seeds
         ]
         self._check_rungs(earlier)
-        for row in earlier:
-            self._state.add(row)
+        self._state.recall(earlier)
         self._check_same(earlier)
         self._common_fault = CommonFault(study.plain.identity, study.file, begun=bool(earlier))
         self._feasibility.recall(earlier)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -68,6 +68,7 @@ class SearchState:
         self._next_number = 0
         self._waiting = _Waiting(len(self._goals))
         self._stale = False
+        self._is_asked = True
         self._designs: dict[str, Design] = {}
         self._scores = Scores(self._goals, len(study.seeds))
         self._indices: dict[str, int] = {}
@@ -133,13 +134,55 @@ class SearchState:
             self._designs[identity] = self._study.recorded_design(row.spec, row.choices, row.design)
         return self._designs[identity]
 
+    def recall(self, rows: Sequence[Evaluation]) -> None:
+        """Take in the rows of earlier sittings, as `add` does one after the other.
+
+        Of what the sampler was told before it was asked for each trial, the last time alone is done again: nobody asks
+        in between, and what it was told last is all that it knows.
+        """
+        begun, failed, is_stale, last = set[str](), set[str](), False, 0
+        for number, row in enumerate(rows):
+            if row.role != Role.TRIAL:
+                continue
+            if row.design not in begun and is_stale:
+                last, is_stale = number, False
+            begun.add(row.design)
+            is_stale |= self._changes(row, failed)
+            if self._values(row) is None:
+                failed.add(row.design)
+        self._is_asked = False
+        for row in rows[:last]:
+            self._take_in(row)
+        self._is_asked = True
+        for row in rows[last:]:
+            self.add(row)
+
     def add(self, row: Evaluation, design: Design | None = None) -> None:
         """Take in a row of the ledger."""
         if row.role == Role.TRIAL and row.design not in self._rows:
             self.refresh()  # as before the sampler was asked for this trial
+        self._take_in(row, design)
+
+    def _values(self, row: Evaluation) -> dict[str, float] | None:
+        """The values of the objectives that a training came to; None where it failed, or one is no finite number."""
+        found = {goal.metric: row.metric(goal.metric) for goal in self._goals}
+        values = {metric: value for metric, value in found.items() if value is not None and math.isfinite(value)}
+        return values if row.outcome != Outcome.FAILED and len(values) == len(self._goals) else None
+
+    def _changes(self, row: Evaluation, failed: Collection[str]) -> bool:
+        """Whether what is expected of other trials changes by a row: by a value beyond the first rung."""
+        if row.role != Role.TRIAL or row.outcome == Outcome.FAILED:
+            return False
+        if row.seed == self._study.seeds[0] and row.epochs > self._epochs[0]:
+            return True
+        ends = row.outcome == Outcome.DONE and row.design not in failed
+        return ends and self._values(row) is not None
+
+    def _take_in(self, row: Evaluation, design: Design | None = None) -> None:
         self.seen.add(row.design)
+        self._stale |= self._changes(row, self._failed)
         if row.seed == self._study.seeds[0]:
-            self._stale |= self._learn(row)
+            self._learn(row)
         if row.role != Role.TRIAL:
             return
         self._under_way.discard((row.design, row.seed))
@@ -147,13 +190,11 @@ class SearchState:
         self._rows[row.design] = row
         if design is not None:
             self._designs[row.design] = design
-        found = {goal.metric: row.metric(goal.metric) for goal in self._goals}
-        values = {metric: value for metric, value in found.items() if value is not None and math.isfinite(value)}
-        is_complete = row.outcome != Outcome.FAILED and len(values) == len(self._goals)
+        values = self._values(row)
         number = self._study.seeds.index(row.seed)
         if number:
             self.climb(row.design, self._rung_of(number))
-        if not is_complete:
+        if values is None:
             self._fail(row.design, self._rung_of(number) if number else self._epochs.index(row.epochs))
         elif row.outcome == Outcome.PAUSED:
             self._pause(row, [values[goal.metric] for goal in self._goals])
@@ -167,7 +208,8 @@ class SearchState:
     def _pause(self, row: Evaluation, values: list[float]) -> None:
         rung = self._epochs.index(row.epochs)
         self.halving.report(row.design, rung, [g.sign * value for g, value in zip(self._goals, values, strict=True)])
-        index = self._suggester.tell(row.design, row.choices, self._expected(row.epochs, values).tolist())
+        expected = self._expected(row.epochs, values).tolist() if self._is_asked else values
+        index = self._suggester.tell(row.design, row.choices, expected)
         self._waiting.put(index, rung, values)
 
     def _finish(self, row: Evaluation, number: int, values: dict[str, float]) -> None:
@@ -180,7 +222,6 @@ class SearchState:
         if all(self._scores.known(design, earlier) for earlier in range(seeds)):
             self._climbing.pop(design, None)
             self.halving.report(design, rung, self._scores.means(design, seeds))
-        self._stale = True
         if number == 0:
             index = self._suggester.tell(design, row.choices, [values[goal.metric] for goal in self._goals])
             self._waiting.put(index, -1, [math.nan] * len(self._goals))
@@ -222,11 +263,10 @@ class SearchState:
         intercepts, slopes = np.array(lines).T
         return np.asarray(self._shifts + intercepts + slopes * np.asarray(found))
 
-    def _learn(self, row: Evaluation) -> bool:
-        """Take in how values at the rungs went on; whether forecasts have changed by more than a value at the first."""
+    def _learn(self, row: Evaluation) -> None:
+        """Take in how values at the rungs went on."""
         if row.outcome == Outcome.FAILED or row.role != Role.TRIAL:
-            return False
+            return
         for metric, forecast in self._forecasts.items():
             values = {epochs: row.metric_after(metric, epochs) for epochs in self._epochs if epochs <= row.epochs}
             forecast.learn(row.design, {epochs: value for epochs, value in values.items() if value is not None})
-        return row.epochs > self._epochs[0]

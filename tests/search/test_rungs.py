@@ -1,6 +1,7 @@
 """Searches whose designs stop at rungs and go on."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,17 @@ from rich.console import Console
 
 from attnspace.errors import RunError
 from attnspace.record.checkpoints import Checkpoints
+from attnspace.record.evaluation import Outcome
 from attnspace.record.ledger import Ledger
 from attnspace.record.results import load
+from attnspace.search.feasibility import Feasibility
 from attnspace.search.progress import Watcher
 from attnspace.search.search import search as run_search
+from attnspace.search.state import SearchState
+from attnspace.search.suggester import Suggester
 from attnspace.study.loading import prepare
 from attnspace.training.epoch import Epoch
+from tests.benchmarks.overhead import MadeUp
 from tests.searching import StopAfter, StopAfterRows, facts
 
 
@@ -384,3 +390,37 @@ class Noting(Watcher):
 
     def note(self, what: str) -> None:
         self.notes.append(what)
+
+
+@pytest.mark.parametrize("sampler", ["forest", "evolution"])
+def test_a_search_that_is_recalled_knows_what_it_did(tiny, write, tmp_path, sampler):
+    """At every row: what the sampler was told, who goes on, and how far new designs are trained."""
+    tiny["train"]["epochs"] = 9
+    tiny["search"] |= {"trials": 40, "sampler": "random", "rungs": {"first": 1, "factor": 3, "seeds": 4}}
+    tiny["space"]["block"]["excite"] = [{"kind": "fc", "reduction": {"$choice": [1, 2, 3, 4, 5, 6, 7, 8]}}]
+    study = prepare(write(tiny))
+    ledger = Ledger(tmp_path / "ledger.db")
+    run_search(replace(study, method=MadeUp(9, dict(Feasibility(study).costs(study.plain)))), ledger, Watcher())
+    rows = [replace(row, protocol=study.protocol) for row in ledger.rows()]
+    failing = {row.design: number for number, row in enumerate(rows) if number % 13 == 12}
+    rows = [
+        replace(row, outcome=Outcome.FAILED, reason="memory") if failing.get(row.design) == number else row
+        for number, row in enumerate(rows)
+        if number <= failing.get(row.design, number)
+    ]
+    assert {row.seed for row in rows} >= {0, 1}
+    for number in (0, 7, 20, 21, 33, len(rows)):
+        one, other = (SearchState(study, Suggester(study.space, sampler, 0, ["maximize"])) for _ in range(2))
+        for row in rows[:number]:
+            one.add(row)
+        other.recall(rows[:number])
+        for state in (one, other):
+            state.refresh()
+        np.testing.assert_array_equal(*(state._suggester._history.points for state in (one, other)))
+        assert one.halving.promotion() == other.halving.promotion()
+        assert one.next_seed() == other.next_seed()
+        assert (one.first_stop(), one.next_number(), one.trials) == (
+            other.first_stop(),
+            other.next_number(),
+            other.trials,
+        )
