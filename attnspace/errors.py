@@ -28,6 +28,7 @@ __all__ = [
     "ExportError",
     "NOTHING",
     "PathPart",
+    "LedgerLost",
     "PlacementError",
     "RunError",
     "RunFailed",
@@ -140,6 +141,10 @@ class RunError(AttnspaceError, RuntimeError):
 
 class RunFailed(RunError):
     """A search or report that began and could not be finished; what was finished before is kept."""
+
+
+class LedgerLost(RunFailed):
+    """The ledger was removed or replaced while it was used."""
 
 
 class TrainingFailed(RuntimeError):

@@ -6,6 +6,7 @@ import gc
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ import typer
 __all__ = ["DataOption", "STARTED", "SettingsOption", "app", "command_line", "import_torch", "stoppable"]
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
+MOST_SIGNALS = 3
 
 STARTED = time.perf_counter()
 
@@ -73,10 +75,11 @@ def stoppable(command: Sequence[str]) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         heard.append(signal.Signals(number))
-        for other in ENDING:
-            signal.signal(other, signal.SIG_IGN)  # once is enough: what follows is for the end to be orderly
+        if len(heard) > MOST_SIGNALS:  # code of the user's may catch everything: then the process ends at once
+            signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in ENDING:
@@ -90,6 +93,10 @@ def stoppable(command: Sequence[str]) -> Iterator[None]:
         with suppress(OSError):  # the terminal may have gone
             print(f"stopped{' ' if kept is None else '; '}{what}. Go on with: {shlex.join(command)}", file=sys.stderr)
         raise typer.Exit(128 + heard[-1]) from None
+    finally:
+        for number, handler in before.items():
+            if handler is not None and threading.current_thread() is threading.main_thread():
+                signal.signal(number, handler)
 
 
 def import_torch() -> None:

@@ -157,7 +157,7 @@ def _note_unfinished(study: Study, results: Results, note: Callable[[str], None]
     if found < min(asked, study.space.size()):
         note(
             f"the search has {found} of the {asked} designs that the study asks for, and its best by now are "
-            "confirmed; unless the space holds no more, stop here, and search on first"
+            "confirmed: that is right where the space holds no more, and else too early"
         )
 
 

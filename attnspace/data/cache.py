@@ -122,8 +122,8 @@ def _digest(*parts: Any) -> str:
 
 
 def _opened(folder: Path, source: Content, parts: list[Any], look: list[Any]) -> Decoded:
-    """Read what a folder of the cache keeps, if it is what was written there: its key says what it was decoded from, so
-    that labels or pixels which have changed since would count as those.
+    """Read what a folder of the cache keeps, if it is what was written there, as far as sizes and times of change tell:
+    its key says what it was decoded from, so that labels or pixels which have changed since would count as those.
 
     Args:
         folder: the folder.

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -41,7 +41,8 @@ def users_code() -> Iterator[None]:
         raise Exited(f"it ends the process, by sys.exit({'' if cause.code is None else repr(cause.code)})") from cause
     finally:
         if here is not None:
-            os.chdir(here)
+            with suppress(OSError):  # it was removed
+                os.chdir(here)
 
 
 class Imported(Section):

@@ -79,9 +79,10 @@ def is_partial(path: Path) -> bool:
 
 def sweep(folder: Path) -> None:
     """Remove what processes of this machine that no longer run left unfinished, folders and files."""
-    for left in folder.glob(f"*{MARK}{socket.gethostname()}-*"):
-        process = left.name.rsplit("-", 2)[1]
-        if process.isdigit() and not _is_running(int(process)):
+    for left in folder.glob(f"*{MARK}*"):
+        of, process, _ = left.name.rsplit("-", 2) if left.name.count("-") >= 2 else ("", "", "")
+        ours = of.endswith(f"{MARK}{socket.gethostname()}")
+        if ours and process.isdigit() and not _is_running(int(process)):
             _remove(left)
 
 

@@ -46,6 +46,11 @@ class Block(Node, family=True):
         """What the resolved block makes of every map before it is trained."""
         return None
 
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether the resolved block, before it is trained, makes zeros of a map of zeros."""
+        return False
+
     def sketch(self) -> Sketch:
         """The sketch of the block, from its input to its output."""
         return Box(self.label())

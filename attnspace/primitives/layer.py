@@ -25,6 +25,7 @@ __all__ = [
     "build_layers",
     "check_all_channels",
     "check_regions",
+    "constant_after",
     "label_layers",
     "resolve_layers",
     "sketch_layers",
@@ -84,10 +85,11 @@ class Layer(Node, family=True):
         """Whether the layer's weights, and the descriptor it leaves, are the same at every channel count."""
         return region == "channel"
 
-    @property
-    def at_first(self) -> float | None:
-        """The number that a resolved layer leaves everywhere, whatever it is given, before it is trained; None if what
-        it leaves depends on that, or on random weights.
+    def constant(self, given: float | None) -> float | None:
+        """The number that a resolved layer leaves everywhere before it is trained; None where there is none such.
+
+        Args:
+            given: the number everywhere in the descriptor; None where it differs from place to place.
         """
         return None
 
@@ -160,6 +162,13 @@ def check_all_channels(d: Descriptor, what: str, *at: str | int) -> None:
             allowed="as many as the map",
             remedy="end with a layer that has out C",
         )
+
+
+def constant_after(layers: tuple[Layer, ...], given: float | None = None) -> float | None:
+    """The number that resolved layers leave everywhere before they are trained, see `Layer.constant`."""
+    for layer in layers:
+        given = layer.constant(given)
+    return given
 
 
 def label_layers(layers: tuple[Layer, ...]) -> str:

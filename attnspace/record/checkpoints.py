@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from attnspace.documents.writing import write_bytes
+from attnspace.documents.writing import sweep, write_bytes
 from attnspace.errors import RunFailed
 
 __all__ = ["Checkpoints"]
@@ -45,6 +45,7 @@ class Checkpoints:
             self.folder.mkdir(exist_ok=True)
         except OSError as cause:
             raise RunFailed(f"cannot be made: {cause.strerror}", file=str(self.folder)) from None
+        sweep(self.folder)
         content = io.BytesIO()
         torch.save(state, content)
         state_bytes = content.getvalue()
@@ -58,8 +59,9 @@ class Checkpoints:
             kept = self._path(design, seed, epochs).read_bytes()
         except OSError:  # gone: the training begins again, which costs time alone
             return None
-        body = kept[len(HEADER) + hashlib.sha256().digest_size :]
-        if kept != HEADER + _digest(body) + body:
+        begins = len(HEADER) + hashlib.sha256().digest_size
+        body = memoryview(kept)[begins:]
+        if kept[:begins] != HEADER + _digest(body):
             return None
         try:
             state: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True, map_location="cpu")
@@ -98,7 +100,7 @@ class Checkpoints:
         return self.folder / f"{self.name(design, seed, epochs)}.pt"
 
 
-def _digest(content: bytes) -> bytes:
+def _digest(content: bytes | memoryview) -> bytes:
     return hashlib.sha256(content).digest()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from attnspace.errors import RunFailed
+from attnspace.errors import LedgerLost, RunFailed
 
 __all__ = ["Database", "PATIENCE_S", "reading"]
 
@@ -31,6 +31,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 
 PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 """What the names of faults begin with that may pass."""
+
+
+THERE = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
 
 
 class Database:
@@ -81,7 +84,7 @@ class Database:
         Raises:
             RunFailed: it cannot be written, or the file is not the one that was opened any more.
         """
-        began, pause = time.monotonic(), FIRST_PAUSE_S
+        began, pause, was_cut_off = time.monotonic(), FIRST_PAUSE_S, False
         patience_s = PATIENCE_S if patience_s is None else patience_s
         with self._faults():
             while True:
@@ -90,8 +93,8 @@ class Database:
                     with self.engine.begin() as connection:
                         statements(connection)
                     return
-                except sa.exc.IntegrityError:
-                    if pause > FIRST_PAUSE_S:  # it was written, and only the answer was lost
+                except sa.exc.IntegrityError as cause:
+                    if was_cut_off and _named(cause).startswith(THERE):  # it was written, and only the answer was lost
                         return
                     raise
                 except sa.exc.OperationalError as cause:
@@ -102,6 +105,7 @@ class Database:
                             f"{self.path} cannot be written yet: {cause.orig}; trying again for "
                             f"{patience_s / 60:.0f} minutes, and nothing is lost so long"
                         )
+                    was_cut_off = _named(cause).startswith("SQLITE_IOERR")
                     time.sleep(pause)
                     pause = min(2 * pause, LONGEST_PAUSE_S)
 
@@ -116,10 +120,10 @@ class Database:
         """Refuse to write to a file that has gone: the system would take it all without a word, and lose it.
 
         Raises:
-            RunFailed: another file stands in its place, or none.
+            LedgerLost: another file stands in its place, or none.
         """
         if self._file is not None and _identity(self.path) != self._file:
-            raise RunFailed(
+            raise LedgerLost(
                 "was removed or replaced while it was used",
                 file=str(self.path),
                 remedy="put the run directory back where it was, and give the same command again",
@@ -154,7 +158,12 @@ def _set_up(connection: Any, record: Any) -> None:
 
 
 def _may_pass(cause: sa.exc.OperationalError) -> bool:
-    return str(getattr(cause.orig, "sqlite_errorname", "")).startswith(PASSING)
+    return _named(cause).startswith(PASSING)
+
+
+def _named(cause: sa.exc.DBAPIError) -> str:
+    """SQLite's name of a fault."""
+    return str(getattr(cause.orig, "sqlite_errorname", ""))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

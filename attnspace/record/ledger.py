@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -248,10 +248,16 @@ class Ledger:
         with self._database.read() as connection:
             return {Mark(*row[:4]) for row in connection.execute(sa.select(self._marks))}
 
-    def unmark(self) -> None:
-        """Take note that no training is under way. Where that cannot be written it is left: it costs time alone."""
+    def unmark(self, marks: Iterable[Mark]) -> None:
+        """Take note that trainings are not under way. Where that cannot be written it is left: it costs time alone."""
+
+        def delete(connection: sa.Connection) -> None:
+            for mark in marks:
+                ended = (self._marks.c[name] == value for name, value in mark._asdict().items())
+                connection.execute(self._marks.delete().where(*ended))
+
         with suppress(RunFailed):
-            self._database.write(lambda connection: _execute(connection, self._marks.delete()), patience_s=0)
+            self._database.write(delete, patience_s=0)
 
     def timing(self, design: str) -> Latency | None:
         """The latency that was measured of a design."""

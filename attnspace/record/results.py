@@ -196,14 +196,17 @@ def load(run: str | Path) -> Results:
     try:
         for column in JSON_COLUMNS:
             table[column] = pd.Series(map(json.loads, table[column]), index=table.index, dtype=object)
-        for column, known in (("phase", Phase), ("role", Role), ("outcome", Outcome)):
-            for value in table[column].unique():
-                known(value)
     except (KeyError, TypeError, ValueError) as cause:
         raise _damaged(path, cause) from None
     for column, value in (_ADDED | dict.fromkeys((*METRICS, *cost_columns()))).items():
         if column not in table:
             table[column] = value
+    try:
+        for column, known in (("phase", Phase), ("role", Role), ("outcome", Outcome)):
+            for found in table[column].unique():
+                known(found)
+    except (KeyError, ValueError) as cause:
+        raise _damaged(path, cause) from None
     for column in (*METRICS, *cost_columns()):
         if table[column].isna().any() or not is_integer_dtype(table[column]):
             table[column] = table[column].astype(float)

@@ -38,6 +38,7 @@ class Watcher:
         self.leader = ""
         self.best_baseline: Evaluation | None = None
         self._seeds: tuple[int, ...] = ()
+        self._climbs = False
         self._scores = Scores([self.goal], 1)
         self.began = time.perf_counter()
 
@@ -54,6 +55,7 @@ class Watcher:
         self.epochs = study.epochs
         self.goal = study.config.objective.primary
         self._seeds, self._scores = study.seeds, Scores([self.goal], len(study.seeds))
+        self._climbs = len(study.rungs) > 1
         self.total = len(study.baselines) + study.config.search.trials
         self.began = time.perf_counter()
         for row in done:
@@ -141,7 +143,7 @@ class Watcher:
         fresh = self.ended - self.resumed
         if not fresh:
             return "time left unknown"
-        if self.ended >= self.total:
+        if self._climbs and self.ended >= self.total:
             return "the best go on"
         seconds = (time.perf_counter() - self.began) / fresh * (self.total - self.ended)
         return f"{int(seconds // 60)}:{int(seconds % 60):02d} left"

@@ -132,13 +132,13 @@ class Search:
             )
 
     def _check_same(self, earlier: Sequence[Evaluation]) -> None:
-        """Check that designs on record are the networks that they were, by some of those that name stages.
+        """Check that designs on record are the networks that they were, by some of those that may be others.
 
         Raises:
             RunError: one is not.
         """
-        staged = (row for row in earlier if row.role == Role.TRIAL and _names_stages(row.spec))
-        for row in islice(staged, CHECKED):
+        told = (row for row in earlier if row.role == Role.TRIAL and _may_change(row.spec))
+        for row in islice(told, CHECKED):
             self._study.recorded_design(row.spec, row.choices, row.design)
 
     def _with(self, pool: WorkerPool, job: Job | None) -> Sitting:
@@ -270,7 +270,10 @@ class Search:
         return Job(design, study.seeds[0], 0, self._first_stop(), number)
 
 
-def _names_stages(spec: Mapping[str, Any]) -> bool:
-    """Whether a design depends on the numbers of stages, or on where each begins."""
+def _may_change(spec: Mapping[str, Any]) -> bool:
+    """Whether a design depends on the numbers of stages or on where each begins, or begins as the identity, which was
+    read in another way by earlier versions.
+    """
     placement = spec["placement"]
-    return bool(placement.get("stages")) or placement.get("every", 1) > 1 or "per_stage" in spec["block"]
+    staged = bool(placement.get("stages")) or placement.get("every", 1) > 1 or "per_stage" in spec["block"]
+    return staged or placement.get("start") == "identity" or "'rezero'" in str(spec["block"])

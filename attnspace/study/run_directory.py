@@ -16,7 +16,7 @@ import yaml
 from attnspace.data import facts
 from attnspace.documents.reading import read
 from attnspace.documents.writing import is_partial, sweep, write_text
-from attnspace.errors import AttnspaceError, RunError, join_path, shown
+from attnspace.errors import AttnspaceError, LedgerLost, RunError, join_path, shown
 from attnspace.record.evaluation import RENAMED
 from attnspace.record.kept import LEDGER_FILE, TABLE_FILE, require_ledger
 from attnspace.record.ledger import is_begun
@@ -153,16 +153,23 @@ class RunDirectory:
             write_text(self.data_file, json.dumps(told, indent=1) + "\n")
             write_text(self.meaning_file, json.dumps(study.meaning(), indent=1) + "\n")
             write_text(self.study_file, yaml.safe_dump(study.config.plain(), sort_keys=False, allow_unicode=True))
+            is_lost = False
             try:
                 yield
+            except LedgerLost:
+                is_lost = True
+                raise
             finally:
-                if not is_begun(self.ledger_file):
+                if not (is_lost or self._beside("wal").exists() or is_begun(self.ledger_file)):
                     self._forget()
+
+    def _beside(self, what: str) -> Path:
+        """A file of SQLite's beside the ledger: `wal` holds what was written last, `shm` where in it."""
+        return self.ledger_file.with_name(f"{LEDGER_FILE}-{what}")
 
     def _forget(self) -> None:
         """Remove what was written of a search that came to nothing, so that a mended study may use the place."""
-        beside = (self.ledger_file.with_name(f"{LEDGER_FILE}-{name}") for name in ("wal", "shm"))
-        for file in (self.study_file, self.meaning_file, self.data_file, self.ledger_file, *beside):
+        for file in (self.study_file, self.meaning_file, self.data_file, self.ledger_file, self._beside("shm")):
             file.unlink(missing_ok=True)
         if self.checkpoint_folder.exists():
             shutil.rmtree(self.checkpoint_folder)

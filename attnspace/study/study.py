@@ -146,7 +146,8 @@ class Study:
         if design.identity != identity:
             raise RunError(
                 f"the design {design.label} ({design.place}) on record is another network today: the slots of the "
-                "backbone, or the numbers of its stages, have changed",
+                "backbone or the numbers of its stages have changed, or this version of attnspace reads its block as "
+                "another one (CHANGELOG, Numerics)",
                 got=design.identity,
                 allowed=identity,
                 remedy="go on with the version of attnspace that began the run, or begin a new one",

@@ -134,10 +134,12 @@ class MarkingPool(WorkerPool):
         pool: trains.
         ledger: of the run; a job's row, once it is added, takes the mark away.
         protocol: of the study.
+        suspects: marks that an earlier process left; they stay until their rows are added.
     """
 
-    def __init__(self, pool: WorkerPool, ledger: Ledger, protocol: str) -> None:
+    def __init__(self, pool: WorkerPool, ledger: Ledger, protocol: str, suspects: Iterable[Mark] = ()) -> None:
         self.pool, self._ledger, self._protocol = pool, ledger, protocol
+        self._suspects, self._made = frozenset(suspects), set[Mark]()
 
     @property
     def size(self) -> int:
@@ -148,7 +150,9 @@ class MarkingPool(WorkerPool):
         return self.pool.busy
 
     def submit(self, job: Job) -> None:
-        self._ledger.mark(job.mark(self._protocol))
+        mark = job.mark(self._protocol)
+        self._ledger.mark(mark)
+        self._made.add(mark)
         self.pool.submit(job)
 
     def next_result(self) -> tuple[Job, Evaluation]:
@@ -156,4 +160,4 @@ class MarkingPool(WorkerPool):
 
     def close(self) -> None:
         self.pool.close()
-        self._ledger.unmark()
+        self._ledger.unmark(self._made - self._suspects)

@@ -24,7 +24,7 @@ import torch
 from attnspace.data.loader import SHARE
 from attnspace.errors import RunFailed
 from attnspace.record.checkpoints import Checkpoints
-from attnspace.record.evaluation import Evaluation
+from attnspace.record.evaluation import Evaluation, Outcome
 from attnspace.record.ledger import Mark
 from attnspace.study.study import Study
 from attnspace.workers.job import Job, set_aside
@@ -112,7 +112,10 @@ class ProcessPool(WorkerPool):
             worker.line.send(job)
         except OSError:  # it died while it was idle
             worker = self._replace(worker)
-            worker.line.send(job)
+            try:
+                worker.line.send(job)
+            except OSError:
+                raise RunFailed(f"a worker could not begin: {_end_of(worker.process)}") from None
         worker.job, worker.silent_s = job, 0.0
 
     def next_result(self) -> tuple[Job, Evaluation]:
@@ -127,7 +130,7 @@ class ProcessPool(WorkerPool):
             for line in ready:
                 if (ended := self._hear(at_work[line])) is not None:  # type: ignore[index]  # typed for sockets too
                     return ended
-            for worker in at_work.values():
+            for worker in list(self._workers):
                 if (ended := self._check_silence(worker)) is not None:
                     return ended
 
@@ -140,7 +143,8 @@ class ProcessPool(WorkerPool):
             raise what
         if kind == "lost":
             return self._lose(worker, job, what)
-        self._longest_silence_s = max(self._longest_silence_s or 0.0, worker.silent_s)
+        if kind == "epoch" or what.outcome != Outcome.FAILED:  # what fails at once tells nothing of how long one takes
+            self._longest_silence_s = max(self._longest_silence_s or 0.0, worker.silent_s)
         worker.silent_s = 0.0
         if kind == "epoch":
             self._on_epoch(job, what)
@@ -160,6 +164,7 @@ class ProcessPool(WorkerPool):
 
     def _lose(self, worker: _Worker, job: Job, what: str) -> tuple[Job, Evaluation] | None:
         """Replace a worker, and begin its training again; its row, if it has taken down as many as it may."""
+        worker.job = None
         new, mark = self._replace(worker), job.mark(self._study.protocol)
         self._losses[mark] += 1
         if self._losses[mark] >= TRIES:
@@ -167,7 +172,10 @@ class ProcessPool(WorkerPool):
         name = job.design.name or job.design.label
         self._note(f"the training of {name}, seed {job.seed}, was lost: {what}. It begins again")
         new.job = job
-        new.line.send(job)
+        try:
+            new.line.send(job)
+        except OSError:
+            return self._lose(new, job, _end_of(new.process))
         return None
 
     def start(self, devices: Sequence[torch.device]) -> None:

@@ -48,8 +48,7 @@ def open_pool(
     if study.method.is_lookup or ledger is None:
         return _unmarked(study, checkpoints, on_epoch, note, set())
     suspects = ledger.marks()
-    ledger.unmark()
-    return MarkingPool(_unmarked(study, checkpoints, on_epoch, note, suspects), ledger, study.protocol)
+    return MarkingPool(_unmarked(study, checkpoints, on_epoch, note, suspects), ledger, study.protocol, suspects)
 
 
 def _unmarked(

@@ -167,5 +167,6 @@ def test_a_hole_whose_other_option_was_seen_once_has_no_share():
 def test_the_shipped_example_has_no_share_above_one():
     example = Path(__file__).parents[2] / "studies" / "example"
     holes = importance(load(example)).holes
+    assert len(holes) > 5
     assert (holes[["forest", "forest_high"]].to_numpy() <= 1).all()
     assert (holes["asked"] > 3).all()

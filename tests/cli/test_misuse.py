@@ -1,13 +1,16 @@
 """Wrong commands, files in each other's place, and Ctrl-C before anything is begun: one message, one exit status."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+import typer
 
 from attnspace import cli
+from attnspace.cli.application import stoppable
 from tests.made_run import made_run
 
 INTERRUPTED = """
@@ -139,16 +142,46 @@ def test_a_search_that_is_asked_to_end_says_what_is_kept_and_how_to_go_on(
     tiny |= {"train": {"import": "loop.py:train", "epochs": 1}}
     tiny["search"]["workers"] = workers
     command = [sys.executable, "-m", "attnspace", "search", str(write(tiny)), "--run", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    ends = time.monotonic() + 120
-    while not (tmp_path / "began").exists():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # below `nohup` it is ignored
+    )
+    try:
+        ends = time.monotonic() + 240
+        while not (tmp_path / "began").exists():
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == status
     assert said.startswith("stopped; 0 finished evaluations are kept. Go on with: attnspace search ")
     assert "Traceback" not in said
+
+
+def test_signals_that_the_code_of_a_study_swallows_end_the_search_in_the_end():
+    started, heard = signal.getsignal(signal.SIGTERM), []
+
+    def swallows() -> None:
+        with stoppable(["attnspace"]):
+            for _ in range(3):
+                try:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    time.sleep(10)
+                except KeyboardInterrupt:
+                    heard.append(signal.getsignal(signal.SIGTERM))
+            raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as stopped:
+        swallows()
+    assert stopped.value.exit_code == 143
+    assert signal.SIG_DFL not in heard[:2]
+    assert heard[2] == signal.SIG_DFL  # one more ends the process
+    assert signal.getsignal(signal.SIGTERM) == started
 
 
 @pytest.mark.parametrize("part", ["train", "backbone", "data"])

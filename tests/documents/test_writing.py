@@ -1,6 +1,7 @@
 """Files are written whole or not at all, also where several processes write one at once."""
 
 import os
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -65,5 +66,7 @@ def test_what_a_process_that_runs_no_more_left_is_removed_and_what_another_write
     mine.touch()
     (tmp_path / "a").touch()
     assert sum(map(is_partial, tmp_path.iterdir())) == 2
+    longer = tmp_path / f"a.partial-{socket.gethostname()}-2-1-00000000"  # of another machine, called HOST-2
+    longer.touch()
     sweep(tmp_path)
-    assert set(tmp_path.iterdir()) == {mine, tmp_path / "a"}
+    assert set(tmp_path.iterdir()) == {mine, longer, tmp_path / "a"}

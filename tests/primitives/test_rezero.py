@@ -1,4 +1,5 @@
 import copy
+import json
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from attnspace.primitives.blocks.rezero import Rezero
 from attnspace.space.space import Space
 from tests.any_spec import any_spec
 from tests.export.blocks import channels_of
+
+ZERO = {"kind": "layers", "layers": [{"kind": "project", "zero_init": "all"}]}
+SE = ('{"$published": "se-timm"}', json.dumps(load_spec("se-timm").model_dump(mode="json")))
 
 
 def rezero(block):
@@ -144,8 +148,19 @@ def test_any_block_that_learns_also_learns_when_it_begins_as_the_identity(start)
         "gct",
         "grn",
         "gc",
+        {"kind": "residual", "block": {"kind": "sequential", "blocks": [ZERO, {"$published": "se-timm"}]}},
+        {"kind": "residual", "block": {"kind": "layers", "layers": [*ZERO["layers"], {"kind": "act", "fn": "gelu"}]}},
+        {"kind": "residual", "block": {"kind": "layers", "layers": [*ZERO["layers"], {"kind": "norm"}]}},
+        {"kind": "gate", "squeeze": {"kind": "global", "stats": ["avg"]}, "activation": "tanh1p"}
+        | {"excite": [{"kind": "fc", "reduction": 4, "zero_init": "all"}, {"kind": "act", "fn": "tanh"}]},
+        {"kind": "gate", "squeeze": {"kind": "directional", "stats": ["avg"]}, "activation": "identity"}
+        | {"excite": [{"kind": "affine", "scale": 0, "shift": 1}], "merge": "gate_product"},
+        {"kind": "parallel", "merge": "sum", "blocks": [ZERO, {"kind": "layers", "layers": [{"kind": "affine"}]}]},
     ],
 )
 def test_around_what_begins_as_the_identity_it_is_not_needed(block):
-    inner = load_spec(block).model_dump() if isinstance(block, str) else block
+    inner = load_spec(block).model_dump() if isinstance(block, str) else json.loads(json.dumps(block).replace(*SE))
+    x = torch.randn(2, 16, 5, 5)
+    torch.testing.assert_close(build(inner, 16)(x), x)
+    assert slope(inner, 16) > 1e-4
     assert identity(rezero(inner), 16) == identity(inner, 16)

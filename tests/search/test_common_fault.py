@@ -31,7 +31,7 @@ OF_ALL = {
         "raise RuntimeError(f'shape {params} is wrong')",
         r"RuntimeError: shape \d+ is wrong \(loop.py:8\)",
     ),
-    "an exit": ("raise SystemExit(3)", "SystemExit: 3"),
+    "an exit": ("raise SystemExit(3)", r"Exited: it ends the process, by sys.exit\(3\)"),
 }
 OF_ONE = {
     "memory": "raise RuntimeError('CUDA out of memory. Tried to allocate')",

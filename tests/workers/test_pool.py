@@ -1,10 +1,13 @@
 """Several trainings at once. Workers are real processes; each needs a few seconds to begin."""
 
 import multiprocessing
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from attnspace.study.loading import prepare
 from attnspace.workers import processes
 from attnspace.workers import sizing as sizing
 from attnspace.workers.devices import devices
-from attnspace.workers.job import Job
+from attnspace.workers.job import Job, Result, row
 from attnspace.workers.pool import InlinePool
 from attnspace.workers.processes import ProcessPool
 from attnspace.workers.sizing import open_pool
@@ -162,7 +165,63 @@ def test_workers_end_with_the_process_that_searches(tiny, write, tmp_path):
     workers = [int(path.name.removeprefix("at-")) for path in tmp_path.glob("at-*")]
     parent.kill()
     parent.wait()
-    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), seconds=5)
+    try:
+        until(lambda: all(has_ended(worker) for worker in workers), seconds=60)
+    finally:
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+
+
+def has_ended(process: int) -> bool:
+    """Also where nobody asks how it ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+class Line:
+    """What a worker sends, and then nothing more."""
+
+    def __init__(self, *messages) -> None:
+        self.messages = list(messages)
+
+    def recv(self):
+        if not self.messages:
+            raise EOFError
+        return self.messages.pop(0)
+
+    def send(self, what) -> None: ...
+
+
+def test_a_training_that_fails_at_once_says_nothing_of_how_long_one_may_take(tiny, write, monkeypatch):
+    study = prepare(write(tiny))
+    failed = row(study.protocol, 1, Job(study.baselines[1], 0, 0, 1), Result(reason="a fault"))
+    done = row(study.protocol, 1, Job(study.baselines[0], 0, 0, 1), Result())
+    pool = object.__new__(ProcessPool)
+    pool._longest_silence_s, pool._workers = None, []
+    for message, known in ((failed, None), (done, 0.5)):
+        worker = processes._Worker(None, Line(("row", message)), CPU, Job(study.baselines[0], 0, 0, 1), 0.5)
+        assert pool._hear(worker)[1] is message
+        assert pool._longest_silence_s == known
+    worker = processes._Worker(None, Line(), CPU, Job(study.baselines[0], 0, 0, 1), 1e6)
+    pool._longest_silence_s = None
+    assert pool._check_silence(worker) is None
+
+
+def test_a_worker_is_lost_once_though_it_was_silent_for_too_long_as_well(tiny, write, monkeypatch):
+    study = prepare(write(tiny))
+    with ProcessPool(study, Checkpoints(None), [CPU], threads=1) as pool:
+        pool._longest_silence_s = 0.0
+        lost = pool._workers[0]
+        pool.submit(Job(study.baselines[0], 0, 0, 1))
+        lost.process.kill()
+        lost.process.join()
+        lost.silent_s = 1e6
+        _, ended = pool.next_result()
+    assert ended.outcome == "done"
+    assert list(pool._losses.values()) == [1]
 
 
 def until(holds, seconds: float = 120) -> None:

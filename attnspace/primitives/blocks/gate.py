@@ -19,10 +19,11 @@ from attnspace.primitives.layer import (
     after_layers,
     build_layers,
     check_regions,
+    constant_after,
     resolve_layers,
     sketch_layers,
 )
-from attnspace.primitives.layers.act import Act
+from attnspace.primitives.layers.act import EXACT, Act
 from attnspace.primitives.node import Grid, in_order
 from attnspace.primitives.sketch import TIMES, Box, Fork, Row, Sketch, symbol
 from attnspace.primitives.squeeze import Squeeze
@@ -33,15 +34,6 @@ if TYPE_CHECKING:
     from attnspace.modules.gate import JoinMaps
 
 __all__ = ["Gate"]
-
-EXACT: dict[Activation, dict[float, bool]] = {
-    **{key: {0.0: False, 1.0: True} for key in ("identity", "leaky_relu", "relu", "relu6")},
-    **{key: {0.0: False} for key in ("gelu", "hard_swish", "silu", "tanh")},
-    **{key: {0.0: True} for key in ("gaussian", "tanh1p")},
-}
-"""Activation -> the logits at which it is 0 or 1 -> whether it is 1. Where it is so far on alone, as `hard_sigmoid` is,
-nothing would learn.
-"""
 
 
 class Gate(Block):
@@ -180,20 +172,30 @@ class Gate(Block):
 
     @property
     def at_first(self) -> AtFirst:
-        """What the gate makes of the map where its logits are one number at first."""
-        logit, arms = None, [arm.excite[-1].at_first if arm.excite else None for arm in self._arms]
-        if self.tail:
-            logit = self.tail[-1].at_first
-        elif not self._merges:
-            logit = arms[0]
-        elif all(arm == 0 for arm in arms) or (0 in arms and self.merge == "logit_product"):
-            logit = 0.0
-        gate = None if logit is None else EXACT.get(self.activation, {}).get(logit)
-        if gate is None or (gate and self._merges and self.merge == "gate_sum"):
-            return None
+        """What the gate makes of the map where the gate is 0 or 1 everywhere at first."""
+        gate = self._gate_at_first()
         if self.apply == "add":
-            return None if gate else "identity"
-        return "identity" if gate else "zero"
+            return "identity" if gate == 0 else None
+        return "identity" if gate == 1 else "zero" if gate == 0 else None
+
+    @property
+    def keeps_zero(self) -> bool:
+        return self.apply == "multiply"
+
+    def _gate_at_first(self) -> float | None:
+        """The number that the gate is everywhere before it is trained; None where it is none, or neither 0 nor 1."""
+        logits = [constant_after(arm.excite) for arm in self._arms]
+        level, how = self.merge.split("_")
+        if not self._merges:
+            return _activated(self.activation, logits[0])
+        if level == "logit":
+            is_zero = all(logit == 0 for logit in logits) or (how == "product" and 0 in logits)
+            ones = how == "product" and all(logit == 1 for logit in logits)
+            logit = 0.0 if is_zero else 1.0 if ones else None
+            return _activated(self.activation, constant_after(self.tail, logit))
+        gates = {_activated(self.activation, logit) for logit in logits}
+        gate = gates.pop() if len(gates) == 1 else None
+        return None if gate == 1 and how == "sum" else gate
 
     def build(self, channels: int) -> nn.Module:
         from attnspace.modules.gate import GateModule, JoinedGateModule
@@ -253,3 +255,7 @@ class Gate(Block):
                 if squeeze.searched
             ]
         }
+
+
+def _activated(activation: Activation, logit: float | None) -> float | None:
+    return None if logit is None else EXACT.get(activation, {}).get(logit)

@@ -29,6 +29,10 @@ class Identity(Block):
     def at_first(self) -> AtFirst:
         return "identity"
 
+    @property
+    def keeps_zero(self) -> bool:
+        return True
+
     def sketch(self) -> Sketch:
         return Row()
 

@@ -14,6 +14,7 @@ from attnspace.primitives.layer import (
     build_layers,
     check_all_channels,
     check_regions,
+    constant_after,
     resolve_layers,
     sketch_layers,
 )
@@ -51,7 +52,11 @@ class MapLayers(Block):
     def at_first(self) -> AtFirst:
         if all(isinstance(layer, Affine) and layer.is_identity_at_first for layer in self.layers):
             return "identity"
-        return "zero" if self.layers[-1].at_first == 0 else None
+        return "zero" if constant_after(self.layers) == 0 else None
+
+    @property
+    def keeps_zero(self) -> bool:
+        return constant_after(self.layers, 0.0) == 0
 
     def then(self, other: MapLayers) -> MapLayers:
         """These layers followed by those of another block, as one block."""

@@ -58,8 +58,14 @@ class Parallel(Block):
 
     @property
     def at_first(self) -> AtFirst:
-        (first, *others) = {block.at_first for block in self.blocks}
-        return None if others or (first == "identity" and self.merge == "sum") else first
+        parts = [block.at_first for block in self.blocks]
+        if self.merge == "sum" and None not in parts:
+            return {0: "zero", 1: "identity"}.get(parts.count("identity"))  # type: ignore[return-value]
+        return parts[0] if self.merge != "sum" and len(set(parts)) == 1 else None
+
+    @property
+    def keeps_zero(self) -> bool:
+        return all(block.keeps_zero for block in self.blocks)
 
     def canonical(self) -> Self:
         same = super().canonical()

@@ -42,6 +42,10 @@ class Residual(Block):
         return "identity" if self.block.at_first == "zero" else None
 
     @property
+    def keeps_zero(self) -> bool:
+        return self.block.keeps_zero
+
+    @property
     def any_channels(self) -> bool:
         return self.block.any_channels
 

@@ -41,6 +41,10 @@ class Rezero(Block):
         return "identity"
 
     @property
+    def keeps_zero(self) -> bool:
+        return True
+
+    @property
     def any_channels(self) -> bool:
         return self.block.any_channels
 

@@ -41,8 +41,16 @@ class Sequential(Block):
 
     @property
     def at_first(self) -> AtFirst:
-        changes = [block.at_first for block in self.blocks if block.at_first != "identity"]
-        return changes[-1] if changes else "identity"
+        so_far: AtFirst = "identity"
+        for block in self.blocks:
+            if so_far == "zero" and block.keeps_zero:
+                continue
+            so_far = block.at_first if so_far == "identity" or block.at_first == "zero" else None
+        return so_far
+
+    @property
+    def keeps_zero(self) -> bool:
+        return all(block.keeps_zero for block in self.blocks)
 
     @property
     def any_channels(self) -> bool:

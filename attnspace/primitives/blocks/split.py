@@ -67,6 +67,10 @@ class Split(Block):
         (first, *others) = {block.at_first for block in self.blocks}
         return None if others or (first == "identity" and self.shuffle > 1) else first
 
+    @property
+    def keeps_zero(self) -> bool:
+        return all(block.keeps_zero for block in self.blocks)
+
     def build(self, channels: int) -> nn.Module:
         from attnspace.modules.composition import SplitModule
 

@@ -63,6 +63,10 @@ class Swap(Block):
         return self.block.at_first
 
     @property
+    def keeps_zero(self) -> bool:
+        return self.block.keeps_zero
+
+    @property
     def any_channels(self) -> bool:
         return True
 

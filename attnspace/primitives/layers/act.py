@@ -14,7 +14,16 @@ from attnspace.primitives.sketch import Box, Sketch
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Act"]
+__all__ = ["Act", "EXACT"]
+
+EXACT: dict[Activation, dict[float, float]] = {
+    **{name: {0.0: 0.0, 1.0: 1.0} for name in ("identity", "leaky_relu", "relu", "relu6")},
+    **{name: {0.0: 0.0} for name in ("gelu", "hard_swish", "silu", "tanh")},
+    **{name: {0.0: 1.0} for name in ("gaussian", "tanh1p")},
+}
+"""Activation -> what it makes of 0 and of 1, where that is 0 or 1. Where it is so far on alone, as `hard_sigmoid` is,
+nothing would learn.
+"""
 
 
 class Act(Layer):
@@ -38,6 +47,9 @@ class Act(Layer):
 
     def sketch(self, region: Region) -> Sketch:
         return Box(self.label())
+
+    def constant(self, given: float | None) -> float | None:
+        return None if given is None else EXACT.get(self.fn, {}).get(given)
 
     def build(self, d: Descriptor) -> nn.Module:
         from attnspace.modules.activation import activate

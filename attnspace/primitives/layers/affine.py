@@ -35,9 +35,10 @@ class Affine(Layer):
     def resolve(self, d: Descriptor) -> tuple[Layer, ...]:
         return (self if d.region == "directional" else self.with_(sharing="shared"),)
 
-    @property
-    def at_first(self) -> float | None:
-        return None if self.scale else self.shift or 0.0
+    def constant(self, given: float | None) -> float | None:
+        if self.scale == 0:
+            return self.shift or 0.0
+        return None if given is None else self.scale * given + (self.shift or 0.0)
 
     @property
     def is_identity_at_first(self) -> bool:

@@ -123,6 +123,9 @@ class Conv1d(Layer):
         fixed = isinstance(self.kernel, int) and self.filters.width is not None
         return fixed and region == "global" and self.padding == "zeros"
 
+    def constant(self, given: float | None) -> float | None:
+        return 0.0 if given == 0 and not self.bias else None
+
     def build(self, d: Descriptor) -> nn.Module:
         from torch import nn
 

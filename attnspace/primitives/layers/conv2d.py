@@ -90,6 +90,9 @@ class Conv2d(Layer):
         fixed = self.out is None or (isinstance(self.out, Reduction) and self.out.width is not None)
         return region == "channel" and fixed
 
+    def constant(self, given: float | None) -> float | None:
+        return 0.0 if given == 0 and not self.bias else None
+
     def build(self, d: Descriptor) -> nn.Module:
         from torch import nn
 

@@ -68,6 +68,9 @@ class Norm(Layer):
             explicit = self.with_(momentum=0.1 if self.momentum is None else self.momentum)
         return (explicit if d.region == "directional" else explicit.with_(sharing="joint"),)
 
+    def constant(self, given: float | None) -> float | None:
+        return 0.0 if given == 0 else None
+
     def build(self, d: Descriptor) -> nn.Module:
         from torch import nn
 

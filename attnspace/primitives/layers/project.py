@@ -44,9 +44,10 @@ class Project(Layer):
         zero_init = "weight" if self.zero_init and not self.bias else self.zero_init
         return (self.with_(out=Reduction.of(out), sharing="separate" if separate else "joint", zero_init=zero_init),)
 
-    @property
-    def at_first(self) -> float | None:
-        return 0.0 if self.zero_init == "all" or (self.zero_init == "weight" and not self.bias) else None
+    def constant(self, given: float | None) -> float | None:
+        if self.zero_init == "all" or (self.zero_init == "weight" and not self.bias):
+            return 0.0
+        return 0.0 if given == 0 and not self.bias else None
 
     def after(self, d: Descriptor) -> Descriptor:
         return d.to(self._width)

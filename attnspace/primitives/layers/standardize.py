@@ -47,6 +47,9 @@ class Standardize(Layer):
     def any_channels(self, region: Region) -> bool:
         return self.groups == 1
 
+    def constant(self, given: float | None) -> float | None:
+        return 0.0 if given == 0 else None
+
     def build(self, d: Descriptor) -> nn.Module:
         from attnspace.modules.layers import StandardizeModule
 
