@@ -69,6 +69,6 @@ def run() -> int:
 
 def _in_our_words(error: Any) -> str:
     """A usage error of click's as one line, with the command that says what is right."""
-    what = " ".join(error.format_message().split()).removesuffix(".")
+    what = " ".join(error.format_message().split()).removesuffix(".").replace("Value error, ", "")
     command = error.ctx.command_path if getattr(error, "ctx", None) else "attnspace"
     return f"{what[:1].lower()}{what[1:]}; see {command} --help"

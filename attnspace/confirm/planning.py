@@ -100,6 +100,9 @@ def _begun(
         note(f"an earlier version confirmed this run without a plan; its {len(used)} seeds are not used again")
     _note_unfinished(study, results, note)
     wanted = _made(study, results, top, seeds, first=len(used))
+    if len(wanted.seeds) < FEWEST:
+        many = f"{len(wanted.seeds)} seeds are too few to claim anything, and test images are looked at all the same"
+        note(f"{many}; {FEWEST} at least can tell something")
     if wanted.splits == "same" and study.config.confirm.splits == "fresh" and len(study.data.train):
         note("all seeds have the same training and validation images, since the source says which ones validate")
     return wanted

@@ -19,6 +19,7 @@ from pandas.api.types import is_integer_dtype
 
 from attnspace.costs.measured import cost_columns, declared
 from attnspace.documents.reading import read
+from attnspace.documents.validation import some_of
 from attnspace.documents.writing import write_bytes
 from attnspace.errors import RunError
 from attnspace.objective.metrics import METRICS, Direction, metrics_of
@@ -218,6 +219,15 @@ def load(run: str | Path) -> Results:
     return Results(path, study, table, plan)
 
 
+def _runs_near(run: Path) -> str | None:
+    """Which runs may be meant, in words; None if there are none near."""
+    if run.suffix in (".yaml", ".yml"):
+        return "give the directory of the study's run, runs/NAME unless --run said another"
+    places = dict.fromkeys(place for place in (run, run.parent, Path("runs")) if place.is_dir())
+    found = [str(file.parent) for place in places for file in sorted(place.glob(f"*/{LEDGER_FILE}"))]
+    return f"there is {some_of(list(dict.fromkeys(found)))}" if found else None
+
+
 def _study_of(run: Path) -> Any:
     """The content of the study file of a run directory.
 
@@ -230,9 +240,7 @@ def _study_of(run: Path) -> Any:
                 f"is no run: it has no {file.name}",
                 file=str(run),
                 allowed=f"a directory that `search` wrote, or one with its {TABLE_FILE}",
-                remedy="give the directory of the study's run, runs/NAME unless --run said another"
-                if run.suffix in (".yaml", ".yml")
-                else None,
+                remedy=_runs_near(run),
             )
     return read(run / "study.yaml", RunError).data
 

@@ -244,3 +244,20 @@ def test_a_path_with_square_brackets_is_printed_as_it_is(tiny, write, tmp_path, 
     monkeypatch.setattr(sys, "argv", ["attnspace", "search", str(write(tiny)), "--run", str(tmp_path / "a[red]b[/x]")])
     assert cli.run() == 0
     assert "a[red]b[/x]/report.html" in capsys.readouterr().out
+
+
+def test_a_run_that_is_not_there_is_told_which_ones_are(call, tmp_path):
+    for name in ("one", "other"):
+        made_run(tmp_path / "runs" / name, trials=1)
+    for wrong in ("runs/ohter", "other", "runs"):
+        status, err = call("confirm", wrong)
+        assert status == 2
+        assert err.endswith("there is runs/one, runs/other\n")
+
+
+def test_a_format_that_is_none_is_said_without_words_of_a_library(call, tmp_path):
+    status, err = call("export", "se", "--to", "tflite")
+    assert status == 2
+    assert err.startswith(
+        "error: invalid value for '--to': 'tflite' is not one of 'py', 'onnx', 'json', 'safetensors'; "
+    )

@@ -419,6 +419,7 @@ def test_an_unfinished_search_is_not_confirmed_without_a_word_nor_an_old_plan_go
     heard = Heard()
     confirmed(tmp_path / "run", heard)
     assert any("has 2 of the 4 designs that the study asks for" in one for one in heard.said)
+    assert any("2 seeds are too few to claim anything" in one for one in heard.said)
     assert sum("results of 2 seeds have been looked at: that was the last look" in one for one in heard.said) == 1
 
     run(prepare(write(tiny)), tmp_path / "run")

@@ -47,7 +47,7 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_written(tmp_path
 def test_without_onnx_the_remedy_is_named(missing, tmp_path, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else found(name))
-    with pytest.raises(ExportError, match=rf"needs {missing}; run: pip install 'attnspace\[onnx\]'"):
+    with pytest.raises(ExportError, match=rf"needs {missing}; run: pip install -c constraints.txt 'attnspace\[onnx\]'"):
         export_onnx("se", 16, tmp_path / "block.onnx")
 
 
