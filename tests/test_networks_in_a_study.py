@@ -165,6 +165,6 @@ def test_a_run_whose_stages_have_other_numbers_today_is_refused(tmp_path):
     content["search"]["trials"] = 3
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(
-        AttnspaceError, match=r"on record is another network today: the slots of the backbone, or the num"
+        AttnspaceError, match=r"on record is another network today: the slots of the backbone or the num"
     ):
         run_study(file, tmp_path / "run")
