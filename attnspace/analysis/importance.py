@@ -128,9 +128,10 @@ class _Coded:
         columns: list[np.ndarray] = []
         for name in names:
             answers = [one.get(name, _ABSENT) for one in choices]
-            options = list(dict.fromkeys(answer for answer in answers if answer is not _ABSENT))
-            taken = _groups([answer for answer in answers if answer is not _ABSENT]).values()
-            if sum(len(designs) > 1 for designs in taken) < 2:  # nothing is said of what was seen once
+            given = [answer for answer in answers if answer is not _ABSENT]
+            options = list(dict.fromkeys(given))
+            # Nothing is said of what was seen once.
+            if sum(len(designs) > 1 for designs in _groups(given).values()) < 2:
                 continue
             self.holes.append(name)
             self.asked[name] = np.array([answer is not _ABSENT for answer in answers])

@@ -19,7 +19,10 @@ import typer
 __all__ = ["DataOption", "STARTED", "SettingsOption", "app", "command_line", "import_torch", "stoppable"]
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""The signals besides Ctrl-C's by which a process is asked to end."""
+
 MOST_SIGNALS = 3
+"""From so many of them on the next one ends the process at once."""
 
 STARTED = time.perf_counter()
 

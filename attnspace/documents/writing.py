@@ -73,7 +73,7 @@ def partial_name(path: Path) -> Path:
 
 
 def is_partial(path: Path) -> bool:
-    """Whether a file or folder has such a name."""
+    """Whether the name of a file or folder says that it is not whole yet, as `partial_name` makes such names."""
     return MARK in path.name
 
 

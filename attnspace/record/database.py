@@ -32,8 +32,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 """What the names of faults begin with that may pass."""
 
-
 THERE = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
+"""The names of the faults that say that a row with the same key is in the table already."""
 
 
 class Database:

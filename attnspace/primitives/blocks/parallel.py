@@ -59,9 +59,11 @@ class Parallel(Block):
     @property
     def at_first(self) -> AtFirst:
         parts = [block.at_first for block in self.blocks]
-        if self.merge == "sum" and None not in parts:
-            return {0: "zero", 1: "identity"}.get(parts.count("identity"))  # type: ignore[return-value]
-        return parts[0] if self.merge != "sum" and len(set(parts)) == 1 else None
+        if self.merge != "sum":
+            return parts[0] if len(set(parts)) == 1 else None
+        if None in parts or parts.count("identity") > 1:
+            return None
+        return "identity" if "identity" in parts else "zero"
 
     @property
     def keeps_zero(self) -> bool:

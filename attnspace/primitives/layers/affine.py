@@ -42,7 +42,7 @@ class Affine(Layer):
 
     @property
     def is_identity_at_first(self) -> bool:
-        """Whether the layer leaves one map as it is, before it is trained."""
+        """Whether the initial scale is 1 and the initial shift 0, so that an untrained layer changes no value."""
         return self.scale == 1 and not self.shift
 
     def after(self, d: Descriptor) -> Descriptor:
